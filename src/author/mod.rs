@@ -1,0 +1,1 @@
+//! Room `author`: see `lib.rs` for its place.

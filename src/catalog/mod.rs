@@ -1,0 +1,1 @@
+//! Room `catalog`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `config`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `coverage`: see `lib.rs` for its place.

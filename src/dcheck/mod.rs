@@ -1,0 +1,1 @@
+//! Room `dcheck`: see `lib.rs` for its place.

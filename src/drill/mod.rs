@@ -1,0 +1,1 @@
+//! Room `drill`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `expect`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `faults`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `forge`: see `lib.rs` for its place.

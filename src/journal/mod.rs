@@ -1,0 +1,19 @@
+//! The append-only record of a run (`runs/<id>/journal.ndjson`), flushed per entry, and `History` to query it.
+//!
+//! The journal is the source of every verdict and report, so its vocabulary lives here: acts, postings, fault uses,
+//! expectations, entries. Must never be written after a verdict without saying so, and knows nothing of who writes.
+//! Try it: `cargo test --lib journal`.
+
+mod act;
+mod entry;
+mod expectation;
+mod history;
+mod posting;
+mod writer;
+
+pub use act::{Act, Outcome, Role};
+pub use entry::{Entry, Event, FaultUse, LossPointFacts, Phase, ScenarioFacts, ServiceFacts};
+pub use expectation::{Expectation, Verdict, Word};
+pub use history::History;
+pub use posting::{Book, Posting, PostingKind, Promise};
+pub use writer::{Journal, JournalError, Scribe, read_journal};

@@ -1,0 +1,176 @@
+//! Writing and reading `journal.ndjson`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::broadcast;
+
+use super::{Entry, Event, Phase};
+use crate::clock::{self, Clock};
+
+/// Entries a slow subscriber may lag behind before it must read the file instead.
+const SUBSCRIBER_BACKLOG_MAX: usize = 65_536;
+
+/// Why a journal cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("cannot write the journal {path}: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the journal {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}:{line}: not a journal entry: {source}")]
+    Parse { path: PathBuf, line: usize, source: serde_json::Error },
+}
+
+struct Inner {
+    file: File,
+    next_seq: u64,
+    failed: Option<std::io::Error>,
+}
+
+/// The open journal of a run. Clones write to the same file.
+#[derive(Clone)]
+pub struct Journal {
+    path: PathBuf,
+    inner: Arc<Mutex<Inner>>,
+    entries: broadcast::Sender<Arc<Entry>>,
+}
+
+impl Journal {
+    /// Creates `path`; errors where it exists already or cannot be made.
+    pub fn create(path: &Path) -> Result<Journal, JournalError> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)
+            .map_err(|source| JournalError::Write { path: path.to_owned(), source })?;
+        let inner = Inner { file, next_seq: 0, failed: None };
+        Ok(Journal {
+            path: path.to_owned(),
+            inner: Arc::new(Mutex::new(inner)),
+            entries: broadcast::Sender::new(SUBSCRIBER_BACKLOG_MAX),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every entry from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.entries.subscribe()
+    }
+
+    /// A writer for entries of the run itself.
+    pub fn run_scribe(&self) -> Scribe {
+        Scribe { journal: self.clone(), scenario: None, clock: None }
+    }
+
+    /// A writer for entries of one scenario on its cell's clock.
+    pub fn scribe(&self, scenario: &str, clock: Clock) -> Scribe {
+        Scribe { journal: self.clone(), scenario: Some(scenario.into()), clock: Some(clock) }
+    }
+
+    /// The first write error, if there was one (a full disk): the run must not claim a verdict it did not keep.
+    pub fn check(&self) -> Result<(), JournalError> {
+        let mut inner = self.inner.lock().expect("no holder panics");
+        match inner.failed.take() {
+            Some(source) => Err(JournalError::Write { path: self.path.clone(), source }),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&self, make: impl FnOnce(u64) -> Entry) -> Arc<Entry> {
+        let mut inner = self.inner.lock().expect("no holder panics");
+        let entry = Arc::new(make(inner.next_seq));
+        inner.next_seq += 1;
+        let mut line = serde_json::to_vec(&*entry).expect("entries are plain data");
+        line.push(b'\n');
+        if let Err(error) = inner.file.write_all(&line) {
+            inner.failed.get_or_insert(error);
+        }
+        // Nobody listening is fine.
+        let _ = self.entries.send(entry.clone());
+        entry
+    }
+}
+
+/// Writes entries for one scenario, or for the run.
+#[derive(Clone)]
+pub struct Scribe {
+    journal: Journal,
+    scenario: Option<String>,
+    clock: Option<Clock>,
+}
+
+impl Scribe {
+    /// Appends `event`, stamped now.
+    pub fn write(&self, phase: Phase, event: Event) -> Arc<Entry> {
+        let cell_ms = self.clock.as_ref().map(|clock| clock.now().0);
+        self.write_at(phase, cell_ms, event)
+    }
+
+    /// Appends `event` with a cell time measured before (in the socket handler, by the truth's reader).
+    pub fn write_at(&self, phase: Phase, cell_ms: Option<i64>, event: Event) -> Arc<Entry> {
+        self.journal.append(|seq| Entry {
+            seq,
+            scenario: self.scenario.clone(),
+            mono_us: clock::monotonic_us(),
+            cell_ms,
+            wall_ms: clock::wall_ms(),
+            phase,
+            event,
+        })
+    }
+
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+}
+
+/// Reads a whole journal. A last line cut short by a kill is left out; any other bad line is an error.
+pub fn read_journal(path: &Path) -> Result<Vec<Entry>, JournalError> {
+    let read_error = |source| JournalError::Read { path: path.to_owned(), source };
+    let mut reader = BufReader::new(File::open(path).map_err(read_error)?);
+    let (mut entries, mut line, mut number) = (Vec::new(), Vec::new(), 0);
+    loop {
+        line.clear();
+        if reader.read_until(b'\n', &mut line).map_err(read_error)? == 0 {
+            return Ok(entries);
+        }
+        number += 1;
+        match serde_json::from_slice(&line) {
+            Ok(entry) => entries.push(entry),
+            Err(_) if !line.ends_with(b"\n") => return Ok(entries),
+            Err(source) => {
+                return Err(JournalError::Parse { path: path.to_owned(), line: number, source });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_and_a_cut_line_is_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.ndjson");
+        let journal = Journal::create(&path).unwrap();
+        let scribe = journal.scribe("s", Clock::starting_at(5));
+        scribe.write(Phase::Given, Event::Tick);
+        scribe.write(Phase::Given, Event::Note { text: "x".into() });
+        let mut text = std::fs::read(&path).unwrap();
+        assert_eq!(read_journal(&path).unwrap().len(), 2);
+        text.extend_from_slice(b"{\"seq\":2,");
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(read_journal(&path).unwrap().len(), 2);
+        text.extend_from_slice(b"\n{}\n");
+        std::fs::write(&path, &text).unwrap();
+        assert!(matches!(read_journal(&path), Err(JournalError::Parse { line: 3, .. })));
+        assert!(Journal::create(&path).is_err(), "a journal is never overwritten");
+    }
+}

@@ -1,0 +1,1 @@
+//! Room `oracle`: see `lib.rs` for its place.

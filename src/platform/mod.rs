@@ -1,0 +1,1 @@
+//! Room `platform`: see `lib.rs` for its place.

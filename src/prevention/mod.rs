@@ -1,0 +1,1 @@
+//! Room `prevention`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `probe`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `proxy`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `report`: see `lib.rs` for its place.

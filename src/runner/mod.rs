@@ -1,0 +1,1 @@
+//! Room `runner`: see `lib.rs` for its place.

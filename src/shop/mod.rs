@@ -1,0 +1,1 @@
+//! Room `shop`: see `lib.rs` for its place.

@@ -1,0 +1,1 @@
+//! Room `stage`: see `lib.rs` for its place.

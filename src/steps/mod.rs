@@ -1,0 +1,1 @@
+//! Room `steps`: see `lib.rs` for its place.
