@@ -1,1 +1,3 @@
+//! The `dcheck` program.
+
 fn main() {}

@@ -1,1 +1,3 @@
+//! The `lossdrill` program.
+
 fn main() {}

@@ -1,1 +1,3 @@
+//! The `shop` program.
+
 fn main() {}
