@@ -6,6 +6,7 @@
 
 mod act;
 mod entry;
+mod exit;
 mod expectation;
 mod history;
 mod posting;
@@ -13,6 +14,7 @@ mod writer;
 
 pub use act::{Act, Outcome, Role};
 pub use entry::{Entry, Event, FaultUse, LossPointFacts, Phase, ScenarioFacts, ServiceFacts};
+pub use exit::Exit;
 pub use expectation::{Expectation, Verdict, Word};
 pub use history::History;
 pub use posting::{Book, Posting, PostingKind, Promise};

@@ -1,0 +1,225 @@
+//! The command line of `lossdrill`, as data.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Fault drills for real-time reconciliation: inject the loss, prove the alert, prove the plan.
+#[derive(Parser, Debug)]
+#[command(name = "lossdrill", version, after_help = "Example: lossdrill gate")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Read every feature and catalogue file and print all mistakes; needs no server
+    #[command(after_help = "Example: lossdrill check --features features")]
+    Check(CheckArgs),
+    /// Run the CI gate: the scenarios tagged @tier:gate, with the policy's seed
+    #[command(after_help = "Example: lossdrill gate --provider local")]
+    Gate(RunArgs),
+    /// Run selected scenarios
+    #[command(after_help = "Example: lossdrill run --loss-point bid-below-market")]
+    Run(RunArgs),
+    /// List the sentences a scenario may use
+    #[command(after_help = "Example: lossdrill steps refund")]
+    Steps(StepsArgs),
+    /// Write the reports of a run again, from its journal
+    #[command(after_help = "Example: lossdrill report runs/20261122-101500-7f3a")]
+    Report(RunDirArgs),
+    /// Judge a run again, from its journal alone
+    #[command(after_help = "Example: lossdrill recheck runs/20261122-101500-7f3a")]
+    Recheck(RunDirArgs),
+    /// Keep servers warm between runs
+    #[command(after_help = "Example: lossdrill stage up --provider local")]
+    Stage(StageArgs),
+    /// List the faults, or heal whatever a killed run left behind
+    #[command(after_help = "Example: lossdrill faults heal --all")]
+    Faults(FaultsArgs),
+    /// Run an ordered list of scenarios from drills/
+    #[command(after_help = "Example: lossdrill drill run drills/quarterly.yaml")]
+    Drill(DrillArgs),
+    /// Loss points, how many scenarios cover them, and how much money that is
+    #[command(after_help = "Example: lossdrill coverage --by loss")]
+    Coverage(CoverageArgs),
+    /// The parent of every local process of a run
+    #[command(hide = true)]
+    Guardian { state_dir: PathBuf },
+}
+
+/// Where the texts are.
+#[derive(Args, Debug, Clone)]
+pub struct Sources {
+    /// Configuration file; without one the built-in defaults hold
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", default_value = "features")]
+    pub features: PathBuf,
+    #[arg(long, value_name = "DIR", default_value = "scenarios")]
+    pub scenarios: PathBuf,
+    #[arg(long, value_name = "DIR", default_value = "drills")]
+    pub drills: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub sources: Sources,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub sources: Sources,
+    /// docker, local or external; default: docker when an engine answers, else local
+    #[arg(long, env = "LOSSDRILL_PROVIDER", value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// Where run directories go
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
+    /// Seed of all randomness; default: the policy's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How many scenarios at once; default: as many as this machine carries
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Tag expression, such as "@tier:gate and not @control"
+    #[arg(long, value_name = "EXPR")]
+    pub tags: Option<String>,
+    /// Part of a scenario's name; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub name: Vec<String>,
+    /// Only scenarios of this loss point; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub loss_point: Vec<String>,
+    /// End after this long; what is unjudged then is inconclusive. Such as "10 min"
+    #[arg(long, value_name = "DURATION")]
+    pub deadline: Option<String>,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct StepsArgs {
+    /// Show only sentences that hold these words
+    pub search: Option<String>,
+    /// One HTML page instead of text
+    #[arg(long)]
+    pub html: bool,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct RunDirArgs {
+    /// The run directory
+    pub run: PathBuf,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct StageArgs {
+    #[command(subcommand)]
+    pub command: StageCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum StageCommand {
+    /// Bring the servers up and keep them
+    Up {
+        #[arg(long, env = "LOSSDRILL_PROVIDER", value_name = "PROVIDER")]
+        provider: Option<String>,
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Say what is up
+    Status,
+    /// Take it down
+    Down,
+    /// The process that holds the warm servers
+    #[command(hide = true)]
+    Hold {
+        #[arg(long)]
+        provider: Option<String>,
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct FaultsArgs {
+    #[command(subcommand)]
+    pub command: FaultsCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum FaultsCommand {
+    /// Every fault, its parameters, and what it needs
+    List {
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+    },
+    /// Heal and remove what killed runs left behind
+    Heal {
+        /// All dead runs; nothing else can be named yet
+        #[arg(long, required = true)]
+        all: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct DrillArgs {
+    #[command(subcommand)]
+    pub command: DrillCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum DrillCommand {
+    /// Run the file's scenarios in its order, one after another
+    Run {
+        file: PathBuf,
+        #[command(flatten)]
+        run: RunArgs,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct CoverageArgs {
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Sort by `loss` (theoretical loss) or `id`
+    #[arg(long, default_value = "loss")]
+    pub by: String,
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Example:"), "{} has no example", command.get_name());
+        }
+    }
+}
