@@ -1,1 +1,11 @@
-//! Room `steps`: see `lib.rs` for its place.
+//! The step vocabulary, and feature files read into data.
+//!
+//! Owns the one table of sentences (English and Chinese side by side), the strict reading of `features/**/*.feature`
+//! and all that can be known wrong about a scenario before anything runs. Must not know the runner, nor do what a
+//! sentence says. Try it: `lossdrill check`, `cargo test --lib steps`.
+
+mod scenario;
+mod sentence;
+
+pub use scenario::{Language, Scenario, Step, Tier};
+pub use sentence::{Bound, Kind, Sentence, SubjectKind};

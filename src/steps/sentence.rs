@@ -1,0 +1,234 @@
+//! What a step says, as data: one closed enum, so that the compiler lists who must act on a new sentence.
+//!
+//! Owns the meaning of each sentence, never its wording (`vocabulary`) and never its effect (`runner`).
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::Money;
+use crate::wire::Subject;
+
+/// Where a sentence may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Sets the state; never feels the scenario's faults.
+    Given,
+    /// One business or hostile event.
+    When,
+    /// What a defender did, always bounded.
+    Then,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Given => "Given",
+            Kind::When => "When",
+            Kind::Then => "Then",
+        })
+    }
+}
+
+/// Until when a Then step must have come true, counted from the first bad commit on cell time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// The loss point's own deadline, from the catalogue.
+    InTime,
+    /// Never longer than the catalogue's: `load_features` refuses that.
+    WithinMs(i64),
+}
+
+impl Bound {
+    pub fn within(duration: Duration) -> Bound {
+        Bound::WithinMs(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// The bound in ms, where `in_time_ms` is the catalogue's deadline.
+    pub fn resolve_ms(self, in_time_ms: i64) -> i64 {
+        match self {
+            Bound::InTime => in_time_ms,
+            Bound::WithinMs(ms) => ms,
+        }
+    }
+}
+
+/// One step. Names are the scenario's aliases (`O-1`), as written between the quotes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "sentence", rename_all = "kebab-case")]
+pub enum Sentence {
+    // Given
+    ItemMedian {
+        item: String,
+        median: Money,
+    },
+    ClearanceApproved {
+        clearance: String,
+        item: String,
+    },
+    OrderPaid {
+        order: String,
+        amount: Money,
+        channel: String,
+    },
+    OrderAwaitsPayment {
+        order: String,
+        amount: Money,
+    },
+    /// Its message is held back: a When delivers it.
+    RefundApproved {
+        refund: String,
+        amount: Money,
+        order: String,
+    },
+    RefundWasPaidOut {
+        refund: String,
+        amount: Money,
+        order: String,
+    },
+    /// Armed here, injected after the steady state. Parameters are the table under the step.
+    FaultActive {
+        fault: String,
+    },
+
+    // When
+    SellerBids {
+        item: String,
+        meant: Money,
+        price: Money,
+        clearance: Option<String>,
+    },
+    /// The amounts are drawn by the forge's strategy of that name.
+    BidFollowsPattern {
+        item: String,
+        pattern: String,
+    },
+    BuyerBuys {
+        item: String,
+        channel: String,
+    },
+    BuyerPays {
+        order: String,
+        amount: Money,
+        channel: String,
+    },
+    ApprovalDelivered {
+        refund: String,
+        times: u32,
+    },
+    /// `due` is what is owed; it differs from `amount` only where the sentence says so.
+    RefundPaidOut {
+        refund: String,
+        amount: Money,
+        order: String,
+        due: Money,
+    },
+    /// Injected at its place among the Whens.
+    FaultStrikes {
+        fault: String,
+    },
+
+    // Then
+    AlertRaised {
+        alert: String,
+        subject: Subject,
+        bound: Bound,
+    },
+    /// Of the alert named in the Then before it.
+    AlertAtRisk {
+        amount: Money,
+    },
+    PlanEffective {
+        plan: String,
+        scope: Subject,
+        bound: Bound,
+    },
+    OrderIsPaid {
+        order: String,
+        bound: Bound,
+    },
+    LossContained {
+        bound: Bound,
+    },
+    LossAtMost {
+        amount: Money,
+    },
+    NoOtherAlert,
+    NoAlert,
+}
+
+impl Sentence {
+    /// The fault that the sentence names, if it is about one.
+    pub fn fault(&self) -> Option<&str> {
+        match self {
+            Sentence::FaultActive { fault } | Sentence::FaultStrikes { fault } => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+/// What an alert or plan may be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubjectKind {
+    Order,
+    Refund,
+    Item,
+    Bid,
+    Merchant,
+    Payment,
+    Coupon,
+    Account,
+    Channel,
+    /// A stream that the reconciler reads: `binlog`, a topic.
+    Source,
+}
+
+impl SubjectKind {
+    pub const ALL: [SubjectKind; 10] = [
+        SubjectKind::Order,
+        SubjectKind::Refund,
+        SubjectKind::Item,
+        SubjectKind::Bid,
+        SubjectKind::Merchant,
+        SubjectKind::Payment,
+        SubjectKind::Coupon,
+        SubjectKind::Account,
+        SubjectKind::Channel,
+        SubjectKind::Source,
+    ];
+
+    /// The English word, which is also the `kind` of [`Subject`] on the wire.
+    pub fn en(self) -> &'static str {
+        match self {
+            SubjectKind::Order => "order",
+            SubjectKind::Refund => "refund",
+            SubjectKind::Item => "item",
+            SubjectKind::Bid => "bid",
+            SubjectKind::Merchant => "merchant",
+            SubjectKind::Payment => "payment",
+            SubjectKind::Coupon => "coupon",
+            SubjectKind::Account => "account",
+            SubjectKind::Channel => "channel",
+            SubjectKind::Source => "source",
+        }
+    }
+
+    pub fn zh(self) -> &'static str {
+        match self {
+            SubjectKind::Order => "订单",
+            SubjectKind::Refund => "退款",
+            SubjectKind::Item => "商品",
+            SubjectKind::Bid => "出价",
+            SubjectKind::Merchant => "商家",
+            SubjectKind::Payment => "支付",
+            SubjectKind::Coupon => "优惠券",
+            SubjectKind::Account => "账户",
+            SubjectKind::Channel => "渠道",
+            SubjectKind::Source => "数据源",
+        }
+    }
+}
