@@ -1,0 +1,148 @@
+//! What a drill's Kafka broker is, wherever it runs: its properties, its readiness, its first topic.
+//!
+//! One JVM is broker and controller. Clients are told the broker's real address (a link that stands before it
+//! rewrites answers); the broker itself goes by a second listener, so that a fault before the first one never cuts
+//! it off from itself. Creates no topics but `__consumer_offsets`, whose first use costs clients a second otherwise.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::StageError;
+
+/// One look at the broker's metadata; a broker that starts answers the next one.
+const LOOK_LIMIT: Duration = Duration::from_millis(500);
+/// Between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+/// Creating one topic on an idle broker takes 0.1 s.
+const ADMIN_LIMIT: Duration = Duration::from_secs(20);
+
+pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// The broker's own properties, for listeners `client` (advertised as `advertised`), `inner` and `controller`.
+pub(super) fn properties(
+    client: &str,
+    advertised: &str,
+    inner: &str,
+    controller: &str,
+) -> Vec<(&'static str, String)> {
+    let listeners = format!("PLAINTEXT://{client},INTERNAL://{inner},CONTROLLER://{controller}");
+    let protocols = "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT";
+    let mut all = vec![
+        ("process.roles", "broker,controller".to_owned()),
+        ("node.id", "1".to_owned()),
+        ("controller.quorum.voters", format!("1@{controller}")),
+        ("controller.listener.names", "CONTROLLER".to_owned()),
+        ("listeners", listeners),
+        ("advertised.listeners", format!("PLAINTEXT://{advertised},INTERNAL://{inner}")),
+        ("listener.security.protocol.map", protocols.to_owned()),
+        ("inter.broker.listener.name", "INTERNAL".to_owned()),
+    ];
+    all.extend(TUNING.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    all
+}
+
+/// One small broker: replication of one, quick rebalances, quick return after kill -9, a quiet idle.
+const TUNING: [(&str, &str); 19] = [
+    ("auto.create.topics.enable", "false"),
+    ("offsets.topic.replication.factor", "1"),
+    ("offsets.topic.num.partitions", "1"),
+    ("transaction.state.log.replication.factor", "1"),
+    ("transaction.state.log.min.isr", "1"),
+    ("transaction.state.log.num.partitions", "1"),
+    ("share.coordinator.state.topic.replication.factor", "1"),
+    ("share.coordinator.state.topic.min.isr", "1"),
+    ("share.coordinator.state.topic.num.partitions", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.min.session.timeout.ms", "500"),
+    ("log.cleaner.dedupe.buffer.size", "2097152"),
+    ("log.cleaner.io.buffer.size", "65536"),
+    ("metadata.max.idle.interval.ms", "0"),
+    ("num.network.threads", "2"),
+    ("num.io.threads", "2"),
+    ("background.threads", "2"),
+    ("broker.heartbeat.interval.ms", "250"),
+    ("broker.session.timeout.ms", "1000"),
+];
+
+fn client(endpoint: SocketAddr) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", endpoint.to_string())
+        .set("broker.address.family", "v4")
+        .set("reconnect.backoff.ms", "20")
+        .set("reconnect.backoff.max.ms", "100")
+        .set("log_level", "0");
+    config
+}
+
+/// Returns when the broker is unfenced and, after its first start, leads its offsets topic.
+/// Never by itself otherwise: the caller bounds it.
+pub(super) async fn ready(endpoint: SocketAddr, offsets_topic: bool) {
+    loop {
+        let looked =
+            tokio::task::spawn_blocking(move || looks_ready(endpoint, offsets_topic)).await;
+        if matches!(looked, Ok(true)) {
+            return;
+        }
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
+}
+
+fn looks_ready(endpoint: SocketAddr, offsets_topic: bool) -> bool {
+    let Ok(consumer) = client(endpoint).create::<BaseConsumer>() else { return false };
+    let Ok(metadata) = consumer.fetch_metadata(None, LOOK_LIMIT) else { return false };
+    let led = metadata.topics().iter().filter(|topic| topic.name() == OFFSETS_TOPIC).any(|topic| {
+        !topic.partitions().is_empty() && topic.partitions().iter().all(|p| p.leader() >= 0)
+    });
+    !metadata.brokers().is_empty() && (led || !offsets_topic)
+}
+
+/// Creates the topic that committed offsets live in, as the broker itself would at the first commit.
+pub(super) async fn create_offsets_topic(
+    service: &str,
+    endpoint: SocketAddr,
+) -> Result<(), StageError> {
+    let failed = |error: String| StageError::Engine {
+        what: "create topic __consumer_offsets",
+        service: service.to_owned(),
+        error,
+    };
+    let admin: AdminClient<DefaultClientContext> =
+        client(endpoint).create().map_err(|error| failed(error.to_string()))?;
+    let topic = NewTopic::new(OFFSETS_TOPIC, 1, TopicReplication::Fixed(1))
+        .set("cleanup.policy", "compact")
+        .set("compression.type", "producer")
+        .set("segment.bytes", "104857600");
+    let options = AdminOptions::new().operation_timeout(Some(ADMIN_LIMIT));
+    let results = admin.create_topics(&[topic], &options).await;
+    for result in results.map_err(|error| failed(error.to_string()))? {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((_, code)) => return Err(failed(code.to_string())),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_broker_reaches_itself_by_a_listener_of_its_own() {
+        let all = properties("0.0.0.0:9092", "127.0.0.1:20001", "127.0.0.1:2", "127.0.0.1:3");
+        let value = |key: &str| all.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
+        assert_eq!(value("inter.broker.listener.name"), Some("INTERNAL"));
+        assert_eq!(
+            value("advertised.listeners"),
+            Some("PLAINTEXT://127.0.0.1:20001,INTERNAL://127.0.0.1:2")
+        );
+        assert_eq!(value("controller.quorum.voters"), Some("1@127.0.0.1:3"));
+    }
+}

@@ -1,0 +1,62 @@
+//! Ports for servers and processes: below the ephemeral range, so that a restart finds its own free again.
+//!
+//! A port is handed out once per process of the harness. Another run may still take it between here and the bind:
+//! who starts a server tries again with another, a named number of times.
+//! Try it: `cargo test --lib stage::ports`.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::StageError;
+
+/// Linux hands out ephemeral ports from 32768 on; below 20000 live well-known services.
+const FIRST: u16 = 20_000;
+const LAST: u16 = 31_000;
+/// Coprime to the number of ports, so that stepping visits each once, and runs that start close by soon part.
+const STEP: u32 = 101;
+/// Starts of a server whose port was taken in the meantime.
+pub(super) const TRIES: usize = 3;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A port of 127.0.0.1 that nothing listens on.
+pub fn free_port() -> Result<u16, StageError> {
+    let count = u32::from(LAST - FIRST) + 1;
+    let start = std::process::id().wrapping_mul(37) % count;
+    for _ in 0..count {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed) % count;
+        let offset = (start + turn * STEP) % count;
+        let port = FIRST + u16::try_from(offset).expect("invariant: below the number of ports");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(StageError::NoPort { first: FIRST, last: LAST })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_handed_out_once_and_a_taken_one_never() {
+        let first = free_port().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).unwrap();
+        for _ in 0..200 {
+            let port = free_port().unwrap();
+            assert_ne!(port, first);
+            assert!((FIRST..=LAST).contains(&port));
+        }
+        drop(listener);
+    }
+
+    #[test]
+    fn stepping_visits_every_port() {
+        let count = u32::from(LAST - FIRST) + 1;
+        let (mut a, mut b) = (count, STEP);
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        assert_eq!(a, 1);
+    }
+}

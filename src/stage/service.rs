@@ -1,0 +1,122 @@
+//! A server of the stage, whatever its provider: kill, pause, resume, restart, logs, remove.
+//!
+//! Its endpoint stays the same over its whole life. Each ability returns when it has taken effect, or errors.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use super::local::LocalServer;
+use super::{StageError, kafka, mysql};
+
+/// From the start of a server to its first answer: published figures of the official images on slow machines are
+/// 15 s, and a loaded CI machine multiplies them.
+pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// What a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    MySql,
+    Kafka,
+}
+
+impl Kind {
+    /// Returns when the server at `endpoint` answers; `again`: it has been ready before.
+    pub(super) async fn ready(self, endpoint: SocketAddr, again: bool) {
+        match self {
+            Kind::MySql => mysql::ready(endpoint).await,
+            Kind::Kafka => kafka::ready(endpoint, again).await,
+        }
+    }
+}
+
+pub(super) enum Backend {
+    Local(LocalServer),
+}
+
+/// A handle to a server; clones are the same server.
+#[derive(Clone)]
+pub struct Service {
+    pub name: String,
+    pub kind: Kind,
+    /// Where clients connect, directly.
+    pub endpoint: SocketAddr,
+    backend: Arc<Mutex<Backend>>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Service({} {:?} at {})", self.name, self.kind, self.endpoint)
+    }
+}
+
+impl Service {
+    pub(super) fn new(name: &str, kind: Kind, endpoint: SocketAddr, backend: Backend) -> Service {
+        let backend = Arc::new(Mutex::new(backend));
+        Service { name: name.to_owned(), kind, endpoint, backend }
+    }
+
+    pub(super) fn renamed(mut self, name: &str) -> Service {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// `mysql://root@HOST:PORT/SCHEMA`, for the programs of a cell.
+    pub fn mysql_url(&self, schema: &str) -> String {
+        format!("mysql://root@{}/{schema}", self.endpoint)
+    }
+
+    /// SIGKILL; returns when it is dead. A dead server stays dead until [`Service::restart`].
+    pub async fn kill(&self) -> Result<(), StageError> {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => server.kill().await,
+        }
+    }
+
+    /// Freezes it: connections stay open and nothing answers.
+    pub async fn pause(&self) -> Result<(), StageError> {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => server.pause().await,
+        }
+    }
+
+    /// Ends a pause; a server that is not paused stays as it is.
+    pub async fn resume(&self) -> Result<(), StageError> {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => server.resume().await,
+        }
+    }
+
+    /// Stops it orderly when it runs, starts it on its data and port, and waits until it answers.
+    pub async fn restart(&self) -> Result<(), StageError> {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => {
+                server.stop().await?;
+                server.start_again(self.kind, self.endpoint).await
+            }
+        }
+    }
+
+    /// Does its process live? A paused one does.
+    pub async fn is_running(&self) -> bool {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => server.is_running(),
+        }
+    }
+
+    /// The last `lines` lines of its log.
+    pub async fn logs(&self, lines: usize) -> String {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => server.logs(lines).await,
+        }
+    }
+
+    /// Kills it and removes all that it had.
+    pub async fn remove(&self) -> Result<(), StageError> {
+        match &mut *self.backend.lock().await {
+            Backend::Local(server) => server.remove().await,
+        }
+    }
+}
