@@ -1,0 +1,297 @@
+//! A link: a listener, its board, and the connections that come by it.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::board::{Armed, ArmedToxic, Board};
+use super::gauge::{Gauge, Stats};
+use super::kafka::{AddressBook, Nodes};
+use super::toxic::{Stamp, Toxic, ToxicId};
+use super::{ProxyError, connection};
+use crate::clock::{CellTime, Clock};
+
+/// Connections of one link at once; more are reset. Far above any pool of a cell, far below the descriptor limit.
+const CONNECTIONS_MAX: u64 = 4096;
+/// Toxics of one link at once: more is a leak of the one who arms.
+const TOXICS_MAX: usize = 64;
+/// After a failed accept (no descriptors left): long enough not to spin, short enough not to be noticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// Connections end by RST at once; this only bounds a starved machine.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a link understands of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Tcp,
+    /// Rewrites broker addresses in answers, so that clients stay behind the link.
+    Kafka(Nodes),
+}
+
+/// What a link is made from.
+#[derive(Clone)]
+pub struct LinkSpec {
+    /// `cdc`, `sql`, `kafka` …
+    pub name: String,
+    /// `host:port`
+    pub upstream: String,
+    pub kind: Kind,
+    /// Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Delays above 1 s are counted on it.
+    pub clock: Clock,
+    /// Source of jitter.
+    pub seed: u64,
+}
+
+impl LinkSpec {
+    /// A link on a free port of 127.0.0.1.
+    pub fn new(
+        name: impl Into<String>,
+        upstream: impl Into<String>,
+        kind: Kind,
+        clock: Clock,
+    ) -> LinkSpec {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        LinkSpec { name: name.into(), upstream: upstream.into(), kind, listen, clock, seed: 0 }
+    }
+}
+
+/// What every connection of a link shares.
+pub(super) struct Shared {
+    pub name: String,
+    pub clock: Clock,
+    pub seed: u64,
+    pub board: watch::Sender<Arc<Board>>,
+    pub gauge: Gauge,
+    pub addresses: Option<AddressBook>,
+    next_connection: AtomicU64,
+    listeners: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Shared {
+    pub fn note(&self, text: &str) {
+        self.gauge.note(format!("link `{}`: {text}", self.name));
+    }
+
+    /// Accepts on one more listener until the link closes. `upstream` overrides the board's.
+    pub fn listen(self: &Arc<Self>, listener: TcpListener, upstream: Option<Arc<str>>) {
+        let task = tokio::spawn(accept(self.clone(), listener, upstream));
+        self.listeners.lock().expect("no holder panics").push(task);
+    }
+}
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, upstream: Option<Arc<str>>) {
+    let mut board = shared.board.subscribe();
+    let mut connections = JoinSet::new();
+    while !board.borrow_and_update().closing {
+        tokio::select! {
+            changed = board.changed() => if changed.is_err() { break },
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((client, _)) => {
+                    if let Some(number) = admit(&shared, &client) {
+                        let upstream = upstream.clone();
+                        let serve = connection::serve(shared.clone(), client, upstream, number);
+                        connections.spawn(serve);
+                    }
+                }
+                Err(error) => {
+                    shared.note(&format!("cannot accept: {error}"));
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+fn admit(shared: &Shared, client: &TcpStream) -> Option<u64> {
+    if shared.gauge.open.load(Ordering::Acquire) >= CONNECTIONS_MAX {
+        shared.note(&format!("more than {CONNECTIONS_MAX} connections: one was reset"));
+        let _ = client.set_zero_linger();
+        return None;
+    }
+    Some(shared.next_connection.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The last handle's end is the link's end.
+struct Owner(Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        publish(&self.0, |board| board.closing = true);
+    }
+}
+
+fn publish<T>(shared: &Shared, change: impl FnOnce(&mut Board) -> T) -> T {
+    let mut result = None;
+    shared.board.send_modify(|board| {
+        let mut next = Board::clone(board);
+        result = Some(change(&mut next));
+        *board = Arc::new(next);
+    });
+    result.expect("invariant: send_modify calls once")
+}
+
+/// A handle to an open link; clones share it, and it closes with the last of them.
+#[derive(Clone)]
+pub struct Link {
+    owner: Arc<Owner>,
+    addr: SocketAddr,
+    next_toxic: Arc<AtomicU64>,
+}
+
+impl Link {
+    /// Listens and relays from now on. The upstream is dialled for each client, not here: it may come up later.
+    pub async fn open(spec: LinkSpec) -> Result<Link, ProxyError> {
+        let LinkSpec { name, upstream, kind, listen, clock, seed } = spec;
+        let refused = |source| ProxyError::Listen { link: name.clone(), listen, source };
+        if kind != Kind::Tcp && listen.ip().is_unspecified() {
+            return Err(ProxyError::Unreachable { link: name, listen });
+        }
+        let listener = TcpListener::bind(listen).await.map_err(refused)?;
+        let addr = listener.local_addr().map_err(refused)?;
+        let addresses = match kind {
+            Kind::Tcp => None,
+            Kind::Kafka(nodes) => Some(AddressBook::new(nodes, addr)),
+        };
+        let board = Board { upstream: upstream.into(), armed: Vec::new(), closing: false };
+        let shared = Arc::new(Shared {
+            name,
+            clock,
+            seed,
+            board: watch::Sender::new(Arc::new(board)),
+            gauge: Gauge::default(),
+            addresses,
+            next_connection: AtomicU64::new(0),
+            listeners: Mutex::new(Vec::new()),
+        });
+        shared.listen(listener, None);
+        let owner = Arc::new(Owner(shared));
+        Ok(Link { owner, addr, next_toxic: Arc::new(AtomicU64::new(1)) })
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.owner.0
+    }
+
+    pub fn name(&self) -> &str {
+        &self.shared().name
+    }
+
+    /// Where clients connect.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `host:port` that new connections dial.
+    pub fn upstream(&self) -> String {
+        self.shared().board.borrow().upstream.to_string()
+    }
+
+    /// New connections dial `upstream`; live ones keep theirs.
+    pub fn set_upstream(&self, upstream: &str) {
+        publish(self.shared(), |board| board.upstream = upstream.into());
+    }
+
+    /// Publishes `toxic` to every connection, live and new, and returns at once.
+    pub fn arm(&self, toxic: Toxic) -> Result<ToxicId, ProxyError> {
+        let refuse = |reason| {
+            let link = self.name().to_owned();
+            Err(ProxyError::Toxic { link, toxic: toxic.name(), reason })
+        };
+        if let Some(reason) = toxic.mistake() {
+            return refuse(reason);
+        }
+        let id = ToxicId(self.next_toxic.fetch_add(1, Ordering::Relaxed));
+        let since = Stamp::now(&self.shared().clock);
+        let armed = Arc::new(Armed { id, toxic, since, hits: AtomicU64::new(0) });
+        let fits = publish(self.shared(), |board| {
+            let fits = board.armed.len() < TOXICS_MAX;
+            if fits {
+                board.armed.push(armed);
+            }
+            fits
+        });
+        if fits { Ok(id) } else { refuse(format!("{TOXICS_MAX} toxics are armed already")) }
+    }
+
+    /// Takes a toxic off; false where it was not there (any more).
+    pub fn disarm(&self, id: ToxicId) -> bool {
+        publish(self.shared(), |board| {
+            let before = board.armed.len();
+            board.armed.retain(|armed| armed.id != id);
+            board.armed.len() < before
+        })
+    }
+
+    pub fn toxics(&self) -> Vec<ArmedToxic> {
+        self.shared().board.borrow().toxics()
+    }
+
+    pub fn stats(&self) -> Stats {
+        let gauge = &self.shared().gauge;
+        Stats {
+            link: self.name().to_owned(),
+            connections_open: gauge.open.load(Ordering::Acquire),
+            connections_total: gauge.total.load(Ordering::Relaxed),
+            bytes_to_upstream: gauge.to_upstream.load(Ordering::Relaxed),
+            bytes_to_client: gauge.to_client.load(Ordering::Relaxed),
+            held_bytes: gauge.held(),
+            waiting_bytes: gauge.waiting_bytes(),
+            toxics: self.toxics(),
+        }
+    }
+
+    /// Bytes read and not yet written on, those that wait for a later cell time included.
+    pub fn held_bytes(&self) -> u64 {
+        self.shared().gauge.held()
+    }
+
+    /// Bytes held that wait for nothing on cell time: while there are any, the cell is not at rest.
+    pub fn busy_bytes(&self) -> u64 {
+        let gauge = &self.shared().gauge;
+        gauge.held().saturating_sub(gauge.waiting_bytes())
+    }
+
+    /// The earliest cell time at which a held byte is due or a connection is cut.
+    pub fn next_due(&self) -> Option<CellTime> {
+        self.shared().gauge.next_due()
+    }
+
+    /// Waits until no byte is held. Give it a deadline: under a stall that is never.
+    pub async fn drained(&self) {
+        self.shared().gauge.drained().await;
+    }
+
+    /// What the link met and passed over: failed dials, frames it could not read.
+    pub fn notes(&self) -> Vec<String> {
+        self.shared().gauge.notes()
+    }
+
+    /// Cuts every connection by RST and stops listening; again is fine.
+    pub async fn close(&self) -> Result<(), ProxyError> {
+        publish(self.shared(), |board| board.closing = true);
+        let tasks = std::mem::take(&mut *self.shared().listeners.lock().expect("no holder panics"));
+        let all = async {
+            for task in tasks {
+                // A listener's panic was reported by the runtime; closing goes on.
+                let _ = task.await;
+            }
+        };
+        let open = || self.shared().gauge.open.load(Ordering::Acquire);
+        let limit_ms = CLOSE_LIMIT.as_millis() as u64;
+        tokio::time::timeout(CLOSE_LIMIT, all).await.map_err(|_| ProxyError::Close {
+            link: self.name().to_owned(),
+            open: open(),
+            limit_ms,
+        })
+    }
+}
