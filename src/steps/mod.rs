@@ -7,5 +7,6 @@
 mod scenario;
 mod sentence;
 
-pub use scenario::{Language, Scenario, Step, Tier};
+pub use crate::config::Tier;
+pub use scenario::{Language, Scenario, Step};
 pub use sentence::{Bound, Kind, Sentence, SubjectKind};
