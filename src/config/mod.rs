@@ -1,1 +1,18 @@
-//! Room `config`: see `lib.rs` for its place.
+//! What people write for the machine: `lossdrill.yaml`, and how any such file's mistakes are told.
+//!
+//! Owns the configuration (stage, system under test, platform, policy) with defaults that need no file, the units that
+//! files share, and [`Mistake`]. Must be read once, at the start of a program. Try it: `cargo test --lib config`.
+
+mod file;
+mod mistake;
+mod settings;
+mod units;
+pub mod yaml;
+
+pub use file::DEFAULT_FILE;
+pub use mistake::{Mistake, Place, Severity, in_order, list, nearest};
+pub use settings::{
+    Call, Cells, Feed, FeedFormat, FeedFrom, Platform, PlatformKind, Policy, Provider,
+    ServerSettings, Settings, StageSettings, SystemKind, SystemUnderTest, Tier,
+};
+pub use units::{Percent, Span, UnitError};

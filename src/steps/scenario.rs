@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Kind, Sentence};
+use crate::config::Tier;
 
 /// The language of a feature file (`# language: zh-CN`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -13,31 +14,6 @@ pub enum Language {
     #[default]
     En,
     ZhCn,
-}
-
-/// Who runs a scenario, and when (`@tier:gate`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Tier {
-    /// On every change, within minutes.
-    #[default]
-    Gate,
-    /// Every night, with drawn seeds.
-    Nightly,
-    /// With people.
-    Drill,
-}
-
-impl Tier {
-    pub const ALL: [Tier; 3] = [Tier::Gate, Tier::Nightly, Tier::Drill];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Tier::Gate => "gate",
-            Tier::Nightly => "nightly",
-            Tier::Drill => "drill",
-        }
-    }
 }
 
 /// One line of a scenario.
