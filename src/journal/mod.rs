@@ -5,14 +5,19 @@
 //! Try it: `cargo test --lib journal`.
 
 mod act;
+mod books;
+mod cast;
 mod entry;
 mod exit;
 mod expectation;
 mod history;
 mod posting;
+pub mod story;
 mod writer;
 
 pub use act::{Act, Outcome, Role};
+pub use books::{BadRow, Books, Flaw, Flight, Party, RowKind, curve_of, peak, value_at};
+pub use cast::{Cast, Owner};
 pub use entry::{Entry, Event, FaultUse, LossPointFacts, Phase, ScenarioFacts, ServiceFacts};
 pub use exit::Exit;
 pub use expectation::{Expectation, Verdict, Word};

@@ -1,0 +1,91 @@
+//! What each act means for whose books: the rules of expectation, one arm per act.
+
+use std::collections::BTreeMap;
+
+use super::Instant;
+use crate::clock::CellTime;
+use crate::journal::{Act, Event, History, Outcome};
+use crate::money::Money;
+
+/// An act that is not refused, with what the journal knows of its end.
+pub(super) struct Deed<'a> {
+    pub act: &'a Act,
+    pub intent: Instant,
+    /// When what it expects became due: its outcome, or its intent while there is none.
+    pub due: Instant,
+}
+
+/// What an act expects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// The order is charged this once, and counts as paid once.
+    Charge { order: String, amount: Money },
+    /// The refund is paid out once.
+    Payout { refund: String, amount: Money },
+    /// The bid stands open at this price.
+    Offer { bid: String, price: Money },
+    /// The bid's price from now on.
+    Reprice { bid: String, price: Money },
+}
+
+/// Acts that expect something, in order. A refused act expects nothing, whatever the platform did.
+pub(super) fn deeds(history: &History) -> Vec<Deed<'_>> {
+    let mut ends: BTreeMap<u64, (Instant, &Outcome)> = BTreeMap::new();
+    let mut last = CellTime::default();
+    for entry in history.entries() {
+        last = entry.cell_ms.map_or(last, CellTime);
+        if let Event::Done { id, outcome } = &entry.event {
+            ends.entry(*id).or_insert((Instant { at: last, seq: entry.seq }, outcome));
+        }
+    }
+    let mut last = CellTime::default();
+    let mut deeds = Vec::new();
+    for entry in history.entries() {
+        last = entry.cell_ms.map_or(last, CellTime);
+        let Event::Intent { id, act, .. } = &entry.event else { continue };
+        let intent = Instant { at: last, seq: entry.seq };
+        match ends.get(id) {
+            Some((_, Outcome::Refused { .. })) => {}
+            Some((due, Outcome::Ok | Outcome::Unknown { .. })) => {
+                deeds.push(Deed { act, intent, due: *due });
+            }
+            None => deeds.push(Deed { act, intent, due: intent }),
+        }
+    }
+    deeds
+}
+
+/// The rules of expectation. A held refund is owed once its approval is delivered, however often that happens.
+pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
+    let mut held: BTreeMap<&str, Money> = BTreeMap::new();
+    let mut meant = Vec::new();
+    for deed in deeds {
+        let made = match deed.act {
+            Act::ListItem { .. } | Act::ApproveClearance { .. } | Act::PlaceOrder { .. } => None,
+            Act::PlaceBid { bid, meant, .. } => {
+                Some(Meant::Offer { bid: bid.clone(), price: *meant })
+            }
+            Act::CorrectBid { bid, price } => {
+                Some(Meant::Reprice { bid: bid.clone(), price: *price })
+            }
+            Act::Buy { order, due, .. } => {
+                Some(Meant::Charge { order: order.clone(), amount: *due })
+            }
+            Act::PayOrder { order, amount, .. } => {
+                Some(Meant::Charge { order: order.clone(), amount: *amount })
+            }
+            Act::Refund { refund, due, hold: true, .. } => {
+                held.insert(refund, *due);
+                None
+            }
+            Act::Refund { refund, due, hold: false, .. } => {
+                Some(Meant::Payout { refund: refund.clone(), amount: *due })
+            }
+            Act::DeliverApproval { refund, .. } => held
+                .remove(refund.as_str())
+                .map(|amount| Meant::Payout { refund: refund.clone(), amount }),
+        };
+        meant.extend(made.map(|made| (made, deed.intent, deed.due)));
+    }
+    meant
+}
