@@ -1,0 +1,94 @@
+//! What the proof of a plan still owes: the acts that the runner does after "effective".
+
+use super::case::{Case, SeenAct, SeenRun};
+use crate::clock::CellTime;
+use crate::journal::{Act, Books, Expectation, History, Outcome, Role};
+use crate::wire::{Effect, PlanState, Subject};
+
+/// The next act or wait of a plan's proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofStep {
+    /// The stopped act again, by a fresh party in scope: role [`Role::ProbeInside`].
+    TryInside,
+    /// Likewise outside the scope: role [`Role::ProbeOutside`].
+    TryOutside,
+    /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price nobody meant.
+    Correct,
+    /// The run's end, of itself: until its TTL at the latest, or its next report.
+    AwaitEnd { until: CellTime },
+    /// In scope again: role [`Role::ProbeAfter`].
+    TryAfter,
+}
+
+/// What the proof of `expectation` owes next; none where the plan is not effective, needs no acts, or all are done.
+pub fn next_proof(
+    expectation: &Expectation,
+    history: &History,
+    books: &Books,
+    now: CellTime,
+) -> Option<ProofStep> {
+    let Expectation::PlanEffective { plan, scope, .. } = expectation else { return None };
+    let case = Case::of(history, books, now)?;
+    let run = case.effective_run(plan, scope)?;
+    case.owed(run, scope)
+}
+
+impl<'a> Case<'a> {
+    /// The first run of `plan` about `scope` that became effective.
+    pub(super) fn effective_run(&self, plan: &str, scope: &Subject) -> Option<&SeenRun<'a>> {
+        self.runs.iter().find(|run| {
+            run.last().plan == plan
+                && run.last().scope.contains(scope)
+                && run.reached(PlanState::Effective).is_some()
+        })
+    }
+
+    /// The first finished act of `role` that was ordered after `run` became effective.
+    pub(super) fn tried(
+        &self,
+        role: Role,
+        run: &SeenRun<'_>,
+    ) -> Option<(&SeenAct<'a>, &'a Outcome)> {
+        let (effective, _) = run.reached(PlanState::Effective)?;
+        let mut acts = self.acts.iter().filter(|act| act.role == role && act.seq > effective);
+        acts.find_map(|act| act.done.map(|(_, _, outcome)| (act, outcome)))
+    }
+
+    /// When the run ends of itself, as it said last.
+    pub(super) fn ends_at(run: &SeenRun<'_>) -> Option<CellTime> {
+        let told = run.states.iter().rev().find_map(|(_, _, state)| state.reverts_at.as_deref())?;
+        crate::clock::parse_rfc3339(told).map(CellTime)
+    }
+
+    fn owed(&self, run: &SeenRun<'_>, scope: &Subject) -> Option<ProofStep> {
+        let Effect::Stops(_) = run.last().effect else { return None };
+        if self.tried(Role::ProbeInside, run).is_none() {
+            return Some(ProofStep::TryInside);
+        }
+        if self.tried(Role::ProbeOutside, run).is_none() {
+            return Some(ProofStep::TryOutside);
+        }
+        let ends = Self::ends_at(run)?;
+        if self.needs_correction(scope) && self.tried(Role::Correction, run).is_none() {
+            return Some(ProofStep::Correct);
+        }
+        if self.tried(Role::ProbeAfter, run).is_some() {
+            return None;
+        }
+        if run.reached(PlanState::Reverted).is_none() && self.now <= ends {
+            return Some(ProofStep::AwaitEnd { until: ends.plus_ms(1) });
+        }
+        Some(ProofStep::TryAfter)
+    }
+
+    /// Does a scripted bid in the scope still say what nobody meant?
+    fn needs_correction(&self, scope: &Subject) -> bool {
+        self.acts.iter().any(|act| match act.act {
+            Act::PlaceBid { bid, meant, price, .. } => {
+                let ours = act.role == Role::Scripted && meant != price;
+                ours && self.cast.about(&Subject::new("bid", bid)).contains(scope)
+            }
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! `no other alert is raised`, and `no alert is raised` with the proof that silence was not deafness.
+
+use std::collections::BTreeSet;
+
+use super::Ruling;
+use super::bound::{Bound, Origin};
+use super::case::{Case, SeenAlert};
+use super::span_text;
+use crate::clock::CellTime;
+use crate::journal::{Books, Event, History, Owner, Phase, Role, Word};
+use crate::wire::{Judgement, Subject};
+
+/// Is the control's own part over: settled past its last write and judged matched, the canary not begun?
+pub fn canary_due(history: &History, books: &Books, now: CellTime) -> bool {
+    let Some(case) = Case::of(history, books, now) else { return false };
+    case.facts.control && case.canary.is_none() && case.settled() && case.unmatched().is_none()
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn no_other_alert(&self) -> Ruling {
+        let point = &self.facts.loss_point;
+        let raises = self.raises();
+        let allowed = |rule: &String| {
+            point.rules.contains(rule)
+                || point.with.contains(rule)
+                || raises.contains(rule.as_str())
+        };
+        let others = self.alerts.iter().filter(|seen| !allowed(&seen.alert.rule));
+        if let Some(seen) = others.into_iter().find(|seen| !self.is_beside(seen)) {
+            return self.unexpected(seen);
+        }
+        if let Some(waiting) = self.others_waiting() {
+            return waiting;
+        }
+        let nothing = Subject::new("", "");
+        let silent = point.with.iter().find(|rule| {
+            !self.alerts.iter().any(|seen| seen.alert.rule == **rule && !self.is_beside(seen))
+        });
+        if let Some(rule) = silent {
+            let bound = self.bound(&nothing, point.detect_ms);
+            if self.now <= bound.deadline() {
+                return self.wait(&bound);
+            }
+            let told = format!("rule \"{rule}\" is listed under `with:` and never fired");
+            return Ruling::fail(Word::Never, told);
+        }
+        // One window of detection past the last bad row, or everything settled: an alert would have come.
+        let bound = self.bound(&nothing, point.contain_ms);
+        let settled = self.last_write().is_none_or(|(seq, _)| self.settled_past(seq, u64::MAX));
+        if self.now <= bound.deadline() && !settled {
+            return self.wait(&bound);
+        }
+        Ruling::pass(format!("{} alerts, none of them another", self.alerts.len()))
+    }
+
+    fn unexpected(&self, seen: &SeenAlert<'_>) -> Ruling {
+        let alert = seen.alert;
+        let told =
+            format!("alert \"{}\" for {} at {}", alert.rule, alert.subject, self.ago(seen.at));
+        Ruling::fail(Word::UnexpectedAlert, told)
+    }
+
+    pub(super) fn no_alert(&self) -> Ruling {
+        if let Some(seen) = self.alerts.iter().find(|seen| !self.is_beside(seen)) {
+            return self.unexpected(seen);
+        }
+        if let Some(run) = self.runs.first() {
+            let told = format!("plan \"{}\" ran without an alert", run.last().plan);
+            return Ruling::fail(Word::PlanWithoutCause, told);
+        }
+        let last = self.last_write().map_or(self.start(), |(_, at)| at);
+        let origin = Origin { at: last, what: "the last write".into(), proved: true };
+        let bound = Bound::new(origin, self.facts.loss_point.contain_ms);
+        if !self.settled() {
+            return self.unproved_past(&bound, || {
+                "the reconciler never settled past the control's last write".to_owned()
+            });
+        }
+        if let Some(told) = self.unmatched() {
+            return self.unproved_past(&bound, || told);
+        }
+        self.canary_raised(&bound)
+    }
+
+    /// Silence unproved once the bound is past.
+    fn unproved_past(&self, bound: &Bound, told: impl FnOnce() -> String) -> Ruling {
+        if self.now <= bound.deadline() {
+            return self.wait(bound);
+        }
+        Ruling::fail(Word::SilenceUnproved, told())
+    }
+
+    /// Settled past the control's last write, at a rest before the canary. Not asked of a system under test without
+    /// a watermark.
+    pub(super) fn settled(&self) -> bool {
+        if !self.facts.judged {
+            return true;
+        }
+        let before = self.canary.map_or(u64::MAX, |(begin, _)| begin);
+        self.last_write().is_none_or(|(seq, _)| self.settled_past(seq, before))
+    }
+
+    /// The rule that never judged a subject of the control matched.
+    pub(super) fn unmatched(&self) -> Option<String> {
+        let point = &self.facts.loss_point;
+        let subjects: BTreeSet<&Subject> = self.cast.touched_by(Role::Scripted).collect();
+        if !self.facts.judged || point.watcher || subjects.is_empty() {
+            return None;
+        }
+        let matched = |rule: &String| {
+            self.entries().any(|(_, entry)| match &entry.event {
+                Event::Judged { judged } => {
+                    judged.rule == *rule
+                        && judged.judgement == Judgement::Matched
+                        && subjects.contains(&judged.subject)
+                }
+                _ => false,
+            })
+        };
+        let silent = point.rules.iter().find(|rule| !matched(rule))?;
+        Some(format!("rule \"{silent}\" never judged the control's subject matched"))
+    }
+
+    /// The canary's own alert, in the same cell and processes.
+    fn canary_raised(&self, silence: &Bound) -> Ruling {
+        let Some((begin, _)) = self.canary else {
+            return self.unproved_past(silence, || "the canary was never done".to_owned());
+        };
+        let point = &self.facts.loss_point;
+        let bite = self.canary_bite();
+        let raised = self.alerts.iter().find(|seen| {
+            let in_time = !point.watcher || bite.is_some_and(|bite| seen.at >= bite);
+            seen.seq > begin
+                && in_time
+                && point.rules.contains(&seen.alert.rule)
+                && (point.watcher || self.cast.owner(&seen.alert.subject) == Owner::Canary)
+        });
+        if let Some(seen) = raised {
+            let told =
+                format!("silent and settled; the canary's alert came for {}", seen.alert.subject);
+            return Ruling::pass(told);
+        }
+        let bad = self.books.bad_rows_at(self.now).find(|row| row.owner == Owner::Canary);
+        let cause = if point.watcher { bite } else { bad.map(|row| row.seen) };
+        let last = self.entries().filter(|(_, entry)| is_canary_deed(entry)).last();
+        let (at, proved) = match (cause, last) {
+            (Some(at), _) => (at, true),
+            (None, Some((at, _))) => (at.plus_ms(point.grace_ms), false),
+            (None, None) => (self.now, false),
+        };
+        let bound = Bound::new(Origin { at, what: "the canary".into(), proved }, point.detect_ms);
+        if self.now <= bound.deadline() {
+            return self.wait(&bound);
+        }
+        if !proved {
+            let word = if point.watcher { Word::FaultDidNotBite } else { Word::NoLoss };
+            return Ruling::unproved(word, "the canary did no harm, so its silence proves nothing");
+        }
+        let within = span_text(point.detect_ms);
+        Ruling::fail(Word::SilenceUnproved, format!("the canary raised no alert within {within}"))
+    }
+
+    fn canary_bite(&self) -> Option<CellTime> {
+        let bites = self.entries().filter(|(_, entry)| entry.phase == Phase::Canary);
+        let mut bites = bites.filter(|(_, entry)| matches!(entry.event, Event::FaultBites { .. }));
+        bites.next().map(|(at, _)| at)
+    }
+}
+
+fn is_canary_deed(entry: &crate::journal::Entry) -> bool {
+    let deed = matches!(
+        entry.event,
+        Event::Intent { .. } | Event::Done { .. } | Event::FaultIntent { .. }
+    );
+    deed && entry.phase == Phase::Canary
+        || matches!(entry.event, Event::Intent { role: Role::Canary, .. })
+}
