@@ -110,3 +110,8 @@ async fn every_ability(provider: Provider, name: &str) {
 async fn local_servers_have_every_ability() {
     every_ability(Provider::Local, "local").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_servers_have_every_ability() {
+    every_ability(Provider::Docker, "docker").await;
+}

@@ -35,9 +35,9 @@ pub enum StageError {
     #[error("no free port between {first} and {last} on 127.0.0.1: end what listens there")]
     NoPort { first: u16, last: u16 },
     #[error(
-        "{service} found its port taken {tries} times, last {port}: end what takes ports there"
+        "{service} found its port taken {tries} times, each another one: end what takes ports there"
     )]
-    PortTaken { service: String, port: u16, tries: usize },
+    PortTaken { service: String, tries: usize },
     #[error(
         "{} has {free_mb} MB free, a server needs {need_mb} MB: make room, or set TMPDIR to a larger disk",
         dir.display()

@@ -13,6 +13,7 @@ use super::guardian::{Guardian, ProcSpec, Process, Signal};
 use super::ports::free_port;
 use super::service::{Kind, START_LIMIT};
 use super::{StageError, disk, kafka, mysql, template};
+use crate::journal::ServiceFacts;
 
 /// Lines of a server's log that an error quotes.
 const QUOTED_LINES: usize = 12;
@@ -56,16 +57,22 @@ impl Prepared {
         &self.mysql["version"]
     }
 
-    pub(super) fn mysql_source(&self) -> String {
+    fn mysql_source(&self) -> String {
         format!("{}/usr/sbin/mysqld", self.mysql["root"])
     }
 
-    pub(super) fn kafka_version(&self) -> &str {
-        &self.kafka["version"]
-    }
-
-    pub(super) fn kafka_source(&self) -> String {
-        self.cache.join("kafka/libs").display().to_string()
+    /// What the servers are.
+    pub(super) fn facts(&self) -> Vec<ServiceFacts> {
+        let jars = self.cache.join("kafka/libs").display().to_string();
+        let all = [("mysql", &self.mysql, self.mysql_source()), ("kafka", &self.kafka, jars)];
+        let facts = all.map(|(service, prepared, source)| ServiceFacts {
+            service: service.to_owned(),
+            provider: "local".to_owned(),
+            version: prepared["version"].clone(),
+            source,
+            stand_in: false,
+        });
+        facts.into()
     }
 }
 

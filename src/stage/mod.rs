@@ -7,6 +7,7 @@
 //! Not covered: provider `external`.
 
 mod disk;
+mod docker;
 pub mod engine;
 mod error;
 pub mod guardian;
@@ -16,6 +17,7 @@ mod mysql;
 pub mod ports;
 mod service;
 pub mod state;
+pub mod sweep;
 mod template;
 mod theatre;
 

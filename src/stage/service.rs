@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
+use super::docker::DockerServer;
 use super::local::LocalServer;
 use super::{StageError, kafka, mysql};
 
@@ -34,6 +35,7 @@ impl Kind {
 
 pub(super) enum Backend {
     Local(LocalServer),
+    Docker(DockerServer),
 }
 
 /// A handle to a server; clones are the same server.
@@ -72,6 +74,7 @@ impl Service {
     pub async fn kill(&self) -> Result<(), StageError> {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.kill().await,
+            Backend::Docker(server) => server.kill().await,
         }
     }
 
@@ -79,6 +82,7 @@ impl Service {
     pub async fn pause(&self) -> Result<(), StageError> {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.pause().await,
+            Backend::Docker(server) => server.pause().await,
         }
     }
 
@@ -86,6 +90,7 @@ impl Service {
     pub async fn resume(&self) -> Result<(), StageError> {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.resume().await,
+            Backend::Docker(server) => server.resume().await,
         }
     }
 
@@ -96,6 +101,10 @@ impl Service {
                 server.stop().await?;
                 server.start_again(self.kind, self.endpoint).await
             }
+            Backend::Docker(server) => {
+                server.stop().await?;
+                server.start_again(self.kind, self.endpoint).await
+            }
         }
     }
 
@@ -103,6 +112,7 @@ impl Service {
     pub async fn is_running(&self) -> bool {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.is_running(),
+            Backend::Docker(server) => server.is_running().await,
         }
     }
 
@@ -110,6 +120,7 @@ impl Service {
     pub async fn logs(&self, lines: usize) -> String {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.logs(lines).await,
+            Backend::Docker(server) => server.logs(lines).await,
         }
     }
 
@@ -117,6 +128,7 @@ impl Service {
     pub async fn remove(&self) -> Result<(), StageError> {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.remove().await,
+            Backend::Docker(server) => server.remove().await,
         }
     }
 }

@@ -85,7 +85,9 @@ fn prune(cache: &Path, newest: &Path) {
     }
 }
 
-async fn lock_cache(cache: &Path) -> Result<File, StageError> {
+/// Held by the one run that makes a template, of any provider.
+pub(super) async fn lock_cache(cache: &Path) -> Result<File, StageError> {
+    std::fs::create_dir_all(cache).map_err(StageError::io("create", cache))?;
     let path = cache.join(".template.lock");
     let locked = tokio::task::spawn_blocking({
         let path = path.clone();

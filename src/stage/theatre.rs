@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
+use super::docker::DockerSource;
 use super::local::{LocalServer, Prepared, cache_dir};
 use super::service::{Backend, Kind, Service};
 use super::{Guardian, StageError, engine, kafka, ports, template};
@@ -59,22 +60,30 @@ pub struct StageOptions {
 /// The provider that was found, with what it needs to start servers.
 enum Source {
     Local { prepared: Prepared, template: PathBuf },
+    Docker(DockerSource),
 }
 
 impl Source {
     async fn start_mysql(&self, guardian: &Guardian, name: &str) -> Result<Service, StageError> {
-        match self {
+        let (backend, endpoint) = match self {
             Source::Local { prepared, template } => {
-                let started = LocalServer::start_mysql(
-                    prepared,
-                    guardian,
-                    name,
-                    template,
-                    &["--log-bin=binlog"],
-                );
-                let (server, endpoint) = started.await?;
-                Ok(Service::new(name, Kind::MySql, endpoint, Backend::Local(server)))
+                let more = ["--log-bin=binlog"];
+                let started =
+                    LocalServer::start_mysql(prepared, guardian, name, template, &more).await;
+                started.map(|(server, endpoint)| (Backend::Local(server), endpoint))?
             }
+            Source::Docker(source) => {
+                let started = source.start_mysql(guardian, name).await;
+                started.map(|(server, endpoint)| (Backend::Docker(server), endpoint))?
+            }
+        };
+        Ok(Service::new(name, Kind::MySql, endpoint, backend))
+    }
+
+    async fn start_kafka(&self, guardian: &Guardian, name: &str) -> Result<Service, StageError> {
+        match self {
+            Source::Local { prepared, .. } => local_kafka(prepared, guardian, name).await,
+            Source::Docker(source) => docker_kafka(source, guardian, name).await,
         }
     }
 }
@@ -99,9 +108,12 @@ impl Stage {
         match options.provider {
             Provider::External => Err(StageError::External),
             Provider::Local => Stage::up_local(&options, guardian).await,
-            Provider::Docker => Err(StageError::NoEngine),
+            Provider::Docker => {
+                let docker = engine::connect().await.ok_or(StageError::NoEngine)?;
+                Stage::up_docker(docker, &options, guardian).await
+            }
             Provider::Auto => match engine::connect().await {
-                Some(_) => Err(StageError::NoEngine),
+                Some(docker) => Stage::up_docker(docker, &options, guardian).await,
                 None => Stage::up_local(&options, guardian).await.map_err(|error| match error {
                     StageError::NotPrepared { what, missing } => {
                         StageError::NoProvider { what, missing }
@@ -114,22 +126,24 @@ impl Stage {
 
     async fn up_local(options: &StageOptions, guardian: &Guardian) -> Result<Stage, StageError> {
         let prepared = Prepared::read(&cache_dir())?;
-        let facts = [
-            ("mysql", prepared.mysql_version(), prepared.mysql_source()),
-            ("kafka", prepared.kafka_version(), prepared.kafka_source()),
-        ];
-        let facts = facts.map(|(service, version, source)| ServiceFacts {
-            service: service.to_owned(),
-            provider: "local".to_owned(),
-            version: version.to_owned(),
-            source,
-            stand_in: false,
-        });
         let (kafka, template) = tokio::try_join!(
             local_kafka(&prepared, guardian, "kafka"),
             template::local_template(&prepared, guardian, &options.schema_sql),
         )?;
-        Ok(Stage::with(Source::Local { prepared, template }, guardian, kafka, facts.into()))
+        let facts = prepared.facts();
+        Ok(Stage::with(Source::Local { prepared, template }, guardian, kafka, facts))
+    }
+
+    async fn up_docker(
+        docker: testcontainers::bollard::Docker,
+        options: &StageOptions,
+        guardian: &Guardian,
+    ) -> Result<Stage, StageError> {
+        let (mysql, kafka) = (&options.mysql_image, &options.kafka_image);
+        let ddl = &options.schema_sql;
+        let (source, facts) = DockerSource::new(docker, guardian, mysql, kafka, ddl).await?;
+        let kafka = docker_kafka(&source, guardian, "kafka").await?;
+        Ok(Stage::with(Source::Docker(source), guardian, kafka, facts))
     }
 
     fn with(
@@ -161,11 +175,7 @@ impl Stage {
 
     /// A broker of its own, for a cell whose faults reach the broker itself.
     pub async fn own_kafka(&self, name: &str) -> Result<Service, StageError> {
-        match &self.0.source {
-            Source::Local { prepared, .. } => {
-                local_kafka(prepared, &self.0.guardian, &format!("kafka-{name}")).await
-            }
-        }
+        self.0.source.start_kafka(&self.0.guardian, &format!("kafka-{name}")).await
     }
 
     /// A MySQL server that nobody else uses: one that was started ahead, or a new one.
@@ -198,19 +208,10 @@ impl Stage {
     }
 
     async fn start_mysql(&self) -> Result<Service, StageError> {
-        let permit = self.0.starts.acquire().await;
+        let _permit = self.0.starts.acquire().await;
         let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("mysql-{number}");
-        let mut tries = 0;
-        let result = loop {
-            tries += 1;
-            match self.0.source.start_mysql(&self.0.guardian, &name).await {
-                Err(error) if error.is_taken_port() && tries < ports::TRIES => {}
-                result => break result,
-            }
-        };
-        drop(permit);
-        result
+        on_free_port(&name, || self.0.source.start_mysql(&self.0.guardian, &name)).await
     }
 }
 
@@ -219,14 +220,69 @@ async fn local_kafka(
     guardian: &Guardian,
     name: &str,
 ) -> Result<Service, StageError> {
-    let mut tries = 0;
-    let (server, endpoint) = loop {
-        tries += 1;
-        match LocalServer::start_kafka(prepared, guardian, name).await {
-            Err(error) if error.is_taken_port() && tries < ports::TRIES => {}
-            result => break result?,
-        }
-    };
+    let start = || LocalServer::start_kafka(prepared, guardian, name);
+    let (server, endpoint) = on_free_port(name, start).await?;
     kafka::create_offsets_topic(name, endpoint).await?;
     Ok(Service::new(name, Kind::Kafka, endpoint, Backend::Local(server)))
+}
+
+async fn docker_kafka(
+    source: &DockerSource,
+    guardian: &Guardian,
+    name: &str,
+) -> Result<Service, StageError> {
+    let start = || source.start_kafka(guardian, name);
+    let (server, endpoint) = on_free_port(name, start).await?;
+    kafka::create_offsets_topic(name, endpoint).await?;
+    Ok(Service::new(name, Kind::Kafka, endpoint, Backend::Docker(server)))
+}
+
+/// Starts again on another port when somebody took the first between the choice and the bind.
+async fn on_free_port<T, Starting>(
+    name: &str,
+    start: impl Fn() -> Starting,
+) -> Result<T, StageError>
+where
+    Starting: Future<Output = Result<T, StageError>>,
+{
+    for _ in 0..ports::TRIES {
+        match start().await {
+            Err(error) if error.is_taken_port() => {}
+            result => return result,
+        }
+    }
+    Err(StageError::PortTaken { service: name.to_owned(), tries: ports::TRIES })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_tried_again_and_then_named() {
+        let ended = |log: &str| StageError::Ended {
+            service: "m".to_owned(),
+            how: "exit 1".to_owned(),
+            log: log.to_owned(),
+        };
+        let tries = AtomicUsize::new(0);
+        let attempt = |log: &str| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err::<(), _>(ended(log)))
+        };
+        let taken = on_free_port("m", || attempt("Bind on TCP/IP port: Address already in use"));
+        let error = taken.await.unwrap_err().to_string();
+        assert!(error.contains("found its port taken 3 times"), "{error}");
+        assert_eq!(tries.load(Ordering::Relaxed), ports::TRIES);
+        let other = on_free_port("m", || attempt("no such option"));
+        assert!(other.await.unwrap_err().to_string().contains("no such option"));
+        assert_eq!(tries.load(Ordering::Relaxed), ports::TRIES + 1, "tried once");
+    }
+
+    #[test]
+    fn providers_by_name() {
+        assert_eq!("auto".parse::<Provider>().unwrap(), Provider::Auto);
+        let error = "podman".parse::<Provider>().unwrap_err().to_string();
+        assert!(error.contains("`podman`") && error.contains("auto, docker, local"), "{error}");
+    }
 }

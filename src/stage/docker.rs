@@ -1,0 +1,461 @@
+//! Provider `docker`: each server is a labelled container, started through testcontainers on a fixed port.
+//!
+//! A MySQL server starts from an image of a data directory with the schema applied (committed once from the user's
+//! image, without a volume, so it works with every engine), past the official entrypoint, which takes 10 s and more.
+//! Kafka is the plain image, told everything by `KAFKA_*`. Containers are removed by the guardian and by the sweep,
+//! never by a destructor. Ports are bound to 127.0.0.1 only: the servers have no password.
+//! Try it: `cargo test --test stage docker`. Not covered: an engine on another machine.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use futures::StreamExt;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::ContainerConfig;
+use testcontainers::bollard::query_parameters::{
+    CommitContainerOptionsBuilder, CreateImageOptionsBuilder, KillContainerOptionsBuilder,
+    LogsOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+};
+use testcontainers::core::{ExecCommand, IntoContainerPort};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+
+use super::guardian::{Cleanup, Guardian};
+use super::local::cache_dir;
+use super::ports::free_port;
+use super::service::{Kind, START_LIMIT};
+use super::state::RUN_LABEL;
+use super::{StageError, engine, kafka, mysql, template};
+use crate::journal::ServiceFacts;
+
+/// The label of images that the project built itself under an official tag.
+const STAND_IN_LABEL: &str = "lossdrill.stand-in";
+/// Where a template keeps its data: not the image's own volume, which a commit leaves out.
+const DATA_DIR: &str = "/lossdrill-data";
+const TEMPLATE_REPOSITORY: &str = "lossdrill-template";
+/// Lines of a container's log that an error quotes.
+const QUOTED_LINES: usize = 12;
+/// A graceful stop, as for local servers; the engine kills afterwards.
+const STOP_SECONDS: i32 = 15;
+/// A pull of 1 GB over 10 Mbit/s still fits.
+const PULL_LIMIT: Duration = Duration::from_secs(900);
+/// Looks at a container's state while its server is awaited.
+const LOOK_PAUSE: Duration = Duration::from_millis(100);
+/// The engine and the images of a run.
+pub(super) struct DockerSource {
+    docker: Docker,
+    kafka_image: String,
+    mysql_template: String,
+}
+
+/// An image's facts: version, `tag@digest`, stand-in.
+struct ImageFacts {
+    id: String,
+    facts: ServiceFacts,
+}
+
+impl DockerSource {
+    /// Finds or pulls both images and finds or makes the MySQL template.
+    pub(super) async fn new(
+        docker: Docker,
+        guardian: &Guardian,
+        mysql_image: &str,
+        kafka_image: &str,
+        ddl: &str,
+    ) -> Result<(DockerSource, Vec<ServiceFacts>), StageError> {
+        guardian.add_cleanup(Cleanup::Containers).await?;
+        let (mysql, kafka) = tokio::try_join!(
+            image_facts(&docker, "mysql", mysql_image),
+            image_facts(&docker, "kafka", kafka_image),
+        )?;
+        let template = mysql_template(&docker, guardian, mysql_image, &mysql.id, ddl).await?;
+        let source =
+            DockerSource { docker, kafka_image: kafka_image.to_owned(), mysql_template: template };
+        Ok((source, vec![mysql.facts, kafka.facts]))
+    }
+
+    pub(super) async fn start_mysql(
+        &self,
+        guardian: &Guardian,
+        name: &str,
+    ) -> Result<(DockerServer, SocketAddr), StageError> {
+        let port = free_port()?;
+        let mut command = mysqld_args();
+        command.push("--log-bin=binlog".to_owned());
+        let image = image(&self.mysql_template)?
+            .with_entrypoint("mysqld")
+            .with_exposed_port(3306.tcp())
+            .with_cmd(command);
+        let request = on_port(image, guardian.run_id(), port, 3306);
+        self.start(name, Kind::MySql, request, port).await
+    }
+
+    pub(super) async fn start_kafka(
+        &self,
+        guardian: &Guardian,
+        name: &str,
+    ) -> Result<(DockerServer, SocketAddr), StageError> {
+        let port = free_port()?;
+        let mut request: ContainerRequest<GenericImage> =
+            image(&self.kafka_image)?.with_exposed_port(9092.tcp()).into();
+        let advertised = format!("127.0.0.1:{port}");
+        let (inner, controller) = ("127.0.0.1:19092", "127.0.0.1:9093");
+        for (key, value) in kafka::properties("0.0.0.0:9092", &advertised, inner, controller) {
+            let name = format!("KAFKA_{}", key.to_ascii_uppercase().replace('.', "_"));
+            request = request.with_env_var(name, value);
+        }
+        request = request
+            .with_env_var("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs")
+            .with_env_var("KAFKA_HEAP_OPTS", "-Xmx256m");
+        let request = on_port(request, guardian.run_id(), port, 9092);
+        self.start(name, Kind::Kafka, request, port).await
+    }
+
+    async fn start(
+        &self,
+        name: &str,
+        kind: Kind,
+        request: ContainerRequest<GenericImage>,
+        port: u16,
+    ) -> Result<(DockerServer, SocketAddr), StageError> {
+        let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let container = run(name, request).await?;
+        let id = container.id().to_owned();
+        // Its destructor would block, and panic outside a runtime; the guardian owns the removal.
+        std::mem::forget(container);
+        let server = DockerServer { docker: self.docker.clone(), id, name: name.to_owned() };
+        match server.await_ready(kind, endpoint, false).await {
+            Ok(()) => Ok((server, endpoint)),
+            Err(error) => {
+                server.remove().await?;
+                Err(error)
+            }
+        }
+    }
+}
+
+fn mysqld_args() -> Vec<String> {
+    let own = [
+        "--user=mysql",
+        "--secure-file-priv=NULL",
+        "--socket=/tmp/s.sock",
+        "--pid-file=/tmp/s.pid",
+    ];
+    let data = format!("--datadir={DATA_DIR}");
+    own.iter().chain(&mysql::OPTIONS).map(|o| (*o).to_owned()).chain([data]).collect()
+}
+
+fn image(name: &str) -> Result<GenericImage, StageError> {
+    let (repository, tag) = split_tag(name)?;
+    Ok(GenericImage::new(repository, tag))
+}
+
+/// `host:5000/mysql:9.7` is repository and tag; the last colon counts, and only after the last slash.
+fn split_tag(image: &str) -> Result<(&str, &str), StageError> {
+    match image.rsplit_once(':') {
+        Some((repository, tag))
+            if !repository.is_empty() && !tag.is_empty() && !tag.contains('/') =>
+        {
+            Ok((repository, tag))
+        }
+        _ => Err(StageError::ImageTag(image.to_owned())),
+    }
+}
+
+fn on_port(
+    image: impl Into<ContainerRequest<GenericImage>>,
+    run_id: &str,
+    port: u16,
+    inner: u16,
+) -> ContainerRequest<GenericImage> {
+    image
+        .into()
+        .with_label(RUN_LABEL, run_id)
+        .with_mapped_port(port, inner.tcp())
+        .with_host_config_modifier(|config| {
+            let bindings = config.port_bindings.iter_mut().flat_map(|all| all.values_mut());
+            for binding in bindings.flatten().flatten() {
+                binding.host_ip = Some(Ipv4Addr::LOCALHOST.to_string());
+            }
+        })
+}
+
+async fn run(
+    name: &str,
+    request: ContainerRequest<GenericImage>,
+) -> Result<ContainerAsync<GenericImage>, StageError> {
+    request.start().await.map_err(|error| {
+        // the engine's own words (a taken port, a full disk) stand in the error's sources
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(inner) = source {
+            text.push_str(&format!(": {inner}"));
+            source = inner.source();
+        }
+        StageError::Engine { what: "start a container", service: name.to_owned(), error: text }
+    })
+}
+
+/// Version, id and label of an image, which is pulled when it is not here.
+async fn image_facts(
+    docker: &Docker,
+    service: &str,
+    image: &str,
+) -> Result<ImageFacts, StageError> {
+    let (_, tag) = split_tag(image)?;
+    let failed =
+        |error: String| StageError::Image { image: image.to_owned(), error: one_line(&error) };
+    let found = match docker.inspect_image(image).await {
+        Err(Error::DockerResponseServerError { status_code: 404, .. }) => {
+            pull(docker, image).await.map_err(failed)?;
+            docker.inspect_image(image).await
+        }
+        found => found,
+    };
+    let found = found.map_err(|error| failed(error.to_string()))?;
+    let id = found.id.unwrap_or_default();
+    let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+    let digest = found.repo_digests.unwrap_or_default().into_iter().next();
+    let digest = digest.and_then(|text| Some(text.rsplit_once('@')?.1.to_owned()));
+    let facts = ServiceFacts {
+        service: service.to_owned(),
+        provider: "docker".to_owned(),
+        version: tag.to_owned(),
+        source: format!("{image}@{}", digest.unwrap_or_else(|| id.clone())),
+        stand_in: labels.get(STAND_IN_LABEL).is_some_and(|value| value == "1"),
+    };
+    Ok(ImageFacts { id, facts })
+}
+
+async fn pull(docker: &Docker, image: &str) -> Result<(), String> {
+    let options = CreateImageOptionsBuilder::new().from_image(image).build();
+    let mut progress = docker.create_image(Some(options), None, None);
+    let all = async {
+        while let Some(step) = progress.next().await {
+            step.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    };
+    let limit = tokio::time::timeout(PULL_LIMIT, all).await;
+    limit.unwrap_or_else(|_| Err(format!("not pulled within {PULL_LIMIT:?}")))
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The image of a data directory with the schema applied, made now when there is none.
+async fn mysql_template(
+    docker: &Docker,
+    guardian: &Guardian,
+    base: &str,
+    base_id: &str,
+    ddl: &str,
+) -> Result<String, StageError> {
+    let options = mysql::OPTIONS.join(" ");
+    let tag = format!("mysql-{}", template::key(&[base_id, &options, mysql::ROOT_SQL, ddl]));
+    let name = format!("{TEMPLATE_REPOSITORY}:{tag}");
+    if docker.inspect_image(&name).await.is_ok() {
+        return Ok(name);
+    }
+    let _lock = template::lock_cache(&cache_dir()).await?;
+    if docker.inspect_image(&name).await.is_ok() {
+        return Ok(name);
+    }
+    let service = "mysql-template";
+    let port = free_port()?;
+    let request = image(base)?
+        .with_entrypoint("sh")
+        .with_exposed_port(3306.tcp())
+        .with_cmd(["-c".to_owned(), template_script()]);
+    let container = run(service, on_port(request, guardian.run_id(), port, 3306)).await?;
+    let id = container.id().to_owned();
+    let server = DockerServer { docker: docker.clone(), id, name: service.to_owned() };
+    let made = async {
+        let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        server.await_ready(Kind::MySql, endpoint, false).await?;
+        mysql::apply_schema(service, endpoint, ddl).await?;
+        let own = format!("{DATA_DIR}/auto.cnf"); // each server makes its own
+        let removed = container.exec(ExecCommand::new(["rm", "-f", own.as_str()])).await;
+        removed.map_err(|error| server.failed("remove auto.cnf")(error.to_string()))?;
+        server.stop().await?;
+        server.commit(TEMPLATE_REPOSITORY, &tag).await
+    };
+    let made = made.await;
+    std::mem::forget(container); // as in `start`
+    server.remove().await?;
+    made.map(|()| name)
+}
+
+/// Initialises a data directory outside the image's volume, as any MySQL image can, and serves it.
+fn template_script() -> String {
+    let root_sql = mysql::ROOT_SQL.replace('\n', " ");
+    let args = mysqld_args().join(" ");
+    let redo = "--innodb-redo-log-capacity=8M";
+    format!(
+        "set -e; mkdir -p {DATA_DIR}; chown mysql {DATA_DIR}; \
+         if [ -d /var/lib/mysql-template/mysql ]; then cp -a /var/lib/mysql-template/. {DATA_DIR}/; \
+         else mysqld --initialize-insecure --user=mysql --datadir={DATA_DIR} --skip-log-bin {redo}; fi; \
+         echo \"{root_sql}\" >/tmp/root.sql; chmod 644 /tmp/root.sql; \
+         exec mysqld {args} --skip-log-bin --init-file=/tmp/root.sql"
+    )
+}
+
+/// One container.
+pub(super) struct DockerServer {
+    docker: Docker,
+    id: String,
+    name: String,
+}
+
+impl DockerServer {
+    fn failed(&self, what: &'static str) -> impl FnOnce(String) -> StageError + use<> {
+        let service = self.name.clone();
+        move |error| StageError::Engine { what, service, error }
+    }
+
+    /// Waits until the server answers; errors when its container ends.
+    async fn await_ready(
+        &self,
+        kind: Kind,
+        endpoint: SocketAddr,
+        again: bool,
+    ) -> Result<(), StageError> {
+        let ended = async {
+            while self.is_running().await {
+                tokio::time::sleep(LOOK_PAUSE).await;
+            }
+        };
+        tokio::select! {
+            () = kind.ready(endpoint, again) => Ok(()),
+            () = ended => Err(StageError::Ended {
+                service: self.name.clone(),
+                how: "its container ended".to_owned(),
+                log: self.logs(QUOTED_LINES).await,
+            }),
+            () = tokio::time::sleep(START_LIMIT) => Err(StageError::NotReady {
+                service: self.name.clone(),
+                limit: START_LIMIT,
+                log: self.logs(QUOTED_LINES).await,
+            }),
+        }
+    }
+
+    pub(super) async fn is_running(&self) -> bool {
+        let found = self.docker.inspect_container(&self.id, None).await;
+        found.ok().and_then(|found| found.state?.running).unwrap_or(false)
+    }
+
+    async fn is_paused(&self) -> bool {
+        let found = self.docker.inspect_container(&self.id, None).await;
+        found.ok().and_then(|found| found.state?.paused).unwrap_or(false)
+    }
+
+    pub(super) async fn kill(&self) -> Result<(), StageError> {
+        if !self.is_running().await {
+            return Ok(());
+        }
+        self.resume().await?; // an older engine refuses to kill what is paused
+        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
+        let killed = self.docker.kill_container(&self.id, Some(options)).await;
+        killed.map_err(|error| self.failed("kill")(error.to_string()))?;
+        let ended = async {
+            while self.is_running().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(START_LIMIT, ended).await.map_err(|_| StageError::NotInState {
+            service: self.name.clone(),
+            state: "dead",
+            limit: START_LIMIT,
+        })
+    }
+
+    pub(super) async fn stop(&self) -> Result<(), StageError> {
+        self.resume().await?;
+        let options = StopContainerOptionsBuilder::new().t(STOP_SECONDS).build();
+        let stopped = self.docker.stop_container(&self.id, Some(options)).await;
+        stopped.or_else(unless_so_already).map_err(|error| self.failed("stop")(error.to_string()))
+    }
+
+    pub(super) async fn pause(&self) -> Result<(), StageError> {
+        if self.is_paused().await {
+            return Ok(());
+        }
+        let paused = self.docker.pause_container(&self.id).await;
+        paused.map_err(|error| self.failed("pause")(error.to_string()))
+    }
+
+    pub(super) async fn resume(&self) -> Result<(), StageError> {
+        if !self.is_paused().await {
+            return Ok(());
+        }
+        let resumed = self.docker.unpause_container(&self.id).await;
+        resumed.map_err(|error| self.failed("resume")(error.to_string()))
+    }
+
+    pub(super) async fn start_again(
+        &self,
+        kind: Kind,
+        endpoint: SocketAddr,
+    ) -> Result<(), StageError> {
+        let started = self.docker.start_container(&self.id, None::<StartContainerOptions>).await;
+        started
+            .or_else(unless_so_already)
+            .map_err(|error| self.failed("start again")(error.to_string()))?;
+        self.await_ready(kind, endpoint, true).await
+    }
+
+    pub(super) async fn logs(&self, lines: usize) -> String {
+        let tail = lines.to_string();
+        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&tail).build();
+        let mut stream = std::pin::pin!(self.docker.logs(&self.id, Some(options)));
+        let mut text = String::new();
+        while let Some(Ok(part)) = stream.next().await {
+            text.push_str(&part.to_string());
+        }
+        text
+    }
+
+    async fn commit(&self, repository: &str, tag: &str) -> Result<(), StageError> {
+        let options =
+            CommitContainerOptionsBuilder::new().container(&self.id).repo(repository).tag(tag);
+        let made = self.docker.commit_container(options.build(), ContainerConfig::default()).await;
+        made.map(drop).map_err(|error| self.failed("keep the template of")(error.to_string()))
+    }
+
+    pub(super) async fn remove(&self) -> Result<(), StageError> {
+        let ids = [self.id.clone()];
+        let removed = engine::remove(&self.docker, &ids).await;
+        removed.map_err(|error| self.failed("remove")(error.to_string()))
+    }
+}
+
+/// 304: the container is in that state already.
+fn unless_so_already(error: Error) -> Result<(), Error> {
+    match error {
+        Error::DockerResponseServerError { status_code: 304, .. } => Ok(()),
+        error => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_names() {
+        for (name, expect) in [
+            ("mysql:9.7", Some(("mysql", "9.7"))),
+            ("apache/kafka:4.4.0", Some(("apache/kafka", "4.4.0"))),
+            ("host:5000/mysql:9.7", Some(("host:5000/mysql", "9.7"))),
+            ("host:5000/mysql", None),
+            ("mysql", None),
+            ("mysql:", None),
+            (":9.7", None),
+        ] {
+            assert_eq!(split_tag(name).ok(), expect, "{name}");
+        }
+    }
+}
