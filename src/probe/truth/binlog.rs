@@ -1,0 +1,230 @@
+//! Reading the binlog: connect at the log's end, follow it, come back after a restart of the server.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+use mysql_async::binlog::events::{Event as LogEvent, EventData, RowsEventData};
+use mysql_async::prelude::Queryable;
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, OptsBuilder};
+use tokio::time::{sleep, timeout};
+
+use super::books::Books;
+use super::rows::{Change, Row, RowError};
+use super::{BINLOG, Reader};
+use crate::clock::CellTime;
+use crate::probe::{ProbeError, Servers};
+use crate::wire::MARK_TABLE;
+
+/// A server that is up answers in milliseconds; a paused one never does.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// Between two tries to come back: short beside the second that a start takes.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A replica's id must be its own on its server: the server ends the older of two.
+const SERVER_ID_BASE: u32 = 3_100_000_000;
+static SERVER_IDS: AtomicU32 = AtomicU32::new(0);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Position {
+    file: Vec<u8>,
+    offset: u64,
+}
+
+/// The oracle's own replica.
+pub(super) struct Binlog {
+    host: String,
+    port: u16,
+    schema: String,
+    server_id: u32,
+    /// The end of the last whole transaction: where to come back to.
+    boundary: Position,
+    stream: Option<BinlogStream>,
+    books: Books,
+}
+
+impl Binlog {
+    /// Connects, and stands at the log's end when this returns.
+    pub async fn open(servers: &Servers, reader: &Reader) -> Result<Binlog, ProbeError> {
+        let (host, port) = servers.mysql.clone();
+        let mut binlog = Binlog {
+            host,
+            port,
+            schema: servers.schema.clone(),
+            server_id: SERVER_ID_BASE + SERVER_IDS.fetch_add(1, Ordering::Relaxed) % 100_000_000,
+            boundary: Position { file: Vec::new(), offset: 0 },
+            stream: None,
+            books: Books::default(),
+        };
+        let mut conn = binlog.connect().await?;
+        binlog.boundary = binlog.end_of_log(&mut conn).await?;
+        // The connection that asked becomes the stream.
+        binlog.stream = Some(binlog.follow(conn).await?);
+        reader.trouble("none");
+        Ok(binlog)
+    }
+
+    /// Follows the log until the task is aborted.
+    pub async fn run(mut self, reader: Reader) {
+        loop {
+            let Some(stream) = self.stream.as_mut() else {
+                if let Err(error) = self.reopen().await {
+                    reader.trouble(error);
+                    sleep(RECONNECT_PAUSE).await;
+                }
+                continue;
+            };
+            let due = self.books.next_due(reader.now());
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = reader.recorder.clock().sleep_until(due.unwrap_or(CellTime(i64::MAX))),
+                    if due.is_some() =>
+                {
+                    let now = reader.now();
+                    self.books.tick(now).into_iter().for_each(|event| reader.record(now, event));
+                    continue;
+                }
+            };
+            match event {
+                Some(Ok(event)) => self.take(&event, &reader),
+                Some(Err(error)) => {
+                    reader.trouble(error);
+                    self.stream = None;
+                }
+                None => {
+                    reader.trouble("the server ended the binlog stream");
+                    self.stream = None;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, event: &LogEvent, reader: &Reader) {
+        let now = reader.now();
+        let data = match event.read_data() {
+            Ok(Some(data)) => data,
+            Ok(None) => return,
+            Err(error) => return reader.broken(now, format!("cannot decode the binlog: {error}")),
+        };
+        match data {
+            EventData::RowsEvent(rows) => {
+                if let Err(text) = self.take_rows(&rows, now, reader) {
+                    reader.broken(now, text);
+                }
+            }
+            EventData::RotateEvent(rotate) => {
+                self.boundary =
+                    Position { file: rotate.name_raw().to_vec(), offset: rotate.position().max(4) };
+            }
+            // A commit, or a statement that is one (DDL). `BEGIN` opens a transaction and is none.
+            EventData::XidEvent(_) => self.commit(event),
+            EventData::QueryEvent(query) if query.query() != "BEGIN" => self.commit(event),
+            _ => {}
+        }
+    }
+
+    fn commit(&mut self, event: &LogEvent) {
+        match event.header().log_pos() {
+            0 => {}
+            offset => self.boundary.offset = u64::from(offset),
+        }
+    }
+
+    fn take_rows(
+        &mut self,
+        rows: &RowsEventData<'_>,
+        now: CellTime,
+        reader: &Reader,
+    ) -> Result<(), String> {
+        let Some(stream) = &self.stream else { return Ok(()) };
+        let map = stream.get_tme(rows.table_id()).ok_or("rows without their table's map")?;
+        if map.database_name() != self.schema {
+            return Ok(());
+        }
+        let table = map.table_name();
+        for images in rows.rows(map) {
+            let (before, after) =
+                images.map_err(|error| format!("cannot decode {table}: {error}"))?;
+            let change = Change {
+                table: table.clone().into_owned(),
+                before: before.map(|row| Row::read(&table, &row)),
+                after: after.map(|row| Row::read(&table, &row)),
+            };
+            let told = |error: RowError| error.to_string();
+            if table == MARK_TABLE {
+                if let Some(row) = &change.after {
+                    let seq = row.int("seq").map_err(told)?;
+                    reader.mark(now, BINLOG, seq.unsigned_abs());
+                }
+                continue;
+            }
+            for event in self.books.apply(&change, now).map_err(told)? {
+                reader.record(now, event);
+            }
+        }
+        Ok(())
+    }
+
+    async fn reopen(&mut self) -> Result<(), ProbeError> {
+        let conn = self.connect().await?;
+        self.stream = Some(self.follow(conn).await?);
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Conn, ProbeError> {
+        let options = OptsBuilder::default()
+            .ip_or_hostname(self.host.clone())
+            .tcp_port(self.port)
+            .user(Some("root"))
+            .prefer_socket(Some(false))
+            .stmt_cache_size(Some(0));
+        self.in_time("connect for change capture", Conn::new(options)).await
+    }
+
+    async fn end_of_log(&self, conn: &mut Conn) -> Result<Position, ProbeError> {
+        let what = "ask for the end of the binlog";
+        let asked = self.in_time(what, conn.query_first("SHOW BINARY LOG STATUS")).await;
+        let row: Option<mysql_async::Row> = match asked {
+            Ok(row) => row,
+            // MariaDB, and MySQL before 8.4, have the older words only.
+            Err(ProbeError::Binlog { source: mysql_async::Error::Server(_), .. }) => {
+                self.in_time(what, conn.query_first("SHOW MASTER STATUS")).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let position =
+            row.and_then(|row| Some(Position { file: row.get(0)?, offset: row.get(1)? }));
+        position.ok_or_else(|| ProbeError::NoBinlog {
+            what,
+            at: self.address(),
+            reason: "it answers nothing".to_owned(),
+        })
+    }
+
+    async fn follow(&self, conn: Conn) -> Result<BinlogStream, ProbeError> {
+        let request = BinlogStreamRequest::new(self.server_id)
+            .with_filename(&self.boundary.file)
+            .with_pos(self.boundary.offset);
+        self.in_time("follow the binlog", conn.get_binlog_stream(request)).await
+    }
+
+    async fn in_time<T>(
+        &self,
+        what: &'static str,
+        work: impl Future<Output = Result<T, mysql_async::Error>>,
+    ) -> Result<T, ProbeError> {
+        match timeout(CONNECT_LIMIT, work).await {
+            Ok(done) => {
+                done.map_err(|source| ProbeError::Binlog { what, at: self.address(), source })
+            }
+            Err(_) => {
+                let what = format!("{what} at mysql {}", self.address());
+                Err(ProbeError::Slow { what, limit: CONNECT_LIMIT })
+            }
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
