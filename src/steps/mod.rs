@@ -10,9 +10,10 @@ mod sentence;
 mod table;
 mod vocabulary;
 
+pub use crate::catalog::SubjectKind;
 pub use crate::config::Tier;
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
 pub use scenario::{Language, Scenario, Step};
-pub use sentence::{Bound, Kind, Sentence, SubjectKind};
+pub use sentence::{Bound, Kind, Sentence};
 pub use table::{Row, VOCABULARY};
 pub use vocabulary::{Match, Vocabulary, VocabularyError, vocabulary, wording};

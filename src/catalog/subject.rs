@@ -1,0 +1,66 @@
+//! The kinds of things that a loss point, an alert or a plan is about.
+
+use serde::{Deserialize, Serialize};
+
+/// What an alert or plan may be about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SubjectKind {
+    Order,
+    Refund,
+    Item,
+    Bid,
+    Merchant,
+    Payment,
+    Coupon,
+    Account,
+    Channel,
+    /// A stream that the reconciler reads: `binlog`, a topic.
+    Source,
+}
+
+impl SubjectKind {
+    pub const ALL: [SubjectKind; 10] = [
+        SubjectKind::Order,
+        SubjectKind::Refund,
+        SubjectKind::Item,
+        SubjectKind::Bid,
+        SubjectKind::Merchant,
+        SubjectKind::Payment,
+        SubjectKind::Coupon,
+        SubjectKind::Account,
+        SubjectKind::Channel,
+        SubjectKind::Source,
+    ];
+
+    /// The English word, which is also the `kind` of [`Subject`] on the wire.
+    pub fn en(self) -> &'static str {
+        match self {
+            SubjectKind::Order => "order",
+            SubjectKind::Refund => "refund",
+            SubjectKind::Item => "item",
+            SubjectKind::Bid => "bid",
+            SubjectKind::Merchant => "merchant",
+            SubjectKind::Payment => "payment",
+            SubjectKind::Coupon => "coupon",
+            SubjectKind::Account => "account",
+            SubjectKind::Channel => "channel",
+            SubjectKind::Source => "source",
+        }
+    }
+
+    pub fn zh(self) -> &'static str {
+        match self {
+            SubjectKind::Order => "订单",
+            SubjectKind::Refund => "退款",
+            SubjectKind::Item => "商品",
+            SubjectKind::Bid => "出价",
+            SubjectKind::Merchant => "商家",
+            SubjectKind::Payment => "支付",
+            SubjectKind::Coupon => "优惠券",
+            SubjectKind::Account => "账户",
+            SubjectKind::Channel => "渠道",
+            SubjectKind::Source => "数据源",
+        }
+    }
+}
