@@ -5,7 +5,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lossdrill::stage::{Guardian, Provider, Service, Stage, StageOptions};
+use lossdrill::stage::guardian::Cleanup;
+use lossdrill::stage::sweep::sweep;
+use lossdrill::stage::{Guardian, ProcSpec, Process, Provider, Service, Stage, StageOptions};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 
@@ -114,4 +116,110 @@ async fn local_servers_have_every_ability() {
 #[tokio::test(flavor = "multi_thread")]
 async fn docker_servers_have_every_ability() {
     every_ability(Provider::Docker, "docker").await;
+}
+
+/// A shell with a descendant in a session of its own, whose pid it writes to `FILE`.
+async fn family(guardian: &Guardian, name: &str) -> (Process, u32) {
+    let file = guardian.state_dir().join(format!("{name}.descendant"));
+    let script = format!("trap '' TERM; setsid sleep 1000 & echo $! >{}; wait", file.display());
+    let spec = ProcSpec {
+        name: name.to_owned(),
+        program: "/bin/sh".into(),
+        args: vec!["-c".to_owned(), script],
+        log: guardian.state_dir().join(format!("{name}.log")),
+        ..ProcSpec::default()
+    };
+    let process = guardian.spawn(spec).await.unwrap();
+    let descendant = within(Duration::from_secs(5), || {
+        std::fs::read_to_string(&file).ok()?.trim().parse::<u32>().ok()
+    });
+    (process, descendant.await.expect("the shell wrote its descendant's pid"))
+}
+
+/// Looks until there is something, or the limit is over.
+async fn within<T>(limit: Duration, look: impl Fn() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        match look() {
+            None if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(5)).await,
+            found => return found,
+        }
+    }
+}
+
+/// Gone, or dead and not yet reaped by whoever adopted it.
+fn is_gone(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['Z', 'X']))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guardian_without_a_harness_undoes_and_kills_everything() {
+    let guardian = guardian("eof").await;
+    let (state, own) = (guardian.state_dir(), guardian.pid());
+    let (first, grandchild) = family(&guardian, "first").await;
+    let (second, _) = family(&guardian, "second").await;
+    second.signal(lossdrill::stage::Signal::Stop).await.unwrap();
+    let trace = std::env::temp_dir().join(format!("{}.trace", guardian.run_id()));
+    for word in ["one", "two", "never"] {
+        let script = format!("echo {word} >>{}", trace.display());
+        let args = vec!["-c".to_owned(), script];
+        let id = guardian.add_cleanup(Cleanup::Undo { program: "/bin/sh".to_owned(), args }).await;
+        if word == "never" {
+            guardian.drop_cleanup(id.unwrap()).await.unwrap();
+        }
+    }
+    let pids = [own, first.pid(), second.pid(), grandchild];
+    assert!(pids.iter().all(|pid| !is_gone(*pid)));
+    let begin = Instant::now();
+    drop((first, second, guardian)); // the pipe ends, as when the harness is killed
+    let all_gone = || (pids.iter().all(|pid| is_gone(*pid)) && !state.exists()).then_some(());
+    within(Duration::from_secs(10), all_gone).await.expect("nothing is left after 10 s");
+    eprintln!("{:>6} ms  EOF to nothing left", begin.elapsed().as_millis());
+    assert_eq!(std::fs::read_to_string(&trace).unwrap(), "two\none\n", "undone in reverse");
+    std::fs::remove_file(trace).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guardian_killed_takes_its_children_and_a_sweep_takes_the_rest() {
+    let (killed, alive) = (guardian("killed").await, guardian("alive").await);
+    let (child, grandchild) = family(&killed, "child").await;
+    let (spared, spared_grandchild) = family(&alive, "spared").await;
+    // SAFETY: a plain system call on a process that this test started.
+    unsafe { libc::kill(killed.pid().cast_signed(), libc::SIGKILL) };
+    tokio::time::timeout(Duration::from_secs(5), killed.gone()).await.expect("the end is told");
+    within(Duration::from_secs(5), || is_gone(child.pid()).then_some(())).await.expect("PDEATHSIG");
+    assert!(child.exit().is_some());
+    assert!(!is_gone(grandchild), "a descendant in another session outlives the guardian");
+    assert!(killed.spawn(ProcSpec::default()).await.is_err(), "no new process in a dead run");
+
+    let swept = sweep().await;
+    assert!(swept.is_clean(), "{swept}");
+    assert!(swept.processes.iter().any(|(pid, _)| *pid == grandchild), "{swept}");
+    assert!(is_gone(grandchild) && !killed.state_dir().exists());
+    assert!(!is_gone(spared.pid()) && !is_gone(spared_grandchild), "a living run is spared");
+    assert!(alive.state_dir().exists());
+    drop(spared);
+    assert!(alive.bye().await);
+    assert!(is_gone(spared_grandchild));
+    assert!(!sweep().await.runs.iter().any(|run| run == killed.run_id()), "twice is once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guardian_refuses_what_it_cannot_do() {
+    let guardian = guardian("refuse").await;
+    let twin = Guardian::start_with(Path::new(PROGRAM), guardian.run_id()).await;
+    let error = twin.err().expect("one run has one guardian").to_string();
+    assert!(error.contains("guarded by another process"), "{error}");
+    let bad = Guardian::start_with(Path::new(PROGRAM), "../etc").await.err().unwrap().to_string();
+    assert!(bad.contains("run id `../etc`"), "{bad}");
+    let spec = ProcSpec {
+        name: "shop-c1".to_owned(),
+        program: "/no/such/program".into(),
+        log: guardian.state_dir().join("log"),
+        ..ProcSpec::default()
+    };
+    let error = guardian.spawn(spec).await.err().unwrap().to_string();
+    assert!(error.contains("start shop-c1 (/no/such/program)"), "{error}");
+    assert!(guardian.bye().await);
 }

@@ -17,7 +17,7 @@ use super::{StageError, mysql};
 /// Raised when a template is made differently.
 const LAYOUT: u32 = 1;
 /// Templates kept in the cache, 100 MB each: those of a branch or two.
-const KEPT: usize = 3;
+pub(super) const KEPT: usize = 3;
 const PREFIX: &str = "mysql-template-";
 
 /// What a template is made of, as a short name.

@@ -60,7 +60,7 @@ pub struct StageOptions {
 /// The provider that was found, with what it needs to start servers.
 enum Source {
     Local { prepared: Prepared, template: PathBuf },
-    Docker(DockerSource),
+    Docker { source: DockerSource, template: String },
 }
 
 impl Source {
@@ -72,8 +72,8 @@ impl Source {
                     LocalServer::start_mysql(prepared, guardian, name, template, &more).await;
                 started.map(|(server, endpoint)| (Backend::Local(server), endpoint))?
             }
-            Source::Docker(source) => {
-                let started = source.start_mysql(guardian, name).await;
+            Source::Docker { source, template } => {
+                let started = source.start_mysql(guardian, name, template).await;
                 started.map(|(server, endpoint)| (Backend::Docker(server), endpoint))?
             }
         };
@@ -83,7 +83,7 @@ impl Source {
     async fn start_kafka(&self, guardian: &Guardian, name: &str) -> Result<Service, StageError> {
         match self {
             Source::Local { prepared, .. } => local_kafka(prepared, guardian, name).await,
-            Source::Docker(source) => docker_kafka(source, guardian, name).await,
+            Source::Docker { source, .. } => docker_kafka(source, guardian, name).await,
         }
     }
 }
@@ -140,10 +140,12 @@ impl Stage {
         guardian: &Guardian,
     ) -> Result<Stage, StageError> {
         let (mysql, kafka) = (&options.mysql_image, &options.kafka_image);
-        let ddl = &options.schema_sql;
-        let (source, facts) = DockerSource::new(docker, guardian, mysql, kafka, ddl).await?;
-        let kafka = docker_kafka(&source, guardian, "kafka").await?;
-        Ok(Stage::with(Source::Docker(source), guardian, kafka, facts))
+        let (source, facts) = DockerSource::open(docker, guardian, mysql, kafka).await?;
+        let (kafka, template) = tokio::try_join!(
+            docker_kafka(&source, guardian, "kafka"),
+            source.mysql_template(guardian, &options.schema_sql),
+        )?;
+        Ok(Stage::with(Source::Docker { source, template }, guardian, kafka, facts))
     }
 
     fn with(

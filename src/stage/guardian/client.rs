@@ -265,11 +265,11 @@ async fn listen(shared: std::sync::Weak<Shared>, mut notices: BufReader<ChildStd
         }
     }
     let Some(shared) = shared.upgrade() else { return };
-    shared.gone.send_replace(true);
-    lock(&shared.waiting).clear();
     for (_, told) in lock(&shared.running).drain() {
         told.send_replace(Some(Exit::Signal(libc::SIGKILL))); // PDEATHSIG
     }
+    shared.gone.send_replace(true); // from here on nothing new is asked, so nothing waits for ever
+    lock(&shared.waiting).clear();
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -6,27 +6,30 @@
 //! never by a destructor. Ports are bound to 127.0.0.1 only: the servers have no password.
 //! Try it: `cargo test --test stage docker`. Not covered: an engine on another machine.
 
+mod container;
+
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures::StreamExt;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::ContainerConfig;
 use testcontainers::bollard::query_parameters::{
-    CommitContainerOptionsBuilder, CreateImageOptionsBuilder, KillContainerOptionsBuilder,
-    LogsOptionsBuilder, StartContainerOptions, StopContainerOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptions,
 };
 use testcontainers::core::{ExecCommand, IntoContainerPort};
-use testcontainers::runners::AsyncRunner;
-use testcontainers::{ContainerAsync, ContainerRequest, GenericImage, ImageExt};
+use testcontainers::{ContainerRequest, GenericImage, ImageExt};
+
+pub(super) use container::DockerServer;
+use container::run;
 
 use super::guardian::{Cleanup, Guardian};
 use super::local::cache_dir;
 use super::ports::free_port;
-use super::service::{Kind, START_LIMIT};
+use super::service::Kind;
 use super::state::RUN_LABEL;
-use super::{StageError, engine, kafka, mysql, template};
+use super::{StageError, kafka, mysql, template};
 use crate::journal::ServiceFacts;
 
 /// The label of images that the project built itself under an official tag.
@@ -34,19 +37,14 @@ const STAND_IN_LABEL: &str = "lossdrill.stand-in";
 /// Where a template keeps its data: not the image's own volume, which a commit leaves out.
 const DATA_DIR: &str = "/lossdrill-data";
 const TEMPLATE_REPOSITORY: &str = "lossdrill-template";
-/// Lines of a container's log that an error quotes.
-const QUOTED_LINES: usize = 12;
-/// A graceful stop, as for local servers; the engine kills afterwards.
-const STOP_SECONDS: i32 = 15;
 /// A pull of 1 GB over 10 Mbit/s still fits.
 const PULL_LIMIT: Duration = Duration::from_secs(900);
-/// Looks at a container's state while its server is awaited.
-const LOOK_PAUSE: Duration = Duration::from_millis(100);
 /// The engine and the images of a run.
 pub(super) struct DockerSource {
     docker: Docker,
+    mysql_image: String,
+    mysql_image_id: String,
     kafka_image: String,
-    mysql_template: String,
 }
 
 /// An image's facts: version, `tag@digest`, stand-in.
@@ -56,34 +54,103 @@ struct ImageFacts {
 }
 
 impl DockerSource {
-    /// Finds or pulls both images and finds or makes the MySQL template.
-    pub(super) async fn new(
+    /// Finds or pulls both images.
+    pub(super) async fn open(
         docker: Docker,
         guardian: &Guardian,
         mysql_image: &str,
         kafka_image: &str,
-        ddl: &str,
     ) -> Result<(DockerSource, Vec<ServiceFacts>), StageError> {
         guardian.add_cleanup(Cleanup::Containers).await?;
         let (mysql, kafka) = tokio::try_join!(
             image_facts(&docker, "mysql", mysql_image),
             image_facts(&docker, "kafka", kafka_image),
         )?;
-        let template = mysql_template(&docker, guardian, mysql_image, &mysql.id, ddl).await?;
-        let source =
-            DockerSource { docker, kafka_image: kafka_image.to_owned(), mysql_template: template };
+        let source = DockerSource {
+            docker,
+            mysql_image: mysql_image.to_owned(),
+            mysql_image_id: mysql.id,
+            kafka_image: kafka_image.to_owned(),
+        };
         Ok((source, vec![mysql.facts, kafka.facts]))
+    }
+
+    /// The image of a data directory with `ddl` applied, made now when there is none.
+    pub(super) async fn mysql_template(
+        &self,
+        guardian: &Guardian,
+        ddl: &str,
+    ) -> Result<String, StageError> {
+        let options = mysql::OPTIONS.join(" ");
+        let parts = [self.mysql_image_id.as_str(), &options, mysql::ROOT_SQL, ddl];
+        let tag = format!("mysql-{}", template::key(&parts));
+        let name = format!("{TEMPLATE_REPOSITORY}:{tag}");
+        if self.docker.inspect_image(&name).await.is_ok() {
+            return Ok(name);
+        }
+        let _lock = template::lock_cache(&cache_dir()).await?;
+        if self.docker.inspect_image(&name).await.is_ok() {
+            return Ok(name);
+        }
+        self.make_template(guardian, ddl, &tag).await?;
+        self.prune_templates(&tag).await;
+        Ok(name)
+    }
+
+    async fn make_template(
+        &self,
+        guardian: &Guardian,
+        ddl: &str,
+        tag: &str,
+    ) -> Result<(), StageError> {
+        let service = "mysql-template";
+        let port = free_port()?;
+        let request = image(&self.mysql_image)?
+            .with_entrypoint("sh")
+            .with_exposed_port(3306.tcp())
+            .with_cmd(["-c".to_owned(), template_script()]);
+        let container = run(service, on_port(request, guardian.run_id(), port, 3306)).await?;
+        let id = container.id().to_owned();
+        let server = DockerServer { docker: self.docker.clone(), id, name: service.to_owned() };
+        let made = async {
+            let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            server.await_ready(Kind::MySql, endpoint, false).await?;
+            mysql::apply_schema(service, endpoint, ddl).await?;
+            let own = format!("{DATA_DIR}/auto.cnf"); // each server makes its own
+            let removed = container.exec(ExecCommand::new(["rm", "-f", own.as_str()])).await;
+            removed.map_err(|error| server.failed("remove auto.cnf")(error.to_string()))?;
+            server.stop().await?;
+            server.commit(TEMPLATE_REPOSITORY, tag).await
+        };
+        let made = made.await;
+        std::mem::forget(container); // as in `start`
+        server.remove().await?;
+        made
+    }
+
+    /// Removes all but the newest templates. One that is in use stays.
+    async fn prune_templates(&self, newest: &str) {
+        let filters = HashMap::from([("reference", vec![TEMPLATE_REPOSITORY])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        let Ok(mut all) = self.docker.list_images(Some(options)).await else { return };
+        all.sort_by_key(|image| std::cmp::Reverse(image.created));
+        let tags = all.into_iter().flat_map(|image| image.repo_tags);
+        let old = tags.filter(|tag| !tag.ends_with(newest)).skip(template::KEPT - 1);
+        for tag in old {
+            let _ = self.docker.remove_image(&tag, None::<RemoveImageOptions>, None).await;
+        }
     }
 
     pub(super) async fn start_mysql(
         &self,
         guardian: &Guardian,
         name: &str,
+        template: &str,
     ) -> Result<(DockerServer, SocketAddr), StageError> {
         let port = free_port()?;
         let mut command = mysqld_args();
         command.push("--log-bin=binlog".to_owned());
-        let image = image(&self.mysql_template)?
+        let image = image(template)?
             .with_entrypoint("mysqld")
             .with_exposed_port(3306.tcp())
             .with_cmd(command);
@@ -181,22 +248,6 @@ fn on_port(
         })
 }
 
-async fn run(
-    name: &str,
-    request: ContainerRequest<GenericImage>,
-) -> Result<ContainerAsync<GenericImage>, StageError> {
-    request.start().await.map_err(|error| {
-        // the engine's own words (a taken port, a full disk) stand in the error's sources
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(inner) = source {
-            text.push_str(&format!(": {inner}"));
-            source = inner.source();
-        }
-        StageError::Engine { what: "start a container", service: name.to_owned(), error: text }
-    })
-}
-
 /// Version, id and label of an image, which is pulled when it is not here.
 async fn image_facts(
     docker: &Docker,
@@ -245,49 +296,6 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The image of a data directory with the schema applied, made now when there is none.
-async fn mysql_template(
-    docker: &Docker,
-    guardian: &Guardian,
-    base: &str,
-    base_id: &str,
-    ddl: &str,
-) -> Result<String, StageError> {
-    let options = mysql::OPTIONS.join(" ");
-    let tag = format!("mysql-{}", template::key(&[base_id, &options, mysql::ROOT_SQL, ddl]));
-    let name = format!("{TEMPLATE_REPOSITORY}:{tag}");
-    if docker.inspect_image(&name).await.is_ok() {
-        return Ok(name);
-    }
-    let _lock = template::lock_cache(&cache_dir()).await?;
-    if docker.inspect_image(&name).await.is_ok() {
-        return Ok(name);
-    }
-    let service = "mysql-template";
-    let port = free_port()?;
-    let request = image(base)?
-        .with_entrypoint("sh")
-        .with_exposed_port(3306.tcp())
-        .with_cmd(["-c".to_owned(), template_script()]);
-    let container = run(service, on_port(request, guardian.run_id(), port, 3306)).await?;
-    let id = container.id().to_owned();
-    let server = DockerServer { docker: docker.clone(), id, name: service.to_owned() };
-    let made = async {
-        let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        server.await_ready(Kind::MySql, endpoint, false).await?;
-        mysql::apply_schema(service, endpoint, ddl).await?;
-        let own = format!("{DATA_DIR}/auto.cnf"); // each server makes its own
-        let removed = container.exec(ExecCommand::new(["rm", "-f", own.as_str()])).await;
-        removed.map_err(|error| server.failed("remove auto.cnf")(error.to_string()))?;
-        server.stop().await?;
-        server.commit(TEMPLATE_REPOSITORY, &tag).await
-    };
-    let made = made.await;
-    std::mem::forget(container); // as in `start`
-    server.remove().await?;
-    made.map(|()| name)
-}
-
 /// Initialises a data directory outside the image's volume, as any MySQL image can, and serves it.
 fn template_script() -> String {
     let root_sql = mysql::ROOT_SQL.replace('\n', " ");
@@ -300,144 +308,6 @@ fn template_script() -> String {
          echo \"{root_sql}\" >/tmp/root.sql; chmod 644 /tmp/root.sql; \
          exec mysqld {args} --skip-log-bin --init-file=/tmp/root.sql"
     )
-}
-
-/// One container.
-pub(super) struct DockerServer {
-    docker: Docker,
-    id: String,
-    name: String,
-}
-
-impl DockerServer {
-    fn failed(&self, what: &'static str) -> impl FnOnce(String) -> StageError + use<> {
-        let service = self.name.clone();
-        move |error| StageError::Engine { what, service, error }
-    }
-
-    /// Waits until the server answers; errors when its container ends.
-    async fn await_ready(
-        &self,
-        kind: Kind,
-        endpoint: SocketAddr,
-        again: bool,
-    ) -> Result<(), StageError> {
-        let ended = async {
-            while self.is_running().await {
-                tokio::time::sleep(LOOK_PAUSE).await;
-            }
-        };
-        tokio::select! {
-            () = kind.ready(endpoint, again) => Ok(()),
-            () = ended => Err(StageError::Ended {
-                service: self.name.clone(),
-                how: "its container ended".to_owned(),
-                log: self.logs(QUOTED_LINES).await,
-            }),
-            () = tokio::time::sleep(START_LIMIT) => Err(StageError::NotReady {
-                service: self.name.clone(),
-                limit: START_LIMIT,
-                log: self.logs(QUOTED_LINES).await,
-            }),
-        }
-    }
-
-    pub(super) async fn is_running(&self) -> bool {
-        let found = self.docker.inspect_container(&self.id, None).await;
-        found.ok().and_then(|found| found.state?.running).unwrap_or(false)
-    }
-
-    async fn is_paused(&self) -> bool {
-        let found = self.docker.inspect_container(&self.id, None).await;
-        found.ok().and_then(|found| found.state?.paused).unwrap_or(false)
-    }
-
-    pub(super) async fn kill(&self) -> Result<(), StageError> {
-        if !self.is_running().await {
-            return Ok(());
-        }
-        self.resume().await?; // an older engine refuses to kill what is paused
-        let options = KillContainerOptionsBuilder::new().signal("SIGKILL").build();
-        let killed = self.docker.kill_container(&self.id, Some(options)).await;
-        killed.map_err(|error| self.failed("kill")(error.to_string()))?;
-        let ended = async {
-            while self.is_running().await {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(START_LIMIT, ended).await.map_err(|_| StageError::NotInState {
-            service: self.name.clone(),
-            state: "dead",
-            limit: START_LIMIT,
-        })
-    }
-
-    pub(super) async fn stop(&self) -> Result<(), StageError> {
-        self.resume().await?;
-        let options = StopContainerOptionsBuilder::new().t(STOP_SECONDS).build();
-        let stopped = self.docker.stop_container(&self.id, Some(options)).await;
-        stopped.or_else(unless_so_already).map_err(|error| self.failed("stop")(error.to_string()))
-    }
-
-    pub(super) async fn pause(&self) -> Result<(), StageError> {
-        if self.is_paused().await {
-            return Ok(());
-        }
-        let paused = self.docker.pause_container(&self.id).await;
-        paused.map_err(|error| self.failed("pause")(error.to_string()))
-    }
-
-    pub(super) async fn resume(&self) -> Result<(), StageError> {
-        if !self.is_paused().await {
-            return Ok(());
-        }
-        let resumed = self.docker.unpause_container(&self.id).await;
-        resumed.map_err(|error| self.failed("resume")(error.to_string()))
-    }
-
-    pub(super) async fn start_again(
-        &self,
-        kind: Kind,
-        endpoint: SocketAddr,
-    ) -> Result<(), StageError> {
-        let started = self.docker.start_container(&self.id, None::<StartContainerOptions>).await;
-        started
-            .or_else(unless_so_already)
-            .map_err(|error| self.failed("start again")(error.to_string()))?;
-        self.await_ready(kind, endpoint, true).await
-    }
-
-    pub(super) async fn logs(&self, lines: usize) -> String {
-        let tail = lines.to_string();
-        let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&tail).build();
-        let mut stream = std::pin::pin!(self.docker.logs(&self.id, Some(options)));
-        let mut text = String::new();
-        while let Some(Ok(part)) = stream.next().await {
-            text.push_str(&part.to_string());
-        }
-        text
-    }
-
-    async fn commit(&self, repository: &str, tag: &str) -> Result<(), StageError> {
-        let options =
-            CommitContainerOptionsBuilder::new().container(&self.id).repo(repository).tag(tag);
-        let made = self.docker.commit_container(options.build(), ContainerConfig::default()).await;
-        made.map(drop).map_err(|error| self.failed("keep the template of")(error.to_string()))
-    }
-
-    pub(super) async fn remove(&self) -> Result<(), StageError> {
-        let ids = [self.id.clone()];
-        let removed = engine::remove(&self.docker, &ids).await;
-        removed.map_err(|error| self.failed("remove")(error.to_string()))
-    }
-}
-
-/// 304: the container is in that state already.
-fn unless_so_already(error: Error) -> Result<(), Error> {
-    match error {
-        Error::DockerResponseServerError { status_code: 304, .. } => Ok(()),
-        error => Err(error),
-    }
 }
 
 #[cfg(test)]
