@@ -13,7 +13,11 @@ use crate::wire::{Judgement, Subject};
 /// Is the control's own part over: settled past its last write and judged matched, the canary not begun?
 pub fn canary_due(history: &History, books: &Books, now: CellTime) -> bool {
     let Some(case) = Case::of(history, books, now) else { return false };
-    case.facts.control && case.canary.is_none() && case.settled() && case.unmatched().is_none()
+    case.facts.control
+        && case.canary.is_none()
+        && case.settled()
+        && case.unmatched().is_none()
+        && case.flying().is_none()
 }
 
 impl<'a> Case<'a> {
@@ -79,7 +83,16 @@ impl<'a> Case<'a> {
         if let Some(told) = self.unmatched() {
             return self.unproved_past(&bound, || told);
         }
+        if let Some(known) = self.flying() {
+            return Ruling::Waiting { until: Some(known) };
+        }
         self.canary_raised(&bound)
+    }
+
+    /// When a row of the control that is still in flight counts as missing: the twin is not over before.
+    pub(super) fn flying(&self) -> Option<CellTime> {
+        let rows = self.books.rows.iter().filter(|row| !row.is_beside());
+        rows.map(|row| row.known).filter(|known| *known > self.now).min()
     }
 
     /// Silence unproved once the bound is past.
