@@ -187,10 +187,13 @@ pub enum Event {
     },
     /// The harness's own reader saw the mark.
     MarkSeen {
+        // An entry has a `seq` of its own beside it.
+        #[serde(rename = "mark_seq")]
         seq: u64,
         source: String,
     },
     Advanced {
+        #[serde(rename = "mark_seq")]
         seq: u64,
         offset_ms: i64,
         towards: String,
@@ -258,4 +261,29 @@ pub enum Event {
         inconclusive: usize,
         exit: u8,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The event's fields stand beside the entry's in one line: none may have the name of another.
+    #[test]
+    fn an_event_with_a_number_of_its_own_is_read_back() {
+        let seen = Event::MarkSeen { seq: 7, source: "binlog".into() };
+        let advanced = Event::Advanced { seq: 8, offset_ms: 5, towards: "a ttl".into() };
+        for event in [seen, advanced] {
+            let entry = Entry {
+                seq: 3,
+                scenario: None,
+                mono_us: 1,
+                cell_ms: None,
+                wall_ms: 2,
+                phase: Phase::Judge,
+                event,
+            };
+            let line = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<Entry>(&line).unwrap(), entry, "{line}");
+        }
+    }
 }
