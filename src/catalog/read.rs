@@ -28,7 +28,7 @@ pub fn read_loss_point(reader: &mut Reader<'_>, node: &Node) -> Option<LossPoint
     let fields = reader.fields(node, "a loss point", &KEYS);
     let id = fields.need(reader, "a loss point", "id").and_then(|n| read_id(reader, n));
     let what = id.as_ref().map_or("a loss point".to_owned(), |id| format!("loss point `{id}`"));
-    let mut need = |reader: &mut Reader<'_>, key: &str| fields.need(reader, &what, key);
+    let need = |reader: &mut Reader<'_>, key: &str| fields.need(reader, &what, key);
 
     let title = need(reader, "title").and_then(|n| reader.text(n, "title"));
     let domains = DOMAINS.map(|domain| (domain, domain));

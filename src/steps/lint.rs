@@ -1,0 +1,335 @@
+//! What can be known wrong about one bound scenario, with the catalogue beside it.
+
+use std::collections::BTreeSet;
+
+use super::known::{Known, SOURCES};
+use super::load::Bound as BoundScenario;
+use super::scan::Scan;
+use super::{Bound, Kind, Sentence, Step};
+use crate::catalog::LossPoint;
+use crate::config::{Mistake, Place, Span, list};
+use crate::wire::Subject;
+
+/// House style: fewer say too little, more say too much.
+const STEPS: std::ops::RangeInclusive<usize> = 3..=9;
+
+/// Adds every mistake of the scenario.
+pub fn lint(scan: &Scan, bound: &BoundScenario, known: &Known<'_>, mistakes: &mut Vec<Mistake>) {
+    let point = known.catalog.loss_point(&bound.scenario.loss_point);
+    let mut lint = Lint { scan, bound, known, point, mistakes };
+    lint.shape();
+    lint.stance();
+    lint.names();
+    lint.faults();
+    for step in &bound.scenario.steps {
+        lint.step(step);
+    }
+}
+
+struct Lint<'a> {
+    scan: &'a Scan,
+    bound: &'a BoundScenario,
+    known: &'a Known<'a>,
+    point: Option<&'a LossPoint>,
+    mistakes: &'a mut Vec<Mistake>,
+}
+
+impl Lint<'_> {
+    fn heading(&self) -> Place {
+        self.scan.lines[self.bound.scenario.line - 1].place(&self.scan.file)
+    }
+
+    fn at(&self, step: &Step, part: &str) -> Place {
+        self.scan.lines[step.line - 1].place_of(&self.scan.file, part)
+    }
+
+    fn unknown<'k>(
+        &mut self,
+        code: &'static str,
+        step: &Step,
+        what: &str,
+        word: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) {
+        let message = format!("unknown {what} `{word}`");
+        let mistake = Mistake::error(code, self.at(step, word), message);
+        self.mistakes.push(mistake.with_nearest(word, known));
+    }
+
+    /// Steps at all, a Then, not too many, in order.
+    fn shape(&mut self) {
+        let steps = &self.bound.scenario.steps;
+        if self.bound.written_steps == 0 {
+            let mistake = Mistake::error("no-steps", self.heading(), "the scenario has no steps");
+            self.mistakes.push(mistake);
+            return;
+        }
+        if !self.bound.has_then {
+            let message = "the scenario has no Then, so it can prove nothing";
+            let help = "say what a defender does: `Then alert \"…\" is raised in time for …`";
+            let mistake = Mistake::error("no-then", self.heading(), message);
+            self.mistakes.push(mistake.with_help(help));
+        }
+        let count = self.bound.written_steps;
+        if !STEPS.contains(&count) {
+            let (least, most) = (STEPS.start(), STEPS.end());
+            let message =
+                format!("{count} steps, Background included; the style is {least} to {most}");
+            let code = if count > *most { "too-many-steps" } else { "too-few-steps" };
+            self.mistakes.push(Mistake::warning(code, self.heading(), message));
+        }
+        let mut when_seen = false;
+        for step in steps {
+            when_seen |= step.kind != Kind::Given;
+            if step.kind == Kind::Given && when_seen {
+                let message = "a Given below a When sets no state: it would come too late";
+                let place = self.at(step, &step.text);
+                let mistake = Mistake::error("given-after-when", place, message);
+                self.mistakes.push(mistake.with_help("move it up, or make it a When"));
+            }
+        }
+    }
+
+    /// A control is silent, an attack is not.
+    fn stance(&mut self) {
+        let scenario = &self.bound.scenario;
+        let silent = |s: &Sentence| matches!(s, Sentence::NoAlert);
+        let defends = |s: &Sentence| {
+            matches!(s, Sentence::AlertRaised { .. } | Sentence::PlanEffective { .. })
+        };
+        for step in &scenario.steps {
+            let (code, message, help) = match &step.sentence {
+                sentence if scenario.control && defends(sentence) => (
+                    "control-expects-alert",
+                    "a @control must stay silent",
+                    "take the tag off, or write `no alert is raised`",
+                ),
+                sentence if !scenario.control && silent(sentence) => (
+                    "attack-expects-silence",
+                    "only a @control may prove silence",
+                    "tag the scenario @control",
+                ),
+                _ => continue,
+            };
+            let mistake = Mistake::error(code, self.at(step, &step.text), message);
+            self.mistakes.push(mistake.with_help(help));
+        }
+        let complete = self.bound.written_steps == scenario.steps.len();
+        if scenario.control && complete && !scenario.steps.iter().any(|s| silent(&s.sentence)) {
+            let message = "the @control does not ask for silence";
+            let mistake = Mistake::error("control-without-silence", self.heading(), message);
+            self.mistakes.push(mistake.with_help("end it with `Then no alert is raised`"));
+        }
+        let mut alerted = false;
+        for step in &scenario.steps {
+            alerted |= matches!(step.sentence, Sentence::AlertRaised { .. });
+            if matches!(step.sentence, Sentence::AlertAtRisk { .. }) && !alerted {
+                let message = "no alert is named above: at risk by which?";
+                let place = self.at(step, &step.text);
+                self.mistakes.push(Mistake::error("at-risk-of-nothing", place, message));
+            }
+        }
+    }
+
+    /// Every order, item, refund and clearance that is spoken of has been made by a step above.
+    fn names(&mut self) {
+        let mut made: BTreeSet<(&'static str, String)> = BTreeSet::new();
+        for step in &self.bound.scenario.steps {
+            for (kind, name) in spoken_of(&step.sentence) {
+                if !made.contains(&(kind, name.clone())) {
+                    let message = format!("no step above makes {kind} \"{name}\"");
+                    let mistake = Mistake::error("unknown-name", self.at(step, &name), message);
+                    let known = made.iter().filter(|(k, _)| *k == kind).map(|(_, n)| n.as_str());
+                    self.mistakes.push(mistake.with_nearest(&name, known));
+                }
+            }
+            made.extend(makes(&step.sentence));
+        }
+    }
+
+    /// Fault ids and parameters; a Given that stands after a fault which strikes its flow.
+    fn faults(&mut self) {
+        let steps = &self.bound.scenario.steps;
+        for (index, step) in steps.iter().enumerate() {
+            let Some(fault) = step.sentence.fault() else { continue };
+            if let Err(reason) = (self.known.faults)(fault, &step.params) {
+                let place = self.at(step, fault);
+                self.mistakes.push(Mistake::error("bad-fault", place, reason));
+            }
+            for later in steps[index + 1..].iter().filter(|later| feeds(fault, &later.sentence)) {
+                let message = format!(
+                    "fault `{fault}` stands above a Given of its own flow, which never feels it"
+                );
+                let mistake =
+                    Mistake::warning("fault-before-given", self.at(later, &later.text), message);
+                let help = "to have it felt, make this a When; else move the fault below it";
+                self.mistakes.push(mistake.with_help(help));
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match &step.sentence {
+            Sentence::OrderPaid { channel, .. }
+            | Sentence::BuyerBuys { channel, .. }
+            | Sentence::BuyerPays { channel, .. } => self.channel(step, channel),
+            Sentence::BidFollowsPattern { pattern, .. } => {
+                if !self.known.patterns.contains(&pattern.as_str()) {
+                    let known = self.known.patterns.iter().copied();
+                    self.unknown("unknown-pattern", step, "pattern", pattern, known);
+                }
+            }
+            Sentence::AlertRaised { alert, subject, bound } => {
+                self.alert(step, alert);
+                self.subject(step, subject);
+                self.bound(step, *bound, "detect", |point| point.deadlines.detect);
+            }
+            Sentence::PlanEffective { plan, scope, bound } => {
+                self.plan(step, plan, scope);
+                self.subject(step, scope);
+                self.bound(step, *bound, "respond", |point| point.deadlines.respond);
+            }
+            Sentence::OrderIsPaid { bound, .. } | Sentence::LossContained { bound } => {
+                self.bound(step, *bound, "contain", |point| point.deadlines.contain);
+            }
+            _ => {}
+        }
+    }
+
+    fn channel(&mut self, step: &Step, channel: &str) {
+        if !self.known.channels.contains(&channel) {
+            let known = self.known.channels.iter().copied();
+            self.unknown("unknown-channel", step, "channel", channel, known);
+        }
+    }
+
+    fn subject(&mut self, step: &Step, subject: &Subject) {
+        match subject.kind.as_str() {
+            "channel" => self.channel(step, &subject.id),
+            "source" if !SOURCES.contains(&subject.id.as_str()) => {
+                self.unknown("unknown-source", step, "source", &subject.id, SOURCES);
+            }
+            _ => {}
+        }
+    }
+
+    fn alert(&mut self, step: &Step, alert: &str) {
+        let rules = &self.known.catalog.rules;
+        let own = |point: &LossPoint| -> Vec<String> {
+            let with = point.with.iter().map(|(rule, _)| rule);
+            point.rules.iter().chain(with).cloned().collect()
+        };
+        if !rules.iter().any(|rule| rule.id == alert) {
+            let known = rules.iter().map(|rule| rule.id.as_str());
+            self.unknown("unknown-alert", step, "alert (rule id)", alert, known);
+        } else if let Some(point) = self.point
+            && !own(point).iter().any(|rule| rule == alert)
+        {
+            let message = format!("alert `{alert}` does not belong to loss point `{}`", point.id);
+            let mistake = Mistake::error("alert-of-another-point", self.at(step, alert), message);
+            let help = format!("its rules are {}", list(&own(point)));
+            self.mistakes.push(mistake.with_help(help));
+        }
+    }
+
+    fn plan(&mut self, step: &Step, plan: &str, scope: &Subject) {
+        let plans = &self.known.catalog.plans;
+        let Some(found) = plans.iter().find(|known| known.id == plan) else {
+            let known = plans.iter().map(|plan| plan.id.as_str());
+            self.unknown("unknown-plan", step, "plan", plan, known);
+            return;
+        };
+        if let Some(point) = self.point
+            && let Some(own) = &point.plan
+            && own != plan
+        {
+            let message = format!("plan `{plan}` is not that of loss point `{}`", point.id);
+            let mistake = Mistake::error("plan-of-another-point", self.at(step, plan), message);
+            self.mistakes.push(mistake.with_help(format!("its plan is `{own}`")));
+        }
+        if let Some(kind) = &found.scope
+            && *kind != scope.kind
+        {
+            let message = format!("plan `{plan}` acts on one {kind}, not on one {}", scope.kind);
+            let place = self.at(step, &scope.id);
+            self.mistakes.push(Mistake::error("wrong-scope", place, message));
+        }
+    }
+
+    fn bound(
+        &mut self,
+        step: &Step,
+        bound: Bound,
+        what: &str,
+        deadline: impl Fn(&LossPoint) -> Span,
+    ) {
+        let (Bound::WithinMs(ms), Some(point)) = (bound, self.point) else { return };
+        let allowed = deadline(point);
+        if ms > allowed.as_ms() {
+            let written = Span(std::time::Duration::from_millis(ms.unsigned_abs()));
+            let message = format!(
+                "{written} is longer than the {allowed} that `{}` allows to {what}",
+                point.id
+            );
+            let place = self.at(step, &step.text);
+            let mistake = Mistake::error("bound-too-long", place, message);
+            self.mistakes.push(mistake.with_help("write `in time` (及时), or a shorter bound"));
+        }
+    }
+}
+
+/// The things that a sentence needs to exist.
+fn spoken_of(sentence: &Sentence) -> Vec<(&'static str, String)> {
+    let subject = |subject: &Subject| match subject.kind.as_str() {
+        "order" => vec![("order", subject.id.clone())],
+        "refund" => vec![("refund", subject.id.clone())],
+        "item" => vec![("item", subject.id.clone())],
+        _ => Vec::new(),
+    };
+    match sentence {
+        Sentence::ClearanceApproved { item, .. }
+        | Sentence::BidFollowsPattern { item, .. }
+        | Sentence::BuyerBuys { item, .. } => vec![("item", item.clone())],
+        Sentence::SellerBids { item, clearance, .. } => {
+            let clearance = clearance.iter().map(|name| ("clearance", name.clone()));
+            std::iter::once(("item", item.clone())).chain(clearance).collect()
+        }
+        Sentence::RefundApproved { order, .. }
+        | Sentence::RefundWasPaidOut { order, .. }
+        | Sentence::RefundPaidOut { order, .. }
+        | Sentence::BuyerPays { order, .. }
+        | Sentence::OrderIsPaid { order, .. } => vec![("order", order.clone())],
+        Sentence::ApprovalDelivered { refund, .. } => vec![("refund", refund.clone())],
+        Sentence::AlertRaised { subject: about, .. }
+        | Sentence::PlanEffective { scope: about, .. } => subject(about),
+        _ => Vec::new(),
+    }
+}
+
+/// The things that a sentence brings into being.
+fn makes(sentence: &Sentence) -> Option<(&'static str, String)> {
+    match sentence {
+        Sentence::ItemMedian { item, .. } => Some(("item", item.clone())),
+        Sentence::ClearanceApproved { clearance, .. } => Some(("clearance", clearance.clone())),
+        Sentence::OrderPaid { order, .. } | Sentence::OrderAwaitsPayment { order, .. } => {
+            Some(("order", order.clone()))
+        }
+        Sentence::RefundApproved { refund, .. }
+        | Sentence::RefundWasPaidOut { refund, .. }
+        | Sentence::RefundPaidOut { refund, .. } => Some(("refund", refund.clone())),
+        _ => None,
+    }
+}
+
+/// Does the flow that `fault` strikes run while this Given is set up?
+fn feeds(fault: &str, sentence: &Sentence) -> bool {
+    let pays = matches!(sentence, Sentence::OrderPaid { .. });
+    let refunds = matches!(sentence, Sentence::RefundWasPaidOut { .. });
+    let part = |prefix: &str| fault.starts_with(prefix);
+    match sentence {
+        _ if part("app.payment-callback.") => pays,
+        _ if part("app.refund-payout.") || part("app.refund-guard.") => refunds,
+        _ if part("link.") || part("process.") => pays || refunds,
+        _ => false,
+    }
+}
