@@ -1,1 +1,5 @@
-fn main() {}
+//! The practice storefront as a program: see `lossdrill::shop`.
+
+fn main() -> std::process::ExitCode {
+    lossdrill::shop::main()
+}
