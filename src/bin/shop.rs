@@ -1,3 +1,5 @@
-//! The `shop` program.
+//! The practice storefront as a program: see `lossdrill::shop`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    lossdrill::shop::main()
+}

@@ -1,0 +1,177 @@
+//! Payouts: an approval that was read from Kafka becomes due work, and due work becomes money at the channel.
+//!
+//! One payout a refund, however often its approval is delivered; the defect `refund-payout.not-idempotent` gives each
+//! further delivery a payout of its own. What is paid is what the books approved; a message that says otherwise is
+//! refused. Knows no Kafka client. Try it: `tests/shop.rs`. Not covered: a payout that the channel refuses for good.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::mysql::MySqlConnection;
+
+use super::breakers::{self, Kind};
+use super::due::{self, WHEN_TOLD_MS, Work};
+use super::switches::{self, Switch};
+use super::{Booking, Refusal, Shop};
+use crate::money::Money;
+use crate::shop::schema::money;
+
+/// The message `refund-approved`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Approval {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub refund: String,
+    pub order: String,
+    pub channel: String,
+    pub amount: Money,
+}
+
+/// A payout to make.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Payout {
+    pub payout_no: String,
+    pub refund: String,
+    pub order: String,
+    pub channel: String,
+    pub amount: Money,
+    /// Made by the defect: its payment is a hit.
+    pub is_extra: bool,
+}
+
+/// What became of one delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Due,
+    Known,
+    Refused(String),
+}
+
+/// Takes one delivery; `offset` names it.
+pub async fn take(
+    books: &mut MySqlConnection,
+    approval: &Approval,
+    offset: i64,
+    now_ms: i64,
+) -> Result<Taken, Refusal> {
+    let row: Option<(String, String, Decimal, String)> = sqlx::query_as(
+        "SELECT order_id, channel, amount, currency FROM refund_order WHERE refund_id = ?",
+    )
+    .bind(&approval.refund)
+    .fetch_optional(&mut *books)
+    .await?;
+    let Some((order, channel, amount, currency)) = row else {
+        return Ok(Taken::Refused("no such refund was approved".to_owned()));
+    };
+    let approved = (order, channel, money(amount, &currency)?);
+    if approved != (approval.order.clone(), approval.channel.clone(), approval.amount) {
+        return Ok(Taken::Refused("the message differs from the approved refund".to_owned()));
+    }
+    let (order, channel, amount) = approved;
+    let refund = approval.refund.clone();
+    let payout_no = format!("P-{refund}");
+    let mut payout = Payout { payout_no, refund, order, channel, amount, is_extra: false };
+    if add(books, &payout, now_ms).await? {
+        return Ok(Taken::Due);
+    }
+    if !switches::is_on(books, Switch::PayoutNotIdempotent).await? {
+        return Ok(Taken::Known);
+    }
+    payout.payout_no = format!("{}-{offset}", payout.payout_no);
+    payout.is_extra = true;
+    let is_new = add(books, &payout, now_ms).await?;
+    Ok(if is_new { Taken::Due } else { Taken::Known })
+}
+
+async fn add(books: &mut MySqlConnection, payout: &Payout, now_ms: i64) -> Result<bool, Refusal> {
+    let work_id = format!("payout:{}", payout.payout_no);
+    due::add(books, &work_id, &Work::Payout(payout.clone()), now_ms).await
+}
+
+/// Pays out through the channel, unless a breaker is active: then the payout waits for its end.
+pub async fn pay(shop: &Shop, work_id: &str, payout: &Payout) -> Result<(), Refusal> {
+    let _passing = shop.gates.pass(Kind::Refund, &payout.channel).await;
+    let now_ms = shop.now_ms();
+    if !shop.books.book(&PassBreaker { work_id, payout, now_ms }).await? {
+        return Ok(());
+    }
+    let txn = shop.gateway.pay_out(&request(payout)).await?;
+    shop.book(&NotePayout { work_id, payout, txn: &txn, now_ms: shop.now_ms() }).await?;
+    shop.log(
+        "refund_paid",
+        &json!({
+            "order_id": payout.order, "refund_id": payout.refund, "amount": payout.amount,
+            "payout_no": payout.payout_no, "txn": txn
+        }),
+    );
+    Ok(())
+}
+
+fn request(payout: &Payout) -> Value {
+    json!({
+        "payout_no": payout.payout_no, "refund": payout.refund, "order": payout.order,
+        "channel": payout.channel, "amount": payout.amount
+    })
+}
+
+/// Reads the breaker, and parks the payout behind it in the same transaction, so that a release cannot fall between.
+struct PassBreaker<'a> {
+    work_id: &'a str,
+    payout: &'a Payout,
+    now_ms: i64,
+}
+
+impl Booking for PassBreaker<'_> {
+    /// Whether the payout may go on.
+    type Out = bool;
+
+    async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
+        let channel = &self.payout.channel;
+        match breakers::active_locked(books, Kind::Refund, channel, self.now_ms).await? {
+            None => Ok(true),
+            Some(breaker) => {
+                let due_ms = breaker.until_ms.unwrap_or(WHEN_TOLD_MS);
+                due::put_off(books, self.work_id, due_ms).await?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+struct NotePayout<'a> {
+    work_id: &'a str,
+    payout: &'a Payout,
+    txn: &'a str,
+    now_ms: i64,
+}
+
+impl Booking for NotePayout<'_> {
+    type Out = ();
+
+    async fn book(&self, books: &mut MySqlConnection) -> Result<(), Refusal> {
+        let payout = self.payout;
+        sqlx::query("UPDATE refund_order SET status = 'PAID' WHERE refund_id = ?")
+            .bind(&payout.refund)
+            .execute(&mut *books)
+            .await?;
+        let noted = sqlx::query(
+            "INSERT IGNORE INTO refund_payout (payout_no, refund_id, order_id, channel, amount,
+               currency, channel_txn, at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(&payout.payout_no)
+        .bind(&payout.refund)
+        .bind(&payout.order)
+        .bind(&payout.channel)
+        .bind(payout.amount.to_decimal())
+        .bind(payout.amount.currency.code())
+        .bind(self.txn)
+        .bind(self.now_ms)
+        .execute(&mut *books)
+        .await?;
+        due::done(books, self.work_id, self.now_ms).await?;
+        if payout.is_extra && noted.rows_affected() == 1 {
+            switches::hit(books, Switch::PayoutNotIdempotent).await?;
+        }
+        Ok(())
+    }
+}
