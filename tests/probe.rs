@@ -1,5 +1,8 @@
-//! Truth and marks against a real MySQL and a real Kafka, named by `LOSSDRILL_TEST_MYSQL` and `LOSSDRILL_TEST_KAFKA`
-//! (`HOST:PORT`, root without a password). Without them these tests say that they were skipped; CI sets both.
+//! Truth and marks against a real MySQL and a real Kafka, named by `LOSSDRILL_TEST_MYSQL` and
+//! `LOSSDRILL_TEST_KAFKA` (`HOST:PORT`, root without a password). Without them these tests say that
+//! they were skipped; CI sets both.
+
+#![cfg(feature = "harness")]
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -30,7 +33,8 @@ const TABLES: [&str; 5] = [
      until_ms BIGINT NULL, active TINYINT, PRIMARY KEY (kind, scope))",
     "CREATE TABLE orders (order_id VARCHAR(64) PRIMARY KEY, payable DECIMAL(18,2), \
      currency CHAR(3), status VARCHAR(16))",
-    "CREATE TABLE drill_mark (seq BIGINT PRIMARY KEY, kind VARCHAR(8), offset_ms BIGINT, at BIGINT)",
+    "CREATE TABLE drill_mark (seq BIGINT PRIMARY KEY, kind VARCHAR(8), offset_ms BIGINT, \
+     at BIGINT)",
 ];
 
 /// A schema and topics of its own on the shared servers, and a journal.
@@ -158,9 +162,10 @@ async fn what_moved_is_in_the_journal_when_the_mark_is_read() {
     cell.sql("UPDATE stock SET available = 8, on_sale = 0 WHERE sku = 'S'").await;
     cell.sql("UPDATE bid SET price = 1999.00 WHERE bid_id = 'B'").await;
     cell.sql("UPDATE stock SET on_sale = 1 WHERE sku = 'S'").await;
-    cell.ledger_line(
-        r#"{"seq":1,"kind":"collected","order":"O","channel":"alipay","amount":"199.00 CNY","txn":"T","at_ms":1}"#,
-    );
+    cell.ledger_line(concat!(
+        r#"{"seq":1,"kind":"collected","order":"O","channel":"alipay","#,
+        r#""amount":"199.00 CNY","txn":"T","at_ms":1}"#
+    ));
     let mark = marks.write(MarkKind::Beat, 0).await.unwrap();
     assert_eq!((mark.seq, mark.kind, mark.offset_ms), (1, MarkKind::Beat, 0));
     truth.read_to(mark.seq, LIMIT).await.unwrap();
@@ -314,7 +319,8 @@ async fn start_marks_and_lag_are_cheap() {
         "start {start:?}, first mark {first:?}, then write {write:?} + read {read:?}, \
          row {lag_ms} ms, stop {stop:?}"
     );
-    // Ten times what a quiet machine takes: the test is of waits of the wrong order, not of the machine.
+    // Ten times what a quiet machine takes: the test is of waits of the wrong order, not of the
+    // machine.
     assert!(
         start < Duration::from_secs(1) && write + read < Duration::from_millis(100),
         "too slow"

@@ -12,7 +12,8 @@ pub(super) struct Typed {
 /// Below this median (minor units) a lost digit leaves nothing to offer.
 pub(super) const MEDIAN_MIN: i64 = 1_000;
 
-/// A whole number of minor units within ±10 % of the median; whole hundreds where that stays inside.
+/// A whole number of minor units within ±10 % of the median; whole hundreds where that stays
+/// inside.
 fn honest_amount(median: i64) -> impl Strategy<Value = i64> {
     let (low, high) = ((median * 9).div_euclid(10) + i64::from(median % 10 != 0), median * 11 / 10);
     (low..=high).prop_map(move |amount| {
@@ -36,7 +37,8 @@ enum Slip {
     Dropped(usize),
 }
 
-/// A digit lost in an honest amount. `scale` is the currency's: digits after the point are never dropped.
+/// A digit lost in an honest amount. `scale` is the currency's: digits after the point are never
+/// dropped.
 pub(super) fn lost_digit(median: i64, scale: u32) -> impl Strategy<Value = Typed> {
     let slip = prop_oneof![
         Just(Slip::Tenth),
@@ -67,7 +69,8 @@ fn slip_in(meant: i64, slip: Slip, scale: u32) -> Option<i64> {
         Slip::Dropped(place) => {
             let unit = 10_i64.pow(scale);
             let mut digits = (meant / unit).to_string();
-            // The first digit stays: without it 1,999 would turn into 999, which is no slip of a digit in the middle.
+            // The first digit stays: without it 1,999 would turn into 999, which is no slip of a
+            // digit in the middle.
             let inner = digits.len().checked_sub(1).filter(|inner| *inner > 0)?;
             digits.remove(1 + place % inner);
             let whole: i64 = digits.parse().ok()?;

@@ -1,7 +1,8 @@
-//! Healthy traffic: what an ordinary minute on the platform looks like, with names from the `fake` crate.
+//! Healthy traffic: what an ordinary minute on the platform looks like, with names from the `fake`
+//! crate.
 //!
-//! Every act is honest (what was meant is what was done) and fits those before it: a purchase takes the cheapest
-//! open bid, refunds stay within what was paid. Applied in order, the books balance.
+//! Every act is honest (what was meant is what was done) and fits those before it: a purchase takes
+//! the cheapest open bid, refunds stay within what was paid. Applied in order, the books balance.
 
 use fake::Fake;
 use fake::faker::name::zh_cn::Name;
@@ -11,7 +12,8 @@ use super::{CATEGORIES, CHANNELS, Seed};
 use crate::journal::Act;
 use crate::money::Money;
 
-/// Fewer acts than these are no traffic: a rule that cries on ordinary business must get its chance.
+/// Fewer acts than these are no traffic: a rule that cries on ordinary business must get its
+/// chance.
 pub const HEALTHY_ACTS_MIN: usize = 20;
 /// Honest bids stay within this many tenths of a percent of the median.
 const HONEST_PERMILLE: i64 = 100;
@@ -37,7 +39,8 @@ pub fn healthy(seed: Seed, n: usize) -> Vec<Act> {
     for _ in 0..3 {
         market.pay_order();
     }
-    // Purchases were paid first (0 to 2), then orders (3 to 5): refunds in parts, of the rest, and in full.
+    // Purchases were paid first (0 to 2), then orders (3 to 5): refunds in parts, of the rest, and
+    // in full.
     for (paid, share) in
         [(3, Share::Part), (3, Share::Rest), (4, Share::Rest), (0, Share::Rest), (1, Share::Part)]
     {

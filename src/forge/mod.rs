@@ -1,8 +1,10 @@
 //! Pure, seeded data: healthy traffic (`fake`) and malicious data (`proptest` strategies).
 //!
-//! The same seed gives the same acts byte for byte, on every machine, whatever ran before. Owns what buyers, sellers
-//! and attackers do; must never do IO, read a clock, or know how an act is applied and what a rule thinks of it.
-//! Try it: `cargo test --lib forge`. Not covered: shrinking (a draw is data for one scenario, not a search).
+//! The same seed gives the same acts byte for byte, on every machine, whatever ran before. Owns
+//! what buyers, sellers and attackers do; must never do IO, read a clock, or know how an act is
+//! applied and what a rule thinks of it.
+//! Try it: `cargo test --lib forge`. Not covered: shrinking (a draw is data for one scenario, not a
+//! search).
 
 mod bids;
 mod healthy;

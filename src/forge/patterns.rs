@@ -108,7 +108,8 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// Bad by the pattern's own definition: a bid below half of the median, or refunds above what was paid.
+    /// Bad by the pattern's own definition: a bid below half of the median, or refunds above what
+    /// was paid.
     pub fn is_bad(&self) -> bool {
         let far_below = |act: &Act| match act {
             Act::PlaceBid { price, meant, .. } => {
@@ -124,8 +125,8 @@ impl Draw {
     }
 }
 
-/// Draws `pattern` from `seed`: the same three give the same acts, byte for byte. Ids are unique by the seed's
-/// suffix: derive a stream per draw.
+/// Draws `pattern` from `seed`: the same three give the same acts, byte for byte. Ids are unique by
+/// the seed's suffix: derive a stream per draw.
 pub fn draw(pattern: &PatternSpec, seed: Seed, context: &Context) -> Result<Draw, ForgeError> {
     let mut dice = Dice::new(pattern.id, seed);
     match pattern.kind {

@@ -19,7 +19,8 @@ pub(super) fn overlapping_refunds(paid: i64) -> impl Strategy<Value = Vec<i64>> 
     })
 }
 
-/// Two or three refunds that together stay within the payment; a third of the draws use it up exactly.
+/// Two or three refunds that together stay within the payment; a third of the draws use it up
+/// exactly.
 pub(super) fn fitting_refunds(paid: i64) -> impl Strategy<Value = Vec<i64>> {
     (1..paid).prop_flat_map(move |first| {
         let left = paid - first;

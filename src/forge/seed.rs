@@ -1,4 +1,5 @@
-//! Seeds: one for a scenario, from the run's seed and the scenario's stable id; streams of it by label.
+//! Seeds: one for a scenario, from the run's seed and the scenario's stable id; streams of it by
+//! label.
 //!
 //! Filters, shards and order change nothing, because nothing is drawn from a shared stream.
 
@@ -85,7 +86,8 @@ mod tests {
         assert_eq!(seed.derive("healthy"), seed.derive("healthy"));
     }
 
-    /// Fixed for ever: a run that is repeated years later by its printed seed must draw the same data.
+    /// Fixed for ever: a run that is repeated years later by its printed seed must draw the same
+    /// data.
     #[test]
     fn the_derivation_does_not_drift() {
         let seed = Seed::of_scenario(20_260_101, "bid-below-market");

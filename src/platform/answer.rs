@@ -32,7 +32,8 @@ pub(super) fn read(status: u16, body: &[u8]) -> Answer {
         200..=299 => Answer::Done(json.unwrap_or(Value::Null)),
         409 | 422 => Answer::Refused(reason()),
         503 => Answer::Busy(reason()),
-        // The shop did not take the request: the act did not happen, and the status stays in the reason.
+        // The shop did not take the request: the act did not happen, and the status stays in the
+        // reason.
         400..=499 => {
             let reason = reason();
             let status = format!("http {status}");

@@ -12,13 +12,16 @@ use crate::clock::CellTime;
 use crate::journal::{Act, Outcome};
 use crate::wire::{Advance, ClockReport, Health};
 
-/// An act that takes longer has no known outcome. Delays of links above 1 s are cell time, never real.
+/// An act that takes longer has no known outcome. Delays of links above 1 s are cell time, never
+/// real.
 const ACT_LIMIT: Duration = Duration::from_secs(3);
-/// How long a shop that says 503, or does not listen, is asked again: longer than MySQL takes to start again.
+/// How long a shop that says 503, or does not listen, is asked again: longer than MySQL takes to
+/// start again.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 /// Between two tries at a busy shop.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
-/// How long a refund waits for its order's payment to be booked: the callback of a healthy shop takes milliseconds.
+/// How long a refund waits for its order's payment to be booked: the callback of a healthy shop
+/// takes milliseconds.
 const BOOKING_LIMIT: Duration = Duration::from_millis(500);
 /// Between two looks at an order that is being booked.
 const BOOKING_PAUSE: Duration = Duration::from_millis(5);
@@ -96,7 +99,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Applies `act` at cell time `now` (which dates a price history). The same act again is answered as before.
+    /// Applies `act` at cell time `now` (which dates a price history). The same act again is
+    /// answered as before.
     pub async fn apply(&self, act: &Act, now: CellTime) -> Outcome {
         if let Act::Refund { order, .. } = act {
             self.await_booking(order).await;
@@ -156,8 +160,8 @@ impl Platform {
         }
     }
 
-    /// Whoever asks for a refund sees the order as paid first. Waits until the payment is booked, or until shop and
-    /// channel have nothing more to do about it now (a lost or late callback).
+    /// Whoever asks for a refund sees the order as paid first. Waits until the payment is booked,
+    /// or until shop and channel have nothing more to do about it now (a lost or late callback).
     async fn await_booking(&self, order: &str) {
         let until = Instant::now() + BOOKING_LIMIT;
         let path = format!("/orders/{order}");

@@ -1,5 +1,5 @@
-//! `Platform` against a stand-in of the shop: an axum server that answers from a script. The real shop is met in
-//! `tests/`.
+//! `Platform` against a stand-in of the shop: an axum server that answers from a script. The real
+//! shop is met in `tests/`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -59,7 +59,8 @@ impl Courier {
         Ok(Courier { producer: Some(producer), topic_prefix: topic_prefix.to_owned() })
     }
 
-    /// Delivers `times` copies, one after the other, each acknowledged. On an error says how many were.
+    /// Delivers `times` copies, one after the other, each acknowledged. On an error says how many
+    /// were.
     pub async fn deliver(
         &self,
         message: &HeldMessage,

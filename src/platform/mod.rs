@@ -1,8 +1,9 @@
-//! Business actions applied to the platform under drill: here the built-in practice shop, over its public HTTP.
+//! Business actions applied to the platform under drill: here the built-in practice shop, over its
+//! public HTTP.
 //!
-//! Owns how an act becomes requests, and what an answer means. Goes direct, never through a link that can be faulted.
-//! Must never judge anything, draw anything, or look at the shop's tables. Every request id derives from the act's
-//! own ids, so that an act applied twice happened once.
+//! Owns how an act becomes requests, and what an answer means. Goes direct, never through a link
+//! that can be faulted. Must never judge anything, draw anything, or look at the shop's tables.
+//! Every request id derives from the act's own ids, so that an act applied twice happened once.
 //! Try it: `cargo test --lib platform`. Not covered: a user's own platform (`kind: mapped`).
 
 mod answer;

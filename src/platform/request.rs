@@ -71,10 +71,11 @@ pub(super) fn of(act: &Act, now: CellTime) -> Option<Request> {
     Some(Request { path, body })
 }
 
-/// Deviations of past deals from the median, in permille, oldest first. Three deals stand at the median itself, so
-/// that it stays exact when a deal joins or leaves the window on either side.
+/// Deviations of past deals from the median, in permille, oldest first. Three deals stand at the
+/// median itself, so that it stays exact when a deal joins or leaves the window on either side.
 const HISTORY_PERMILLE: [i64; 7] = [-60, 30, 0, 0, 0, -30, 60];
-/// All deals fit into four days: an advance of a day or two moves none of them out of the seven-day window.
+/// All deals fit into four days: an advance of a day or two moves none of them out of the seven-day
+/// window.
 const HISTORY_STEP_MS: i64 = 12 * 60 * 60 * 1000;
 
 /// A price history of the last days whose median is exactly `median`.

@@ -1,5 +1,5 @@
-//! A Kafka client that is dropped on a thread of its own: it joins its threads then, which must not hold up a
-//! runtime's worker.
+//! A Kafka client that is dropped on a thread of its own: it joins its threads then, which must not
+//! hold up a runtime's worker.
 
 use std::ops::Deref;
 

@@ -1,7 +1,7 @@
 //! The alert inbox: an HTTP server that takes Alertmanager webhooks and plan runs into the journal.
 //!
-//! Every post is stamped with cell time in the handler, as soon as its body is there and before it is parsed. Posts
-//! of the same alert are all kept: the judge tells repeats apart. Knows no rule.
+//! Every post is stamped with cell time in the handler, as soon as its body is there and before it
+//! is parsed. Posts of the same alert are all kept: the judge tells repeats apart. Knows no rule.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,7 +51,8 @@ impl Inbox {
             .with_state(shared.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         tokio::spawn(async move {
-            // Dropping the sender ends it: idle connections close at once, a post in progress is answered.
+            // Dropping the sender ends it: idle connections close at once, a post in progress is
+            // answered.
             let over = async move { drop(stopped.await) };
             let _ = axum::serve(listener, router).with_graceful_shutdown(over).await;
         });
@@ -124,7 +125,8 @@ impl Shared {
             Ok(events) => {
                 for event in events {
                     if !self.recorder.record(at, event) {
-                        // Not taken: the sender tries again, and the next scenario finds it already alerting.
+                        // Not taken: the sender tries again, and the next scenario finds it already
+                        // alerting.
                         let reason = "no scenario listens".to_owned();
                         return (StatusCode::SERVICE_UNAVAILABLE, reason);
                     }
@@ -142,8 +144,8 @@ impl Shared {
     }
 }
 
-/// The plain record of a webhook's alert. `loss_point`, `occurrence` and `severity` may be left out by a foreign
-/// reconciler; rule, subject, fingerprint and times may not.
+/// The plain record of a webhook's alert. `loss_point`, `occurrence` and `severity` may be left out
+/// by a foreign reconciler; rule, subject, fingerprint and times may not.
 fn alert_of(posted: &WebhookAlert) -> Result<Alert, String> {
     let label = |name: &str| posted.labels.get(name).cloned();
     let need = |name: &str| match label(name) {

@@ -19,12 +19,12 @@ use super::{ProbeError, Recorder, Servers};
 use crate::journal::Event;
 use crate::wire::{MARK_HEADER, Mark, MarkKind};
 
-/// Both servers acknowledge in milliseconds; a first connection and a first send take a tenth of a second. Beyond
-/// this a server is down or paused, and the caller must know.
+/// Both servers acknowledge in milliseconds; a first connection and a first send take a tenth of a
+/// second. Beyond this a server is down or paused, and the caller must know.
 const WRITE_LIMIT: Duration = Duration::from_secs(3);
 
-/// `at` and `kind` are quoted: they are close to words of SQL. The same mark again (its first answer was lost) is
-/// the same row.
+/// `at` and `kind` are quoted: they are close to words of SQL. The same mark again (its first
+/// answer was lost) is the same row.
 const INSERT: &str = "INSERT INTO drill_mark (seq, `kind`, offset_ms, `at`) VALUES (?, ?, ?, ?) \
                       ON DUPLICATE KEY UPDATE seq = seq";
 
@@ -43,8 +43,8 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// The next mark has the number `after` + 1: a cell's numbers go on from scenario to scenario. Connects at the
-    /// first write.
+    /// The next mark has the number `after` + 1: a cell's numbers go on from scenario to scenario.
+    /// Connects at the first write.
     pub fn new(servers: &Servers, recorder: Recorder, after: u64) -> Result<Marks, ProbeError> {
         let options = MySqlConnectOptions::new()
             .host(&servers.mysql.0)
@@ -73,8 +73,9 @@ impl Marks {
         })
     }
 
-    /// Writes the next mark: `offset_ms` is the total offset of the cell's clock from it on. When this returns, the
-    /// row is committed and every record acknowledged. After an error the number is not used again.
+    /// Writes the next mark: `offset_ms` is the total offset of the cell's clock from it on. When
+    /// this returns, the row is committed and every record acknowledged. After an error the number
+    /// is not used again.
     pub async fn write(&self, kind: MarkKind, offset_ms: i64) -> Result<Mark, ProbeError> {
         let mut pen = self.pen.lock().await;
         pen.last_seq += 1;

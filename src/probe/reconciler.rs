@@ -1,4 +1,5 @@
-//! What the reconciler says of itself: ready, how far it has read, what it judged. Each part but `ready` is optional.
+//! What the reconciler says of itself: ready, how far it has read, what it judged. Each part but
+//! `ready` is optional.
 
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use super::{ProbeError, Recorder};
 use crate::journal::Event;
 use crate::wire::{Advance, Health, Judged, Watermark};
 
-/// These calls answer from memory. One that hangs longer is no answer; a deaf reconciler must not hold up the judge.
+/// These calls answer from memory. One that hangs longer is no answer; a deaf reconciler must not
+/// hold up the judge.
 const CALL_LIMIT: Duration = Duration::from_secs(2);
-/// Pages of judgements read in one go: a reconciler that invents new ones for ever must not hold up the judge.
+/// Pages of judgements read in one go: a reconciler that invents new ones for ever must not hold up
+/// the judge.
 const JUDGED_PAGES_MAX: usize = 1_000;
 
 /// Where the reconciler is asked.
@@ -79,8 +82,8 @@ impl Reconciler {
         }
     }
 
-    /// Brings the judgements since the last call into the journal, stamped on arrival; says how many. None where
-    /// this reconciler tells no judgements.
+    /// Brings the judgements since the last call into the journal, stamped on arrival; says how
+    /// many. None where this reconciler tells no judgements.
     pub async fn read_judged(&self) -> Result<Option<usize>, ProbeError> {
         let Some(url) = &self.at.judged else { return Ok(None) };
         let mut judged_to = self.judged_to.lock().await;

@@ -12,7 +12,8 @@ struct Lease {
     unclaimed: u64,
 }
 
-/// Shared by all probes of a cell; the runner binds it to one scenario after the other. Clones are the same recorder.
+/// Shared by all probes of a cell; the runner binds it to one scenario after the other. Clones are
+/// the same recorder.
 #[derive(Clone)]
 pub struct Recorder {
     clock: Clock,
@@ -26,7 +27,8 @@ impl Recorder {
         Recorder { clock, lease: Arc::new(Mutex::new(lease)) }
     }
 
-    /// From now on observations belong to this scenario, or to none. A clean cut: nothing is being written then.
+    /// From now on observations belong to this scenario, or to none. A clean cut: nothing is being
+    /// written then.
     pub fn set_scribe(&self, scribe: Option<Scribe>) {
         self.lease().scribe = scribe;
     }

@@ -1,4 +1,5 @@
-//! Reading the binlog: connect at the log's end, follow it, come back after a restart of the server.
+//! Reading the binlog: connect at the log's end, follow it, come back after a restart of the
+//! server.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -74,7 +75,7 @@ impl Binlog {
                 }
                 continue;
             };
-            let due = self.books.next_due(reader.now());
+            let due = self.books.next_due();
             let event = tokio::select! {
                 event = stream.next() => event,
                 () = reader.recorder.clock().sleep_until(due.unwrap_or(CellTime(i64::MAX))),

@@ -1,8 +1,9 @@
 //! From changed rows to postings and promises: pure.
 //!
-//! A promise is an ACTIVE bid with pieces left whose item is on sale. A row or a breaker that says "off sale" closes
-//! the promises of its item; a breaker whose time is over opens them again without any row. Applying a row twice
-//! says nothing the second time, so that a reader may start again before where it was.
+//! A promise is an ACTIVE bid with pieces left whose item is on sale. A row or a breaker that says
+//! "off sale" closes the promises of its item; a breaker whose time is over opens them again
+//! without any row. Applying a row twice says nothing the second time, so that a reader may start
+//! again before where it was.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,16 +56,23 @@ impl Books {
         }
     }
 
-    /// When a breaker ends by itself next.
-    pub fn next_due(&self, now: CellTime) -> Option<CellTime> {
-        let holding = self.breakers.values().filter(|breaker| breaker.holds(now));
-        holding.filter_map(|breaker| breaker.until).min()
+    /// When a breaker ends by itself next. It stays due, even in the past, until a tick has said
+    /// so: the clock may jump over it while a row is being read.
+    pub fn next_due(&self) -> Option<CellTime> {
+        let active = self.breakers.values().filter(|breaker| breaker.active);
+        active.filter_map(|breaker| breaker.until).min()
     }
 
     /// The promises that time alone has changed.
     pub fn tick(&mut self, now: CellTime) -> Vec<Event> {
-        let scopes: Vec<String> = self.breakers.keys().cloned().collect();
-        scopes.iter().flat_map(|sku| self.tell_item(sku, now)).collect()
+        let mut over = Vec::new();
+        for (sku, breaker) in &mut self.breakers {
+            if breaker.active && !breaker.holds(now) {
+                breaker.active = false;
+                over.push(sku.clone());
+            }
+        }
+        over.iter().flat_map(|sku| self.tell_item(sku, now)).collect()
     }
 
     fn bid_changed(&mut self, change: &Change, now: CellTime) -> Result<Vec<Event>, RowError> {
@@ -134,7 +142,8 @@ impl Books {
         ids.iter().filter_map(|id| self.tell(id, now)).collect()
     }
 
-    /// The promise of a bid where it differs from what was told. A bid that never was open is no promise.
+    /// The promise of a bid where it differs from what was told. A bid that never was open is no
+    /// promise.
     fn tell(&mut self, id: &str, now: CellTime) -> Option<Event> {
         let bid = self.bids.get(id)?;
         let broken = self.breakers.get(&bid.sku).is_some_and(|breaker| breaker.holds(now));

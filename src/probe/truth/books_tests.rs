@@ -95,13 +95,16 @@ fn a_breaker_ends_by_itself() {
     let breaker =
         |until: i64| put("breaker", &format!("kind=sale scope=S until_ms={until} active=1"));
     books.apply(&breaker(50), CellTime(10)).unwrap();
-    assert_eq!(books.next_due(CellTime(10)), Some(CellTime(50)));
+    assert_eq!(books.next_due(), Some(CellTime(50)));
     assert_eq!(lines(books.apply(&breaker(90), CellTime(40)).unwrap()), [""; 0], "extended");
     assert_eq!(lines(books.tick(CellTime(50))), [""; 0]);
-    assert_eq!(books.next_due(CellTime(50)), Some(CellTime(90)));
-    assert_eq!(lines(books.tick(CellTime(90))), ["B 2x 199.90 CNY open"]);
-    assert_eq!(lines(books.tick(CellTime(91))), [""; 0], "once");
-    assert_eq!(books.next_due(CellTime(91)), None);
+    assert_eq!(books.next_due(), Some(CellTime(90)));
+    books.apply(&put("stock", "sku=T on_sale=1"), CellTime(95)).unwrap();
+    assert_eq!(books.next_due(), Some(CellTime(90)), "still due after a row that came first");
+    assert_eq!(lines(books.tick(CellTime(95))), ["B 2x 199.90 CNY open"]);
+    assert_eq!((lines(books.tick(CellTime(96))), books.next_due()), (vec![], None), "once");
+    assert_eq!(lines(books.apply(&breaker(90), CellTime(97)).unwrap()), [""; 0], "read again");
+    assert_eq!((lines(books.tick(CellTime(97))), books.next_due()), (vec![], None));
 }
 
 #[test]

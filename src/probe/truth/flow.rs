@@ -1,4 +1,5 @@
-//! Reading the marks on every partition of the cell's topics. Messages are passed over: they are claims, not truth.
+//! Reading the marks on every partition of the cell's topics. Messages are passed over: they are
+//! claims, not truth.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -44,7 +44,8 @@ struct Tail {
 }
 
 impl Tail {
-    /// Whole lines that were added. No file yet is no lines; a file that became shorter is a new one.
+    /// Whole lines that were added. No file yet is no lines; a file that became shorter is a new
+    /// one.
     fn read(&mut self) -> io::Result<Vec<Vec<u8>>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
@@ -84,7 +85,8 @@ impl Ledger {
         Ok(Ledger { tail: Tail { path, offset, rest: Vec::new() }, watch })
     }
 
-    /// Follows the file until the task is aborted; answers each request once it stands at the file's end.
+    /// Follows the file until the task is aborted; answers each request once it stands at the
+    /// file's end.
     pub async fn run(mut self, reader: Reader, mut requests: mpsc::Receiver<SyncRequest>) {
         // What was written between the look at the length and the first wait.
         let _ = self.read(&reader);

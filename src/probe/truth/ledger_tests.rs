@@ -10,8 +10,14 @@ use super::super::Progress;
 use super::*;
 use crate::probe::recorder::tests::Recording;
 
-const COLLECTED: &str = r#"{"seq":1,"kind":"collected","order":"O","channel":"alipay","amount":"199.00 CNY","txn":"T1","at_ms":5}"#;
-const PAID_OUT: &str = r#"{"seq":2,"kind":"paid-out","order":"O","refund":"R","channel":"alipay","amount":"9.00 CNY","txn":"T2","at_ms":6}"#;
+const COLLECTED: &str = concat!(
+    r#"{"seq":1,"kind":"collected","order":"O","channel":"alipay","#,
+    r#""amount":"199.00 CNY","txn":"T1","at_ms":5}"#
+);
+const PAID_OUT: &str = concat!(
+    r#"{"seq":2,"kind":"paid-out","order":"O","refund":"R","channel":"alipay","#,
+    r#""amount":"9.00 CNY","txn":"T2","at_ms":6}"#
+);
 
 fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();

@@ -1,9 +1,9 @@
 //! The oracle's own reader: what really moved, dated by the cell time at which it was seen.
 //!
-//! Reads the binlog, the channel's ledger file and every topic's marks, direct. Writes `Posted`, `Promised` and
-//! `MarkSeen`; knows no rule and no alert. It starts at the sources' ends: start it before the scenario's first act.
-//! After a server's restart it goes on where it was. Not covered: a binlog purged past this reader, rows that were
-//! there before it started.
+//! Reads the binlog, the channel's ledger file and every topic's marks, direct. Writes `Posted`,
+//! `Promised` and `MarkSeen`; knows no rule and no alert. It starts at the sources' ends: start it
+//! before the scenario's first act. After a server's restart it goes on where it was. Not covered:
+//! a binlog purged past this reader, rows that were there before it started.
 
 mod binlog;
 mod books;
@@ -106,7 +106,8 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// Connects to everything and notes where it ends now: what is written after this returns is seen.
+    /// Connects to everything and notes where it ends now: what is written after this returns is
+    /// seen.
     pub async fn start(at: TruthAt, recorder: Recorder) -> Result<Truth, ProbeError> {
         let (progress, seen) = state::channel(Progress::default());
         let reader = Reader { recorder, progress, activity: Arc::default() };
@@ -140,14 +141,16 @@ impl Truth {
         self.reader.activity.load(Ordering::Acquire)
     }
 
-    /// Waits until mark `seq` was seen on all sources, then reads the ledger to its end: all that was committed
-    /// before the mark, or was in the ledger at this call, is in the journal when this returns.
+    /// Waits until mark `seq` was seen on all sources, then reads the ledger to its end: all that
+    /// was committed before the mark, or was in the ledger at this call, is in the journal when
+    /// this returns.
     pub async fn read_to(&self, seq: u64, limit: Duration) -> Result<(), ProbeError> {
         self.read_to_on(seq, &self.sources, limit).await?;
         self.sync().await.map(drop)
     }
 
-    /// As [`Truth::read_to`] on these sources only: the others are withheld by a fault. Leaves the ledger alone.
+    /// As [`Truth::read_to`] on these sources only: the others are withheld by a fault. Leaves the
+    /// ledger alone.
     pub async fn read_to_on(
         &self,
         seq: u64,

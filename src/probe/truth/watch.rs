@@ -1,5 +1,5 @@
-//! Waiting until something in a folder is written, by inotify: a ledger line is seen within a millisecond, and
-//! nothing is polled.
+//! Waiting until something in a folder is written, by inotify: a ledger line is seen within a
+//! millisecond, and nothing is polled.
 
 use std::ffi::CString;
 use std::io;
@@ -34,7 +34,8 @@ impl FolderWatch {
         if watch < 0 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: the descriptor is owned by the `AsyncFd` and closed by nobody else while it lives.
+        // SAFETY: the descriptor is owned by the `AsyncFd` and closed by nobody else while it
+        // lives.
         let events = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?;
         Ok(FolderWatch { events })
     }
