@@ -51,7 +51,8 @@ fn head(page: &mut String, view: &RunView) {
         (_, _, 0) => ("inconclusive", "Nothing ran".to_owned()),
         (0, 0, all) => ("pass", format!("All {all} proved")),
         (0, open, all) => ("inconclusive", format!("{open} of {all} inconclusive")),
-        (failed, _, all) => ("fail", format!("{failed} of {all} failed")),
+        (failed, 0, all) => ("fail", format!("{failed} of {all} failed")),
+        (failed, open, all) => ("fail", format!("{failed} of {all} failed, {open} inconclusive")),
     };
     let _ = write!(
         page,
@@ -172,15 +173,16 @@ fn scenario_block(page: &mut String, view: &RunView, scenario: &ScenarioView) {
 }
 
 fn caption(scenario: &ScenarioView) -> String {
-    let Some(alert) = scenario.alert else {
-        return format!("Time counts from {}.", scenario.origin_is);
-    };
-    format!(
-        "Time counts from {}, on the cell's clock. The alert took {} of it, {} of real time.",
-        scenario.origin_is,
-        span_text(alert.after_ms),
-        span_text(alert.real_ms)
-    )
+    let origin = &scenario.origin_is;
+    match (scenario.origin, scenario.alert) {
+        (None, _) => "Nothing bad was seen, so no deadline ran.".to_owned(),
+        (Some(_), None) => format!("Time counts from {origin}, on the cell's clock."),
+        (Some(_), Some(alert)) => format!(
+            "Time counts from {origin}, on the cell's clock. The alert took {} of it, {} of real time.",
+            span_text(alert.after_ms),
+            span_text(alert.real_ms)
+        ),
+    }
 }
 
 /// What is missing, the money, the deadline, and the one command.

@@ -52,7 +52,8 @@ pub(super) fn svg(scenario: &ScenarioView) -> String {
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
         text(&told(&lanes, scenario))
     );
-    grid(&mut svg, &axis);
+    let zero = if scenario.facts.loss_point.watcher { "bite" } else { "bad row" };
+    grid(&mut svg, &axis, zero);
     for (index, (name, at, line_ms)) in lanes.into_iter().enumerate() {
         lane(&mut svg, &axis, index as i64, (name, at, line_ms));
     }
@@ -70,9 +71,9 @@ fn told(lanes: &[(&str, Option<Milestone>, i64)], scenario: &ScenarioView) -> St
     format!("{}; {} lost at most", lanes.join(", "), scenario.loss_peak)
 }
 
-fn grid(svg: &mut String, axis: &Axis) {
+fn grid(svg: &mut String, axis: &Axis, zero: &str) {
     let ticks = [
-        (0, "0"),
+        (0, zero),
         (1_000, "1 s"),
         (10_000, "10 s"),
         (60_000, "1 min"),
@@ -82,9 +83,11 @@ fn grid(svg: &mut String, axis: &Axis) {
     ];
     for (ms, name) in ticks.into_iter().filter(|(ms, _)| *ms <= axis.longest_ms) {
         let (x, bottom) = (axis.x(ms), CURVE_TOP + CURVE_HEIGHT);
+        // On a phone every second name gives way.
+        let rare = if ms == 300_000 || ms == 1_000 { " rare" } else { "" };
         let _ = write!(
             svg,
-            "<path class=\"grid\" d=\"M{x} {TOP}V{bottom}\"/><text class=\"tick\" x=\"{x}\" y=\"{}\">{name}</text>",
+            "<path class=\"grid\" d=\"M{x} {TOP}V{bottom}\"/><text class=\"tick{rare}\" x=\"{x}\" y=\"{}\">{name}</text>",
             bottom + 18
         );
     }
@@ -121,7 +124,7 @@ fn lane(
     };
     let x = axis.x(at.after_ms);
     let class = if at.after_ms <= line_ms { "in-time" } else { "late" };
-    let (anchor, place) = if x > WIDTH - 110 { ("end", x - 12) } else { ("start", x + 12) };
+    let (anchor, place) = if x > WIDTH - 150 { ("end", x - 12) } else { ("start", x + 12) };
     let _ = write!(
         svg,
         "<rect class=\"took {class}\" x=\"{zero}\" y=\"{}\" width=\"{}\" height=\"6\" rx=\"3\"/>\
