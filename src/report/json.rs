@@ -85,6 +85,7 @@ pub(super) fn coverage(view: &RunView) -> String {
                 let ours = scenarios.iter().filter(|s| s.facts.control == control);
                 ours.filter(|s| !proved || s.verdict == Verdict::Pass).count()
             };
+            let all_pass = scenarios.iter().all(|s| s.verdict == Verdict::Pass);
             let point = &scenarios[0].facts.loss_point;
             json!({
                 "loss_point": id,
@@ -94,7 +95,7 @@ pub(super) fn coverage(view: &RunView) -> String {
                 "attacks_proved": of(false, true),
                 "controls": of(true, false),
                 "controls_proved": of(true, true),
-                "proved": of(false, true) > 0 && scenarios.iter().all(|s| s.verdict == Verdict::Pass),
+                "proved": of(false, true) > 0 && all_pass,
             })
         })
         .collect();

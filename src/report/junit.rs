@@ -72,7 +72,8 @@ fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
     }
     let _ = writeln!(
         xml,
-        ">\n      <{element} type=\"{}\" message=\"{}\">{}lost {}; again: {}</{element}>\n    </testcase>",
+        ">\n      <{element} type=\"{}\" message=\"{}\">{}\
+         lost {}; again: {}</{element}>\n    </testcase>",
         scenario.word,
         escaped(&scenario.evidence),
         escaped(&body),

@@ -1,10 +1,11 @@
 //! Reports: views of the journal, and nothing but the journal.
 //!
-//! Owns what people and machines read of a run: terminal lines as verdicts fall, `result.json`, `junit.xml`,
-//! `summary.md`, `coverage.json`, `stage.lock.json` and the one-file `report.html`. It judges nothing: verdicts are those
-//! that the journal holds, and a scenario without one reads "not judged". It must not know how a run is made, so it works
-//! later and elsewhere just as well. Try it: `cargo test --test report`. Not covered: `messages.ndjson` (Cucumber
-//! Messages), GitHub annotations, labels in Chinese.
+//! Owns what people and machines read of a run: terminal lines as verdicts fall, `result.json`,
+//! `junit.xml`, `summary.md`, `coverage.json`, `stage.lock.json` and the one-file `report.html`. It
+//! judges nothing: verdicts are those that the journal holds, and a scenario without one reads "not
+//! judged". It must not know how a run is made, so it works later and elsewhere just as well. Try
+//! it: `cargo test --test report`. Not covered: `messages.ndjson` (Cucumber Messages), GitHub
+//! annotations, labels in Chinese.
 
 mod html;
 mod json;
@@ -32,7 +33,8 @@ pub enum ReportError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-/// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was written.
+/// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was
+/// written.
 pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let view = read(run_dir)?;
     let files = [

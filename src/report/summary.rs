@@ -45,7 +45,8 @@ pub(super) fn markdown(view: &RunView) -> String {
     }
     let _ = write!(
         text,
-        "\nTimes after the first bad row, on the cell's clock. Seed `{}`, version `{}`.\n\n{}\n\n{}\n",
+        "\nTimes after the first bad row, on the cell's clock. Seed `{}`, version `{}`.\n\n\
+         {}\n\n{}\n",
         view.seed,
         view.version,
         view.inconclusive_line(),

@@ -1,7 +1,8 @@
 //! The terminal: verdicts as they fall, then what a person needs next.
 //!
-//! Fed with journal entries, live or from a file. On a terminal one status line shows what is running; elsewhere there
-//! are plain lines only. Knows no clock: all times are those of the entries.
+//! Fed with journal entries, live or from a file. On a terminal one status line shows what is
+//! running; elsewhere there are plain lines only. Knows no clock: all times are those of the
+//! entries.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -155,7 +156,8 @@ impl<W: Write> Live<W> {
         self.out.flush()
     }
 
-    /// The closing lines; a second call prints nothing. For a run that was cut off call it at the end of the stream.
+    /// The closing lines; a second call prints nothing. For a run that was cut off call it at the
+    /// end of the stream.
     pub fn finish(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.finished, true) {
             return Ok(());

@@ -197,9 +197,6 @@ impl ScenarioView {
         });
         let contained =
             effective.and_then(|(at, run)| contained(*at, run, &books, origin.as_ref()));
-        let count = |pick: fn(&Event) -> bool| {
-            history.entries().iter().filter(|entry| pick(&entry.event)).count()
-        };
         Some(ScenarioView {
             id: id.to_owned(),
             cell: cell_of(history),
@@ -221,25 +218,13 @@ impl ScenarioView {
             alerts,
             plans,
             faults: faults_of(history),
-            notes: texts(history, |event| match event {
-                Event::Note { text } => Some(text.clone()),
-                Event::FaultHealFailed { fault, error } => {
-                    Some(format!("fault \"{fault}\" was not proved healed: {error}"))
-                }
-                _ => None,
-            }),
+            notes: notes_of(history),
             evidence_files: texts(history, |event| match event {
                 Event::Evidence { what, file, .. } => Some((what.clone(), file.clone())),
                 _ => None,
             }),
-            acts: count(|event| matches!(event, Event::Intent { .. })),
-            advanced_ms: texts(history, |event| match event {
-                Event::Advanced { offset_ms, .. } => Some(*offset_ms),
-                _ => None,
-            })
-            .into_iter()
-            .max()
-            .unwrap_or(0),
+            acts: texts(history, |event| matches!(event, Event::Intent { .. }).then_some(())).len(),
+            advanced_ms: advanced_ms(history),
             facts,
         })
     }
@@ -356,6 +341,25 @@ fn faults_of(history: &History) -> Vec<(String, String)> {
         _ => None,
     });
     told.collect()
+}
+
+fn notes_of(history: &History) -> Vec<String> {
+    texts(history, |event| match event {
+        Event::Note { text } => Some(text.clone()),
+        Event::FaultHealFailed { fault, error } => {
+            Some(format!("fault \"{fault}\" was not proved healed: {error}"))
+        }
+        _ => None,
+    })
+}
+
+/// How far the harness advanced the cell's clock in all.
+fn advanced_ms(history: &History) -> i64 {
+    let totals = texts(history, |event| match event {
+        Event::Advanced { offset_ms, .. } => Some(*offset_ms),
+        _ => None,
+    });
+    totals.into_iter().max().unwrap_or(0)
 }
 
 fn texts<T>(history: &History, pick: impl Fn(&Event) -> Option<T>) -> Vec<T> {

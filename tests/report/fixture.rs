@@ -1,4 +1,5 @@
-//! A run of four scenarios, written by hand: proved, its silent twin, late, and inconclusive; one never started.
+//! A run of four scenarios, written by hand: proved, its silent twin, late, and inconclusive; one
+//! never started.
 
 use std::path::Path;
 
@@ -158,7 +159,8 @@ fn low_bid(id: &str) -> Vec<Entry> {
         .alert("bid-below-market", item.clone(), Money::cny(179_910))
         .at(78_000)
         .plan(plan, item.clone(), stops("buy"), PlanState::Effective, Some(602_000));
-    let evidence = "alert \"bid-below-market\" for item \"SKU-1\" was late by 14 s: 74 s after the bad \
+    let evidence = "alert \"bid-below-market\" for item \"SKU-1\" was late by 14 s: \
+                    74 s after the bad \
                     row (bound 60 s)";
     let story = expected(
         told(

@@ -1,6 +1,7 @@
 //! Reports of a journal written by hand: what stands in them, and that they hold any text.
 //!
-//! Needs no servers. `REPORT_OUT=dir cargo test --test report` leaves the reports there, to be looked at.
+//! Needs no servers. `REPORT_OUT=dir cargo test --test report` leaves the reports there, to be
+//! looked at.
 
 mod fixture;
 
@@ -22,7 +23,8 @@ fn printed(entries: &[Entry], style: Style) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// Compares with `tests/report/<name>`; with `UPDATE_SNAPSHOTS` in the environment writes it instead.
+/// Compares with `tests/report/<name>`; with `UPDATE_SNAPSHOTS` in the environment writes it
+/// instead.
 fn snapshot(name: &str, text: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report").join(name);
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {

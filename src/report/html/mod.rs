@@ -1,7 +1,8 @@
 //! `report.html`: one offline file that a person likes to read.
 //!
-//! Style and script are inlined; nothing is fetched. It works without the script (then all is shown), on a phone, and on
-//! paper. Lists inside a scenario are bounded, so that 200 scenarios stay well under 5 MB.
+//! Style and script are inlined; nothing is fetched. It works without the script (then all is
+//! shown), on a phone, and on paper. Lists inside a scenario are bounded, so that 200 scenarios
+//! stay well under 5 MB.
 
 mod timeline;
 
@@ -41,7 +42,7 @@ pub(super) fn page(view: &RunView) -> String {
     }
     page.push_str("</main>\n");
     foot(&mut page, view);
-    let _ = write!(page, "<script>{SCRIPT}</script></body></html>\n");
+    let _ = writeln!(page, "<script>{SCRIPT}</script></body></html>");
     page
 }
 
@@ -118,7 +119,8 @@ fn filter(page: &mut String, view: &RunView) {
         let pressed = key == "all";
         let _ = write!(
             page,
-            "<button type=\"button\" data-show=\"{key}\" aria-pressed=\"{pressed}\">{name} <b>{count}</b></button>"
+            "<button type=\"button\" data-show=\"{key}\" aria-pressed=\"{pressed}\">\
+             {name} <b>{count}</b></button>"
         );
     }
     page.push_str(
@@ -152,7 +154,8 @@ fn scenario_block(page: &mut String, view: &RunView, scenario: &ScenarioView) {
     let canary = if facts.control { "canary alert" } else { "alert" };
     let _ = write!(
         page,
-        "<span class=\"nums\">{}{}{}<span class=\"num\"><b>{}</b><i>lost</i></span></span></summary><div class=\"body\">",
+        "<span class=\"nums\">{}{}{}<span class=\"num\"><b>{}</b><i>lost</i></span></span>\
+         </summary><div class=\"body\">",
         told(canary, scenario.alert),
         told("plan", scenario.plan),
         told("contained", scenario.contained),
@@ -178,7 +181,8 @@ fn caption(scenario: &ScenarioView) -> String {
         (None, _) => "Nothing bad was seen, so no deadline ran.".to_owned(),
         (Some(_), None) => format!("Time counts from {origin}, on the cell's clock."),
         (Some(_), Some(alert)) => format!(
-            "Time counts from {origin}, on the cell's clock. The alert took {} of it, {} of real time.",
+            "Time counts from {origin}, on the cell's clock. \
+             The alert took {} of it, {} of real time.",
             span_text(alert.after_ms),
             span_text(alert.real_ms)
         ),
@@ -212,7 +216,8 @@ fn red(page: &mut String, view: &RunView, scenario: &ScenarioView) {
     let command = again(view.seed, &scenario.facts.name);
     let _ = write!(
         page,
-        "</dl><p class=\"again\"><code>{}</code><button type=\"button\" data-copy hidden>Copy</button></p></section>",
+        "</dl><p class=\"again\"><code>{}</code>\
+         <button type=\"button\" data-copy hidden>Copy</button></p></section>",
         text(&command)
     );
 }
@@ -286,7 +291,8 @@ fn details(page: &mut String, scenario: &ScenarioView) {
     }
     let _ = write!(
         page,
-        "</table><p class=\"facts\">{} acts · cell {} · clock advanced {} · real {} · seed {} · id <code>{}</code></p></details>",
+        "</table><p class=\"facts\">{} acts · cell {} · clock advanced {} \
+         · real {} · seed {} · id <code>{}</code></p></details>",
         scenario.acts,
         text(&scenario.cell),
         span_text(scenario.advanced_ms),
@@ -309,9 +315,9 @@ fn foot(page: &mut String, view: &RunView) {
             text(&service.source)
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "</table><p>Lossdrill {} · <code>{}</code></p><p>{}</p><p>{}</p></footer>\n",
+        "</table><p>Lossdrill {} · <code>{}</code></p><p>{}</p><p>{}</p></footer>",
         text(&view.version),
         text(&view.args.join(" ")),
         text(&view.inconclusive_line()),

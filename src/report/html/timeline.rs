@@ -1,7 +1,9 @@
-//! One scenario's picture: alert, plan and containment against their deadlines, and the loss in money below.
+//! One scenario's picture: alert, plan and containment against their deadlines, and the loss in
+//! money below.
 //!
-//! The time axis is logarithmic beyond its first half second: a deadline of ten minutes and an alert of 80 ms both
-//! show. Floats place marks on the screen and never touch an amount: heights are integer ratios.
+//! The time axis is logarithmic beyond its first half second: a deadline of ten minutes and an
+//! alert of 80 ms both show. Floats place marks on the screen and never touch an amount: heights
+//! are integer ratios.
 
 use std::fmt::Write;
 
@@ -12,7 +14,7 @@ use crate::expect::span_text;
 use crate::money::Money;
 
 const WIDTH: i64 = 760;
-const LEFT: i64 = 104;
+const LEFT: i64 = 124;
 const RIGHT: i64 = 20;
 const TOP: i64 = 12;
 const LANE: i64 = 30;
@@ -87,7 +89,8 @@ fn grid(svg: &mut String, axis: &Axis, zero: &str) {
         let rare = if ms == 300_000 || ms == 1_000 { " rare" } else { "" };
         let _ = write!(
             svg,
-            "<path class=\"grid\" d=\"M{x} {TOP}V{bottom}\"/><text class=\"tick{rare}\" x=\"{x}\" y=\"{}\">{name}</text>",
+            "<path class=\"grid\" d=\"M{x} {TOP}V{bottom}\"/>\
+             <text class=\"tick{rare}\" x=\"{x}\" y=\"{}\">{name}</text>",
             bottom + 18
         );
     }
@@ -142,7 +145,8 @@ fn curves(svg: &mut String, axis: &Axis, scenario: &ScenarioView) {
     let top = scenario.loss_peak.minor.max(scenario.exposure_peak.minor);
     let _ = write!(
         svg,
-        "<path class=\"axis\" d=\"M{LEFT} {bottom}H{}\"/><text class=\"lane\" x=\"{}\" y=\"{}\">money</text>",
+        "<path class=\"axis\" d=\"M{LEFT} {bottom}H{}\"/>\
+         <text class=\"lane\" x=\"{}\" y=\"{}\">money</text>",
         WIDTH - RIGHT,
         LEFT - 12,
         CURVE_TOP + 12
@@ -170,7 +174,8 @@ fn curves(svg: &mut String, axis: &Axis, scenario: &ScenarioView) {
             if class == "loss" { ("end", WIDTH - RIGHT - 4) } else { ("start", LEFT + 8) };
         let _ = write!(
             svg,
-            "<text class=\"{class}-name\" text-anchor=\"{anchor}\" x=\"{x}\" y=\"{y}\">{peak} {name}</text>"
+            "<text class=\"{class}-name\" text-anchor=\"{anchor}\" x=\"{x}\" y=\"{y}\">\
+             {peak} {name}</text>"
         );
     }
 }
