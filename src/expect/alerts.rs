@@ -92,7 +92,8 @@ impl<'a> Case<'a> {
         })?;
         let occurrence = &second.alert.occurrence;
         Some(format!(
-            "alert \"{rule}\" for {subject} came under two fingerprints for occurrence \"{occurrence}\""
+            "alert \"{rule}\" for {subject} came under two fingerprints \
+             for occurrence \"{occurrence}\""
         ))
     }
 

@@ -2,8 +2,8 @@
 
 use crate::clock::CellTime;
 
-/// The harness looks a tenth of a bound before its deadline, and at least this long before: a jump onto the
-/// deadline would make everything late.
+/// The harness looks a tenth of a bound before its deadline, and at least this long before: a jump
+/// onto the deadline would make everything late.
 const LOOK_BEFORE_MS_MIN: i64 = 2_000;
 /// How far past a deadline it looks: the first instant that is late.
 const LOOK_PAST_MS: i64 = 1;
@@ -37,7 +37,8 @@ impl Bound {
         self.deadline().plus_ms(self.within_ms)
     }
 
-    /// The next instant to look after `now`: before, at and past the deadline, then before, at and past the extra one.
+    /// The next instant to look after `now`: before, at and past the deadline, then before, at and
+    /// past the extra one.
     pub fn next_look(&self, now: CellTime) -> Option<CellTime> {
         let before_ms = (self.within_ms / 10).max(LOOK_BEFORE_MS_MIN);
         let looks = [self.deadline(), self.extra()]

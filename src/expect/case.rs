@@ -11,7 +11,8 @@ use crate::journal::{
 };
 use crate::wire::{Alert, AlertState, Effect, PlanRun, PlanState, Subject};
 
-/// The oracle's reader may stamp a row this much after the reconciler saw it: both read the same commit at once.
+/// The oracle's reader may stamp a row this much after the reconciler saw it: both read the same
+/// commit at once.
 pub(super) const READER_LAG_MS: i64 = 1_000;
 
 /// An alert: all posts with one fingerprint and `startsAt`, at its first arrival.
@@ -134,8 +135,8 @@ impl<'a> Case<'a> {
         match self.cast.owner(&seen.alert.subject) {
             Owner::Canary | Owner::Probe => true,
             Owner::Scenario => false,
-            // A watcher's subject is in no act: from the canary's start on, its own rules and what the fault
-            // declares are the canary's.
+            // A watcher's subject is in no act: from the canary's start on, its own rules and what
+            // the fault declares are the canary's.
             Owner::Nobody => {
                 let rule = &seen.alert.rule;
                 let point = &self.facts.loss_point;
@@ -195,7 +196,8 @@ impl<'a> Case<'a> {
         self.last_hostile()
     }
 
-    /// Nothing bad was seen: waiting is bounded from the last hostile act, and the grace in which a row may be late.
+    /// Nothing bad was seen: waiting is bounded from the last hostile act, and the grace in which a
+    /// row may be late.
     fn last_hostile(&self) -> Origin {
         let scripted = self.acts.iter().filter(|act| act.role == Role::Scripted);
         let last = scripted.map(|act| act.done.map_or(act.at, |(_, at, _)| at)).max();
@@ -203,7 +205,8 @@ impl<'a> Case<'a> {
         Origin { at, what: "the last hostile act".into(), proved: false }
     }
 
-    /// The bound on an expectation about `subject`; while nothing bad was seen, long enough for it to show.
+    /// The bound on an expectation about `subject`; while nothing bad was seen, long enough for it
+    /// to show.
     pub fn bound(&self, subject: &Subject, within_ms: i64) -> Bound {
         let origin = self.origin(subject);
         let grace_ms = if origin.proved { 0 } else { self.facts.loss_point.grace_ms };
@@ -227,7 +230,8 @@ impl<'a> Case<'a> {
         self.entries().filter(|timed| rest(&timed)).any(|(_, entry)| entry.seq > seq)
     }
 
-    /// Has the reconciler settled past everything written up to position `seq`, at some rest before `before`?
+    /// Has the reconciler settled past everything written up to position `seq`, at some rest before
+    /// `before`?
     pub fn settled_past(&self, seq: u64, before: u64) -> bool {
         let mark = self.entries().find_map(|(_, entry)| match &entry.event {
             Event::MarkWritten { mark } if entry.seq > seq => Some(mark.seq),
@@ -250,7 +254,8 @@ impl<'a> Case<'a> {
         writes.filter(|(_, entry)| is_write(&entry.event)).map(|(at, entry)| (entry.seq, at)).last()
     }
 
-    /// A shortfall that a stop plan explains: what it withholds in its scope is in flight until the plan ends.
+    /// A shortfall that a stop plan explains: what it withholds in its scope is in flight until the
+    /// plan ends.
     pub fn held_by_plan(&self, row: &BadRow) -> bool {
         let RowKind::Posting(kind) = row.kind else { return false };
         if row.flaw != Flaw::Missing || row.owner == Owner::Nobody {

@@ -1,12 +1,15 @@
-//! The judge: expectations as pure functions of the journal and of the books that the oracle made of it.
+//! The judge: expectations as pure functions of the journal and of the books that the oracle made
+//! of it.
 //!
-//! Owns origins, deadlines, the words for what went wrong, premises and the scenario's verdict. Does no IO, reads no
-//! clock and decides nothing twice: the same history, books and instant give the same ruling, which is what `recheck`
-//! rests on. It must not know how the books are made: the caller hands them in.
+//! Owns origins, deadlines, the words for what went wrong, premises and the scenario's verdict.
+//! Does no IO, reads no clock and decides nothing twice: the same history, books and instant give
+//! the same ruling, which is what `recheck` rests on. It must not know how the books are made: the
+//! caller hands them in.
 //!
-//! The loop of the runner: write `Tick`, then [`judge`] every registered expectation at the tick's cell time; advance
-//! no further than the earliest `until`. `until: None` waits for an event, or for the next rest. Try it:
-//! `cargo test --test judge`. Not covered: approval of plans by a person (drills), foreign position annotations.
+//! The loop of the runner: write `Tick`, then [`judge`] every registered expectation at the tick's
+//! cell time; advance no further than the earliest `until`. `until: None` waits for an event, or
+//! for the next rest. Try it: `cargo test --test judge`. Not covered: approval of plans by a person
+//! (drills), foreign position annotations.
 
 mod alerts;
 mod bound;

@@ -148,7 +148,8 @@ impl<'a> Case<'a> {
             let late = row.seen > effective.plus_ms(READER_LAG_MS) || row.owner == Owner::Probe;
             late && row.about.contains(scope) && row.owner != Owner::Canary
         });
-        // A shortfall is no leak: money that stays is what a stop is for. An offer leaks only once it can be taken.
+        // A shortfall is no leak: money that stays is what a stop is for. An offer leaks only once
+        // it can be taken.
         let mut leaks = known.filter(|row| match row.is_promise() {
             true => ended(row) && row.amount.minor > 0,
             false => row.flaw != Flaw::Missing,

@@ -1,8 +1,8 @@
 //! Premises: without them a verdict would say nothing about the defence.
 //!
-//! A premise that did not hold makes the scenario inconclusive, whatever else happened; a deaf or already alerting
-//! reconciler is its own failure. They are judged on what happened before the reconciler's first plan step: what
-//! follows is the reconciler's.
+//! A premise that did not hold makes the scenario inconclusive, whatever else happened; a deaf or
+//! already alerting reconciler is its own failure. They are judged on what happened before the
+//! reconciler's first plan step: what follows is the reconciler's.
 
 use super::case::{Case, READER_LAG_MS};
 use super::span_text;

@@ -12,7 +12,8 @@ pub enum ProofStep {
     TryInside,
     /// Likewise outside the scope: role [`Role::ProbeOutside`].
     TryOutside,
-    /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price nobody meant.
+    /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price
+    /// nobody meant.
     Correct,
     /// The run's end, of itself: until its TTL at the latest, or its next report.
     AwaitEnd { until: CellTime },
@@ -20,7 +21,8 @@ pub enum ProofStep {
     TryAfter,
 }
 
-/// What the proof of `expectation` owes next; none where the plan is not effective, needs no acts, or all are done.
+/// What the proof of `expectation` owes next; none where the plan is not effective, needs no acts,
+/// or all are done.
 pub fn next_proof(
     expectation: &Expectation,
     history: &History,

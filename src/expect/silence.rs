@@ -1,4 +1,5 @@
-//! `no other alert is raised`, and `no alert is raised` with the proof that silence was not deafness.
+//! `no other alert is raised`, and `no alert is raised` with the proof that silence was not
+//! deafness.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,8 @@ use crate::clock::CellTime;
 use crate::journal::{Books, Event, History, Owner, Phase, Role, Word};
 use crate::wire::{Judgement, Subject};
 
-/// Is the control's own part over: settled past its last write and judged matched, the canary not begun?
+/// Is the control's own part over: settled past its last write and judged matched, the canary not
+/// begun?
 pub fn canary_due(history: &History, books: &Books, now: CellTime) -> bool {
     let Some(case) = Case::of(history, books, now) else { return false };
     case.facts.control
@@ -48,7 +50,8 @@ impl<'a> Case<'a> {
             let told = format!("rule \"{rule}\" is listed under `with:` and never fired");
             return Ruling::fail(Word::Never, told);
         }
-        // One window of detection past the last bad row, or everything settled: an alert would have come.
+        // One window of detection past the last bad row, or everything settled: an alert would have
+        // come.
         let bound = self.bound(&nothing, point.contain_ms);
         let settled = self.last_write().is_none_or(|(seq, _)| self.settled_past(seq, u64::MAX));
         if self.now <= bound.deadline() && !settled {
@@ -89,7 +92,8 @@ impl<'a> Case<'a> {
         self.canary_raised(&bound)
     }
 
-    /// When a row of the control that is still in flight counts as missing: the twin is not over before.
+    /// When a row of the control that is still in flight counts as missing: the twin is not over
+    /// before.
     pub(super) fn flying(&self) -> Option<CellTime> {
         let rows = self.books.rows.iter().filter(|row| !row.is_beside());
         rows.map(|row| row.known).filter(|known| *known > self.now).min()
@@ -103,8 +107,8 @@ impl<'a> Case<'a> {
         Ruling::fail(Word::SilenceUnproved, told())
     }
 
-    /// Settled past the control's last write, at a rest before the canary. Not asked of a system under test without
-    /// a watermark.
+    /// Settled past the control's last write, at a rest before the canary. Not asked of a system
+    /// under test without a watermark.
     pub(super) fn settled(&self) -> bool {
         if !self.facts.judged {
             return true;

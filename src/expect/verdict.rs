@@ -25,7 +25,8 @@ pub struct Rechecked {
     pub evidence: String,
 }
 
-/// The verdict of the scenario from its premises and its `Decided` entries; `books_of` is the oracle.
+/// The verdict of the scenario from its premises and its `Decided` entries; `books_of` is the
+/// oracle.
 pub fn scenario_verdict(
     history: &History,
     books_of: fn(&History) -> Books,
@@ -43,7 +44,8 @@ pub fn scenario_verdict(
     combine(history, books_of, &sentences)
 }
 
-/// Judges again at every `Tick`, as the loop did, without its `Decided` and `ScenarioVerdict` entries.
+/// Judges again at every `Tick`, as the loop did, without its `Decided` and `ScenarioVerdict`
+/// entries.
 pub fn recheck(history: &History, books_of: fn(&History) -> Books) -> Rechecked {
     let mut so_far = History::default();
     let mut sentences: BTreeMap<usize, Sentence> = BTreeMap::new();
@@ -125,8 +127,8 @@ fn second_fingerprint(history: &History, books: &Books, now: CellTime) -> Option
     })
 }
 
-/// The history that the last decision saw: a row or alert that comes later changes no verdict. What tells of the
-/// harness itself counts whenever it was written.
+/// The history that the last decision saw: a row or alert that comes later changes no verdict. What
+/// tells of the harness itself counts whenever it was written.
 fn up_to_last_tick(history: &History) -> History {
     let last = history.entries().iter().rposition(|entry| matches!(entry.event, Event::Tick));
     let mut judged = History::default();

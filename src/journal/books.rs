@@ -1,4 +1,5 @@
-//! The truth as data: bad rows, loss and exposure over time. The oracle fills it, the judge and the reports read it.
+//! The truth as data: bad rows, loss and exposure over time. The oracle fills it, the judge and the
+//! reports read it.
 
 use super::{Owner, PostingKind};
 use crate::clock::CellTime;
@@ -79,7 +80,8 @@ pub struct Flight {
 /// The books of one scenario, as the oracle computed them from its history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
-    /// Every bad row, also those that become known only after the history's end; by `seen`, then position.
+    /// Every bad row, also those that become known only after the history's end; by `seen`, then
+    /// position.
     pub rows: Vec<BadRow>,
     pub flights: Vec<Flight>,
     /// Cell time of the history's last entry.
@@ -99,7 +101,8 @@ impl Books {
         self.rows.iter().filter(move |row| row.known <= now)
     }
 
-    /// The attack's bad rows known at `now`: after the first scripted intent, canary and proof left out.
+    /// The attack's bad rows known at `now`: after the first scripted intent, canary and proof left
+    /// out.
     pub fn attack_rows(&self, now: CellTime) -> impl Iterator<Item = &BadRow> {
         self.bad_rows_at(now).filter(|row| row.after_attack && !row.is_beside())
     }

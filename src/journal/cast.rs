@@ -81,7 +81,8 @@ impl Cast {
 }
 
 impl Act {
-    /// The subjects that the act names: first the one whose books it moves, then what that one is about.
+    /// The subjects that the act names: first the one whose books it moves, then what that one is
+    /// about.
     pub fn subjects(&self) -> Vec<Subject> {
         let order = |id: &str| Subject::new("order", id);
         let item = |id: &str| Subject::new("item", id);

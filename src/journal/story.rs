@@ -1,7 +1,8 @@
 //! A history written by hand: the tests of the oracle, the judge and the reports share it.
 //!
-//! Cell time is set in milliseconds from the story's start; entries get positions as they are written. It writes
-//! what the harness's own writers would write, and judges nothing. Try it: `cargo test --test judge`.
+//! Cell time is set in milliseconds from the story's start; entries get positions as they are
+//! written. It writes what the harness's own writers would write, and judges nothing. Try it:
+//! `cargo test --test judge`.
 
 use std::sync::Arc;
 

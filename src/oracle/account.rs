@@ -1,4 +1,5 @@
-//! The account of one order, refund or bid: its events in the journal's order, replayed into bad rows.
+//! The account of one order, refund or bid: its events in the journal's order, replayed into bad
+//! rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! One comparison: what is expected of a subject at an instant against what is there. Pure, and a table by nature.
+//! One comparison: what is expected of a subject at an instant against what is there. Pure, and a
+//! table by nature.
 
 use super::{Flaw, Instant, Party, RowKind};
 use crate::journal::PostingKind;

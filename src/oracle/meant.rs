@@ -55,7 +55,8 @@ pub(super) fn deeds(history: &History) -> Vec<Deed<'_>> {
     deeds
 }
 
-/// The rules of expectation. A held refund is owed once its approval is delivered, however often that happens.
+/// The rules of expectation. A held refund is owed once its approval is delivered, however often
+/// that happens.
 pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
     let mut held: BTreeMap<&str, Money> = BTreeMap::new();
     let mut meant = Vec::new();

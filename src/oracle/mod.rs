@@ -1,13 +1,15 @@
 //! The oracle: what should have happened to whose money and goods, against what did.
 //!
-//! Owns the expected postings of each act, and the comparison with the actual ones that the harness's own readers
-//! saw. It is a pure function of the history: bad rows, loss and exposure come out as [`Books`]. It must not know a
-//! rule, an alert or a plan, and treats every role alike; whose a row is stands beside it.
+//! Owns the expected postings of each act, and the comparison with the actual ones that the
+//! harness's own readers saw. It is a pure function of the history: bad rows, loss and exposure
+//! come out as [`Books`]. It must not know a rule, an alert or a plan, and treats every role alike;
+//! whose a row is stands beside it.
 //!
-//! An act expects what was meant: a refused one nothing, one with unknown outcome what was meant, once. A missing row is
-//! in flight until the loss point's grace; then its loss counts from the row that made it due. Try it:
-//! `cargo test --lib oracle`. Not covered: wallets, coupons, stock in pieces (only its money), exchange rates: an
-//! amount in another currency than the expected one counts as wholly lost.
+//! An act expects what was meant: a refused one nothing, one with unknown outcome what was meant,
+//! once. A missing row is in flight until the loss point's grace; then its loss counts from the row
+//! that made it due. Try it: `cargo test --lib oracle`. Not covered: wallets, coupons, stock in
+//! pieces (only its money), exchange rates: an amount in another currency than the expected one
+//! counts as wholly lost.
 
 mod account;
 mod gaps;

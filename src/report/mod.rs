@@ -1,1 +1,80 @@
-//! Room `report`: see `lib.rs` for its place.
+//! Reports: views of the journal, and nothing but the journal.
+//!
+//! Owns what people and machines read of a run: terminal lines as verdicts fall, `result.json`,
+//! `junit.xml`, `summary.md`, `coverage.json`, `stage.lock.json` and the one-file `report.html`. It
+//! judges nothing: verdicts are those that the journal holds, and a scenario without one reads "not
+//! judged". It must not know how a run is made, so it works later and elsewhere just as well. Try
+//! it: `cargo test --test report`. Not covered: `messages.ndjson` (Cucumber Messages), GitHub
+//! annotations, labels in Chinese.
+
+mod html;
+mod json;
+mod junit;
+mod summary;
+pub mod terminal;
+mod view;
+
+use std::path::{Path, PathBuf};
+
+use crate::journal::{JournalError, read_journal};
+pub use view::{Milestone, RunView, ScenarioView};
+
+/// The journal's name inside a run directory.
+const JOURNAL_FILE: &str = "journal.ndjson";
+
+/// Why a report cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("{path} holds no entry: nothing ran, so there is nothing to report")]
+    Empty { path: PathBuf },
+    #[error("cannot write the report {path}: {source}")]
+    Write { path: PathBuf, source: std::io::Error },
+}
+
+/// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was
+/// written.
+pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let view = read(run_dir)?;
+    let files = [
+        ("result.json", json::result(&view)),
+        ("coverage.json", json::coverage(&view)),
+        ("stage.lock.json", json::stage_lock(&view)),
+        ("junit.xml", junit::document(&view)),
+        ("summary.md", summary::markdown(&view)),
+        ("report.html", html::page(&view)),
+    ];
+    let mut written = Vec::new();
+    for (name, text) in files {
+        let path = run_dir.join(name);
+        let error = |source| ReportError::Write { path: path.clone(), source };
+        std::fs::write(&path, text).map_err(error)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// The run as its journal tells it.
+pub fn read(run_dir: &Path) -> Result<RunView, ReportError> {
+    let path = run_dir.join(JOURNAL_FILE);
+    let entries = read_journal(&path)?;
+    if entries.is_empty() {
+        return Err(ReportError::Empty { path });
+    }
+    Ok(RunView::of(entries))
+}
+
+/// The one command that runs a scenario again as it was.
+fn again(view_seed: u64, name: &str) -> String {
+    format!("lossdrill run --seed {view_seed} --name {}", shell_quoted(name))
+}
+
+fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Milliseconds as seconds with three digits, `0.900`: for machines.
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}

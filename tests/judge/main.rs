@@ -1,6 +1,8 @@
-//! The judge as tables: for each expectation a history that satisfies it, and ones that break it by each word.
+//! The judge as tables: for each expectation a history that satisfies it, and ones that break it by
+//! each word.
 //!
-//! Needs no servers: histories are written by hand (`journal::story`), the books come from the oracle.
+//! Needs no servers: histories are written by hand (`journal::story`), the books come from the
+//! oracle.
 
 mod alerts;
 mod plans;

@@ -138,7 +138,8 @@ fn a_verdict_is_the_same_again() {
     assert_eq!(rechecked.sentences.len(), 5, "{rechecked:?}");
 }
 
-/// The loop looks at every instant it is told, so a falsified journal has ticks past every deadline.
+/// The loop looks at every instant it is told, so a falsified journal has ticks past every
+/// deadline.
 fn with_late_ticks() -> Story {
     [55_300, 61_301, 115_300, 121_301, 601_301]
         .into_iter()

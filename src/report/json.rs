@@ -1,0 +1,120 @@
+//! The views for machines: `result.json`, `coverage.json`, `stage.lock.json`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::again;
+use super::view::{Milestone, RunView, ScenarioView};
+use crate::journal::Verdict;
+
+/// `result.json`: every verdict with its numbers.
+pub(super) fn result(view: &RunView) -> String {
+    let scenarios: Vec<Value> =
+        view.scenarios.iter().map(|scenario| scenario_json(view.seed, scenario)).collect();
+    pretty(&json!({
+        "run": view.run,
+        "version": view.version,
+        "seed": view.seed,
+        "args": view.args,
+        "exit": view.exit,
+        "passed": view.passed(),
+        "failed": view.failed(),
+        "skipped": view.skipped(),
+        "inconclusive": view.inconclusive(),
+        "start_ms": view.start_ms,
+        "scenarios_ms": view.scenarios_ms,
+        "teardown_ms": view.teardown_ms,
+        "scenarios": scenarios,
+    }))
+}
+
+fn scenario_json(seed: u64, scenario: &ScenarioView) -> Value {
+    let facts = &scenario.facts;
+    let milestone = |at: Option<Milestone>| {
+        at.map(|at| json!({"after_ms": at.after_ms, "real_ms": at.real_ms}))
+    };
+    let expectations: Vec<Value> = scenario
+        .expectations
+        .iter()
+        .map(|view| {
+            let told = view.verdict.as_ref();
+            json!({
+                "sentence": view.sentence,
+                "expectation": view.expectation,
+                "verdict": told.map(|(verdict, ..)| verdict),
+                "word": told.map(|(_, word, _)| word),
+                "evidence": told.map(|(_, _, evidence)| evidence),
+            })
+        })
+        .collect();
+    json!({
+        "id": scenario.id,
+        "name": facts.name,
+        "feature": facts.feature,
+        "location": facts.location,
+        "loss_point": facts.loss_point.id,
+        "control": facts.control,
+        "verdict": scenario.verdict,
+        "word": scenario.word,
+        "evidence": scenario.evidence,
+        "real_ms": scenario.real_ms,
+        "cell": scenario.cell,
+        "seed": facts.seed,
+        "origin": scenario.origin_is,
+        "alert": milestone(scenario.alert),
+        "plan": milestone(scenario.plan),
+        "contained": milestone(scenario.contained),
+        "loss_peak": scenario.loss_peak,
+        "exposure_peak": scenario.exposure_peak,
+        "expectations": expectations,
+        "again": again(seed, &facts.name),
+    })
+}
+
+/// `coverage.json`: each loss point that ran, with what was proved of it.
+pub(super) fn coverage(view: &RunView) -> String {
+    let mut points: BTreeMap<&str, Vec<&ScenarioView>> = BTreeMap::new();
+    for scenario in &view.scenarios {
+        points.entry(&scenario.facts.loss_point.id).or_default().push(scenario);
+    }
+    let points: Vec<Value> = points
+        .into_iter()
+        .map(|(id, scenarios)| {
+            let of = |control: bool, proved: bool| {
+                let ours = scenarios.iter().filter(|s| s.facts.control == control);
+                ours.filter(|s| !proved || s.verdict == Verdict::Pass).count()
+            };
+            let all_pass = scenarios.iter().all(|s| s.verdict == Verdict::Pass);
+            let point = &scenarios[0].facts.loss_point;
+            json!({
+                "loss_point": id,
+                "title": point.title,
+                "per_event": point.per_event,
+                "attacks": of(false, false),
+                "attacks_proved": of(false, true),
+                "controls": of(true, false),
+                "controls_proved": of(true, true),
+                "proved": of(false, true) > 0 && all_pass,
+            })
+        })
+        .collect();
+    pretty(&json!({"run": view.run, "loss_points": points}))
+}
+
+/// `stage.lock.json`: what must be the same for the run to be the same.
+pub(super) fn stage_lock(view: &RunView) -> String {
+    pretty(&json!({
+        "run": view.run,
+        "version": view.version,
+        "seed": view.seed,
+        "args": view.args,
+        "services": view.services,
+    }))
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("invariant: a value is plain data");
+    text.push('\n');
+    text
+}
