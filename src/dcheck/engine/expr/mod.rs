@@ -24,6 +24,7 @@ pub use eval::{Scope, TraceStep};
 pub use template::Template;
 
 use parse::Node;
+pub(super) use parse::nearest;
 
 /// Nodes that one expression may have: some 50 ns each, so that no rule can stall the stream.
 pub const MAX_COST: usize = 200;

@@ -465,7 +465,10 @@ fn path_root(path: &str) -> &str {
 }
 
 /// ` (did you mean …?)` where one of the known names is near.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(in crate::dcheck::engine) fn nearest<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> String {
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
