@@ -1,5 +1,6 @@
 //! One group looked at: lookups sent, rulings compared with what was said before, verdicts for what is new.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::clock::CellTime;
@@ -92,12 +93,17 @@ impl Engine {
             let past = |side: &super::rules::rule::Side| progress.is_past(&side.stream, deadline);
             now >= deadline && waits_for.iter().all(past)
         };
-        let findings = rule.strategy.compare(group, &passed);
+        // An earlier item of this very look may open the finding that a later one ends.
+        let mut open = group.open.clone();
         let tell = |(number, finding): (usize, Finding<'_>)| {
-            let tellings = tellings(rule, group, &group.items[number], &finding);
+            let item = &group.items[number];
+            let tellings = tellings(rule, &open, item, &finding);
+            for telling in &tellings {
+                note(&mut open, item, telling);
+            }
             (number, finding.ruling, tellings)
         };
-        findings.into_iter().enumerate().map(tell).collect()
+        rule.strategy.compare(group, &passed).into_iter().enumerate().map(tell).collect()
     }
 
     fn tell(
@@ -120,10 +126,8 @@ impl Engine {
         item.judged = Some(telling.judgement);
         if telling.judgement == Judgement::Mismatched {
             item.told = told(&telling.said);
-            group.open.insert(item.occurrence.clone());
-        } else if telling.resolved {
-            group.open.remove(&item.occurrence);
         }
+        note(&mut group.open, item, &telling);
         let mut revision = item.revision.clone();
         if telling.is_update {
             revision = format!("{revision}~{}", item.told);
@@ -170,10 +174,24 @@ impl Engine {
     }
 }
 
-/// What a ruling adds to what was said of the item before.
-fn tellings(rule: &Rule, group: &Group, item: &Item, finding: &Finding<'_>) -> Vec<Telling> {
+/// Keeps which findings hold.
+fn note(open: &mut BTreeSet<String>, item: &Item, telling: &Telling) {
+    if telling.judgement == Judgement::Mismatched {
+        open.insert(item.occurrence.clone());
+    } else if telling.resolved {
+        open.remove(&item.occurrence);
+    }
+}
+
+/// What a ruling adds to what was said of the item before; `open` are the findings that hold.
+fn tellings(
+    rule: &Rule,
+    open: &BTreeSet<String>,
+    item: &Item,
+    finding: &Finding<'_>,
+) -> Vec<Telling> {
     use Judgement as J;
-    let is_open = group.open.contains(&item.occurrence);
+    let is_open = open.contains(&item.occurrence);
     let telling = |judgement, why: Option<&String>| {
         let mut said = rule.says(item, finding);
         if let Some(why) = why {

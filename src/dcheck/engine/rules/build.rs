@@ -1,6 +1,6 @@
 //! The factory: from a rule's map in YAML to the compiled rule.
 
-use crate::dcheck::engine::expr::{Allowed, Kind, Template};
+use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template};
 use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
@@ -151,8 +151,7 @@ fn freshness(
     let nothing = |text| Template::compile(text, OWN).expect("invariant: a plain text compiles");
     let constant = |text| {
         let text = format!("\"{text}\"");
-        crate::dcheck::engine::expr::Expr::compile(&text, Kind::Text, OWN)
-            .expect("invariant: a quoted source name compiles")
+        Expr::compile(&text, Kind::Text, OWN).expect("invariant: a quoted source name compiles")
     };
     let source = source?;
     if source.contains(['"', '\\']) {
@@ -260,7 +259,7 @@ fn strategy(
     way: Way,
     allowed: Allowed<'_>,
     when_absent: Option<WhenAbsent>,
-    bound: Option<crate::dcheck::engine::expr::Expr>,
+    bound: Option<Expr>,
 ) -> Option<Box<dyn Strategy>> {
     let needs_window = matches!(way, Way::MissingCounterpart | Way::TwoSidedMatch);
     let window_ms = match way {
@@ -272,33 +271,35 @@ fn strategy(
         Way::AtMostOne | Way::SumBound => fields.expr("order_by", Kind::Any, OWN),
         _ => None,
     };
+    let check = match way {
+        Way::Threshold | Way::TwoSidedMatch => fields.expr("check", Kind::Bool, allowed),
+        _ => None,
+    };
+    let amount = match way {
+        Way::SumBound => fields.expr("amount", Kind::Money, OWN),
+        _ => None,
+    };
+    let when_absent = when_absent?;
+    if way == Way::MissingCounterpart && when_absent == WhenAbsent::Ok {
+        let message = "absence is what this strategy finds: write `when_absent: finding`";
+        fields.mistake(fields.line(), message);
+    }
     Some(match way {
-        Way::Threshold => Box::new(Threshold::read(fields, allowed, when_absent?)?),
-        Way::MissingCounterpart => {
-            if when_absent? == WhenAbsent::Ok {
-                let message = "absence is what this strategy finds: write `when_absent: finding`";
-                fields.mistake(fields.line(), message);
-            }
-            Box::new(MissingCounterpart { window_ms: window_ms? })
-        }
+        Way::Threshold => Box::new(Threshold { check: check?, when_absent }),
+        Way::MissingCounterpart => Box::new(MissingCounterpart { window_ms: window_ms? }),
         Way::TwoSidedMatch => {
-            Box::new(TwoSidedMatch::read(fields, allowed, when_absent?, window_ms?)?)
+            Box::new(TwoSidedMatch { window_ms: window_ms?, check: check?, when_absent })
         }
         Way::AtMostOne => Box::new(AtMostOne { order_by: order_by? }),
         Way::SumBound => {
-            let amount = fields.expr("amount", Kind::Money, OWN);
             let (amount, bound, order_by) = (amount?, bound?, order_by?);
-            Box::new(SumBound { amount, bound, order_by, window_ms, when_absent: when_absent? })
+            Box::new(SumBound { amount, bound, order_by, window_ms, when_absent })
         }
         Way::Freshness => unreachable!("invariant: freshness rules are read by `freshness`"),
     })
 }
 
-fn side(
-    fields: Fields<'_>,
-    key_name: Option<&'static str>,
-    key: Option<&crate::dcheck::engine::expr::Expr>,
-) -> Option<Side> {
+fn side(fields: Fields<'_>, key_name: Option<&'static str>, key: Option<&Expr>) -> Option<Side> {
     let table = fields.optional_text("table");
     let topic = fields.optional_text("topic");
     let stream = match (table, topic) {
@@ -309,7 +310,7 @@ fn side(
             None
         }
     };
-    let is_topic = topic.is_some();
+    let is_topic = topic.is_some() && table.is_none();
     let ops = if is_topic { vec![Op::Message] } else { ops(&fields) };
     let changed = if is_topic { Vec::new() } else { fields.texts("changed") };
     let filter = fields.optional_expr("where", Kind::Bool, OWN);

@@ -3,27 +3,18 @@
 //! States of one occurrence are judged in the order in which they came, even where answers overtake each other: a
 //! finding's end can never come before the finding. YAML: `applies`, `reference`, `check`.
 
-use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Scope};
+use crate::dcheck::engine::expr::{Expr, Scope};
 
-use super::fields::Fields;
 use super::group::{Group, Item, Reference};
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, rule_on};
 
 #[derive(Debug)]
 pub struct Threshold {
-    check: Expr,
-    when_absent: WhenAbsent,
+    pub check: Expr,
+    pub when_absent: WhenAbsent,
 }
 
 impl Threshold {
-    pub fn read(
-        rule: &Fields<'_>,
-        allowed: Allowed<'_>,
-        when_absent: WhenAbsent,
-    ) -> Option<Threshold> {
-        Some(Threshold { check: rule.expr("check", Kind::Bool, allowed)?, when_absent })
-    }
-
     fn ruling(&self, item: &Item) -> Ruling {
         if !item.applies {
             return Ruling::Void;

@@ -3,30 +3,19 @@
 //! Agreement is told at once. A difference is told when the window closes, because the other side may be corrected
 //! within it. YAML: `counterpart`, `window`, `check`; `when_absent` also decides a counterpart that never comes.
 
-use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Scope};
+use crate::dcheck::engine::expr::{Expr, Scope};
 
-use super::fields::Fields;
 use super::group::{Group, Item, Other};
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, rule_on};
 
 #[derive(Debug)]
 pub struct TwoSidedMatch {
     pub window_ms: i64,
-    check: Expr,
-    when_absent: WhenAbsent,
+    pub check: Expr,
+    pub when_absent: WhenAbsent,
 }
 
 impl TwoSidedMatch {
-    pub fn read(
-        rule: &Fields<'_>,
-        allowed: Allowed<'_>,
-        when_absent: WhenAbsent,
-        window_ms: i64,
-    ) -> Option<TwoSidedMatch> {
-        let check = rule.expr("check", Kind::Bool, allowed)?;
-        Some(TwoSidedMatch { window_ms, check, when_absent })
-    }
-
     fn judge<'g>(&self, item: &Item, other: Option<&'g Other>, passed: Passed<'_>) -> Finding<'g> {
         let deadline = item.event.at.plus_ms(self.window_ms);
         let row = other.and_then(Other::row);

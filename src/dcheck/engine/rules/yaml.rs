@@ -158,7 +158,7 @@ mod tests {
             ("a: !!str 1\n", vec![(1, "anchors and tags")]),
             ("a: 1\n---\nb: 1\n", vec![(2, "one document")]),
             ("[a]: 1\n", vec![(1, "a key must be")]),
-            ("a: [1\n", vec![(2, "")]),
+            ("a: [1\n", vec![(1, "unclosed bracket")]),
         ] {
             let (_, mistakes) = parse(text);
             assert_eq!(mistakes.len(), expect.len(), "{text}: {mistakes:?}");

@@ -110,6 +110,7 @@ fn all_mistakes_of_all_files_at_once() {
         "one.yaml:14: `subject` needs `id`",
         "one.yaml:14: `subject` has no key `ident`",
         "one.yaml:15: in `occurrence`: `aftr` is not known here (did you mean `after`?)",
+        "one.yaml:16: `upsert` is no operation",
         "one.yaml:16: name either a `table` or a `topic`",
         "one.yaml:17: `:a` in `sql` is not among `params`",
         "one.yaml:17: parameter `b` does not stand in `sql`",
