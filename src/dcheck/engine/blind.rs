@@ -1,6 +1,7 @@
 //! "I am blind": sources that are known to go on and are not read to their end.
 //!
-//! Owns, per source, since when it is behind, and which blind alerts stand. Knows no lag: the daemon says who is behind.
+//! Owns, per source, since when it is behind, and which blind alerts stand. Knows no lag: the
+//! daemon says who is behind.
 
 use std::collections::{BTreeMap, HashSet};
 

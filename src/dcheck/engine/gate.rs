@@ -1,7 +1,8 @@
 //! Gray release: which verdicts of a rule may raise alerts.
 //!
-//! Owns [`Rollout`]. A key always falls on the same side, so that a percentage can only grow. Knows no rule. Not
-//! covered: a diff of two versions' verdicts (both are stored under their version; comparing them is the console's).
+//! Owns [`Rollout`]. A key always falls on the same side, so that a percentage can only grow. Knows
+//! no rule. Not covered: a diff of two versions' verdicts (both are stored under their version;
+//! comparing them is the console's).
 
 use sha2::{Digest, Sha256};
 
@@ -31,7 +32,7 @@ impl Rollout {
 fn percentile(rule: &str, key: &str) -> u8 {
     let digest = Sha256::new().chain_update(rule).chain_update([0]).chain_update(key).finalize();
     let number = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-    (u64::from(number) * 100 >> 32) as u8
+    ((u64::from(number) * 100) >> 32) as u8
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! One group looked at: lookups sent, rulings compared with what was said before, verdicts for what is new.
+//! One group looked at: lookups sent, rulings compared with what was said before, verdicts for what
+//! is new.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,15 +1,17 @@
 //! The rule engine: `step(Input, now) -> Vec<Output>`, pure; the same inputs give the same outputs.
 //!
-//! Owns the template of every rule (filter -> pair -> fetch -> compare -> verdict) and the state between steps. Knows
-//! no task, socket, SQL or clock: a lookup is an [`Output`] whose answer comes back as an [`Input`], and `now` is
-//! handed in. Try it: `cargo test --lib dcheck::engine`; cases in
-//! `tests/dcheck_rules/`.
+//! Owns the template of every rule (filter -> pair -> fetch -> compare -> verdict) and the state
+//! between steps. Knows no task, socket, SQL or clock: a lookup is an [`Output`] whose answer comes
+//! back as an [`Input`], and `now` is handed in. Try it: `cargo test --lib dcheck::engine`; cases
+//! in `tests/dcheck_rules/`.
 //!
-//! Findings depend on event times and business identities, never on the order in which sources are read. Restart: the
-//! daemon stores a [`Snapshot`] with its positions, reads on from there, and hands over the keys of verdicts stored
-//! since, which are not emitted again. (A low-water mark alone would replay as many days of log as rules remember.)
+//! Findings depend on event times and business identities, never on the order in which sources are
+//! read. Restart: the daemon stores a [`Snapshot`] with its positions, reads on from there, and
+//! hands over the keys of verdicts stored since, which are not emitted again. (A low-water mark
+//! alone would replay as many days of log as rules remember.)
 //!
-//! Not covered: rate limits and shedding; a cache of lookups; asking again after *Unknown*; verdict diffs of versions.
+//! Not covered: rate limits and shedding; a cache of lookups; asking again after *Unknown*; verdict
+//! diffs of versions.
 
 mod blind;
 pub mod expr;
@@ -68,8 +70,8 @@ struct Asked {
 }
 
 impl Engine {
-    /// An engine that has seen nothing. `sources` are all that will be read (`binlog`, `channel.flow/0`);
-    /// `already_judged` are the stored verdicts, which are not emitted again.
+    /// An engine that has seen nothing. `sources` are all that will be read (`binlog`,
+    /// `channel.flow/0`); `already_judged` are the stored verdicts, which are not emitted again.
     pub fn new(
         rules: Arc<RuleSet>,
         sources: &[String],
@@ -90,7 +92,8 @@ impl Engine {
         }
     }
 
-    /// Takes one input at cell time `now`. Time never goes back: an earlier `now` counts as the latest seen.
+    /// Takes one input at cell time `now`. Time never goes back: an earlier `now` counts as the
+    /// latest seen.
     pub fn step(&mut self, input: Input, now: CellTime) -> Vec<Output> {
         self.now = self.now.max(now);
         let mut outputs = Vec::new();
@@ -120,8 +123,9 @@ impl Engine {
         outputs
     }
 
-    /// The earliest instant at which time alone could change something: the deadline of an open window, a lookup's
-    /// retry, a source's staleness. None for a window past its deadline: it waits for a source.
+    /// The earliest instant at which time alone could change something: the deadline of an open
+    /// window, a lookup's retry, a source's staleness. None for a window past its deadline: it
+    /// waits for a source.
     pub fn next_due(&self) -> Option<CellTime> {
         let stale = self.watches.next_due(&self.rules);
         self.schedule.next_due().into_iter().chain(stale).min()

@@ -1,7 +1,7 @@
 //! Which groups to look at again, and when.
 //!
-//! Owns the timers of the engine as data: groups touched in this step, groups that wait for an instant, groups past
-//! their deadline that wait for a source, groups to forget. Knows no rule.
+//! Owns the timers of the engine as data: groups touched in this step, groups that wait for an
+//! instant, groups past their deadline that wait for a source, groups to forget. Knows no rule.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -44,7 +44,8 @@ impl Schedule {
         self.touched.insert(address);
     }
 
-    /// A restored group with something open: looked at in the next step, and holding the watermark until then.
+    /// A restored group with something open: looked at in the next step, and holding the watermark
+    /// until then.
     pub fn reopen(&mut self, address: Address) {
         let waits = Waits { open_since_mark: Some(0), ..Waits::default() };
         self.wait(&address, waits);

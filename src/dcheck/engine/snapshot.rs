@@ -1,7 +1,7 @@
 //! The engine's state as data, and back.
 //!
-//! Exact as of the inputs given so far. What is *not* kept: lookups that are out (they are asked again) and blind
-//! alerts (a new process learns anew what it can read).
+//! Exact as of the inputs given so far. What is *not* kept: lookups that are out (they are asked
+//! again) and blind alerts (a new process learns anew what it can read).
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,8 @@ const SHAPE: u32 = 1;
 /// Why a snapshot cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cannot restore the engine's snapshot: {0}; start without one and read the logs from their beginning"
+    "cannot restore the engine's snapshot: {0}; \
+     start without one and read the logs from their beginning"
 )]
 pub struct SnapshotError(pub String);
 
@@ -75,8 +76,8 @@ impl Engine {
         }
     }
 
-    /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the next step.
-    /// State of rules (by id and version) that are not in `rules` is dropped.
+    /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the
+    /// next step. State of rules (by id and version) that are not in `rules` is dropped.
     pub fn restore(
         rules: Arc<RuleSet>,
         sources: &[String],

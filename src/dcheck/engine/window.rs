@@ -1,8 +1,9 @@
-//! When a window may close: how far each source has been read, and until when it was read to an end.
+//! When a window may close: how far each source has been read, and until when it was read to an
+//! end.
 //!
-//! A window closes only when its deadline has passed *and* every source that could hold the counterpart was read past
-//! an end whose own time is after the deadline. Until then it stays open: it waits for the source, not for time.
-//! Knows no rule. Try it: `cargo test --lib engine::window`.
+//! A window closes only when its deadline has passed *and* every source that could hold the
+//! counterpart was read past an end whose own time is after the deadline. Until then it stays open:
+//! it waits for the source, not for time. Knows no rule. Try it: `cargo test --lib engine::window`.
 
 use std::collections::BTreeMap;
 
@@ -96,8 +97,8 @@ impl Progress {
         taken.map(|(source, reach)| (source.clone(), reach.position.clone())).collect()
     }
 
-    /// True where nothing of `stream` dated `deadline` or earlier can still come. A stream that no source carries
-    /// never gets there: its silence proves nothing.
+    /// True where nothing of `stream` dated `deadline` or earlier can still come. A stream that no
+    /// source carries never gets there: its silence proves nothing.
     pub fn is_past(&self, stream: &Stream, deadline: CellTime) -> bool {
         let mut carriers = self.0.iter().filter(|(source, _)| stream.is_in(source)).peekable();
         carriers.peek().is_some() && carriers.all(|(_, reach)| reach.end > Some(deadline))

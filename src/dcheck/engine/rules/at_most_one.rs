@@ -1,7 +1,7 @@
 //! At most one per key: the first item of a key is right, each further one is a finding.
 //!
-//! `order_by` says which is the first, not arrival: should an earlier one be read later, the one that had passed for
-//! the first becomes the finding. YAML: `order_by`.
+//! `order_by` says which is the first, not arrival: should an earlier one be read later, the one
+//! that had passed for the first becomes the finding. YAML: `order_by`.
 
 use crate::dcheck::engine::expr::{Datum, Expr};
 

@@ -187,12 +187,7 @@ fn judging(
     when_absent: Option<WhenAbsent>,
     remember_ms: i64,
 ) -> Option<Rule> {
-    let subject = fields.map("subject").map(|subject| {
-        let kind = subject.text("kind").map(|(kind, _)| kind.to_owned());
-        let id = subject.expr("id", Kind::Any, OWN);
-        subject.finish();
-        (kind, id)
-    });
+    let subject = subject(fields);
     let occurrence = fields.expr("occurrence", Kind::Any, OWN);
     let lookup = if way == Way::Threshold { lookup(fields) } else { None };
     let applies = match way {
@@ -224,16 +219,7 @@ fn judging(
     let (subject_kind, subject_id) = subject?;
     let mut sides = vec![items?];
     sides.extend(counterpart);
-    let mut head = head?;
-    for side in &sides {
-        let names = match &side.stream {
-            Stream::Table(_) => &mut head.tables,
-            Stream::Topic(_) => &mut head.topics,
-        };
-        if !names.iter().any(|name| name == side.stream.name()) {
-            names.push(side.stream.name().to_owned());
-        }
-    }
+    let head = listening(head?, &sides);
     Some(Rule {
         name: head.name(),
         head,
@@ -252,6 +238,28 @@ fn judging(
         rollout: rollout?,
         strategy: strategy?,
     })
+}
+
+fn subject(fields: &Fields<'_>) -> Option<(Option<String>, Option<Expr>)> {
+    let subject = fields.map("subject")?;
+    let kind = subject.text("kind").map(|(kind, _)| kind.to_owned());
+    let id = subject.expr("id", Kind::Any, OWN);
+    subject.finish();
+    Some((kind, id))
+}
+
+/// The head with the names of what its sides read.
+fn listening(mut head: RuleHead, sides: &[Side]) -> RuleHead {
+    for side in sides {
+        let names = match &side.stream {
+            Stream::Table(_) => &mut head.tables,
+            Stream::Topic(_) => &mut head.topics,
+        };
+        if !names.iter().any(|name| name == side.stream.name()) {
+            names.push(side.stream.name().to_owned());
+        }
+    }
+    head
 }
 
 fn strategy(

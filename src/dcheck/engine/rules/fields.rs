@@ -26,7 +26,8 @@ impl Mistakes {
 const UNITS: [(&str, i64); 5] =
     [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
-/// A map that is being read. Every name that was asked for is known; [`Fields::finish`] tells of the others.
+/// A map that is being read. Every name that was asked for is known; [`Fields::finish`] tells of
+/// the others.
 pub struct Fields<'a> {
     what: String,
     line: usize,

@@ -1,4 +1,5 @@
-//! Freshness: a source that is known to go on must be read to its end. Silence is "I am blind", never a finding.
+//! Freshness: a source that is known to go on must be read to its end. Silence is "I am blind",
+//! never a finding.
 //!
 //! It judges no event: the engine asks [`Strategy::watch`]. YAML: `source`, `stale_after`.
 

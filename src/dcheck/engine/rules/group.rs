@@ -88,7 +88,8 @@ impl Group {
         true
     }
 
-    /// True where the counterpart is new or changed. Times decide, not arrival: the latest state stays.
+    /// True where the counterpart is new or changed. Times decide, not arrival: the latest state
+    /// stays.
     pub fn take_other(&mut self, id: String, event: Event) -> bool {
         let first_at = event.at;
         let Some(known) = self.others.iter_mut().find(|other| other.id == id) else {

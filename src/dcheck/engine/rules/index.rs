@@ -1,7 +1,7 @@
 //! Rule retrieval: from an event to the rules that may care, without asking the others.
 //!
-//! By stream, operation, changed column, and one constant that the filter demands of a field. The cost grows with
-//! the rules that match. Try it: `cargo test --lib rules::index`.
+//! By stream, operation, changed column, and one constant that the filter demands of a field. The
+//! cost grows with the rules that match. Try it: `cargo test --lib rules::index`.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,7 +1,8 @@
-//! Missing counterpart: each item must be answered by a counterpart within the window; either may come first.
+//! Missing counterpart: each item must be answered by a counterpart within the window; either may
+//! come first.
 //!
-//! Event times decide, not arrival: a counterpart dated after the deadline is late, however early it is read, and
-//! then the finding and its end are both told. YAML: `counterpart`, `window`.
+//! Event times decide, not arrival: a counterpart dated after the deadline is late, however early
+//! it is read, and then the finding and its end are both told. YAML: `counterpart`, `window`.
 
 use crate::dcheck::engine::expr::Datum;
 

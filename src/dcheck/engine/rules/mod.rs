@@ -1,10 +1,11 @@
 //! Rules: one strategy per file behind one trait, and the factory that builds them from YAML.
 //!
-//! Owns [`RuleSet`] and its reading: strict, all mistakes of all files at once, with file and line. Rules know neither
-//! each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
+//! Owns [`RuleSet`] and its reading: strict, all mistakes of all files at once, with file and line.
+//! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
-//! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], an entry in `build.rs`, a
-//! table of cases in `tests/dcheck_rules/`. Not covered: strategies beyond the six that are here; HTTP lookups.
+//! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], an entry
+//! in `build.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: strategies beyond the six
+//! that are here; HTTP lookups.
 
 mod at_most_one;
 mod build;

@@ -1,7 +1,8 @@
 //! The trait behind which all strategies stand, and what they share.
 //!
-//! The engine runs the template: filter (index and `where`) -> pair (by key) -> fetch (lookup) -> **compare** ->
-//! verdict. A strategy is the *compare* step alone: a pure function of a group and of how far the sources were read.
+//! The engine runs the template: filter (index and `where`) -> pair (by key) -> fetch (lookup) ->
+//! **compare** -> verdict. A strategy is the *compare* step alone: a pure function of a group and
+//! of how far the sources were read.
 
 use std::fmt::Debug;
 
@@ -53,8 +54,8 @@ impl Finding<'_> {
     }
 }
 
-/// True where nothing dated this instant or earlier can still come from any source of the rule's counterparts, and
-/// the instant has passed.
+/// True where nothing dated this instant or earlier can still come from any source of the rule's
+/// counterparts, and the instant has passed.
 pub type Passed<'p> = &'p dyn Fn(CellTime) -> bool;
 
 /// One way to judge. One file each.

@@ -1,15 +1,18 @@
-//! Sum-bound: per key, the items' amounts may not add up to more than the counterparts' amounts (conservation).
+//! Sum-bound: per key, the items' amounts may not add up to more than the counterparts' amounts
+//! (conservation).
 //!
-//! The item that goes over is the finding, with what it adds above the bound; `order_by` says which one that is, not
-//! arrival. With a `window` an excess waits for counterparts that are under way. YAML: `counterpart`, `amount`,
-//! `counterpart.amount`, `order_by`, `window` (may be left out: told at once).
+//! The item that goes over is the finding, with what it adds above the bound; `order_by` says which
+//! one that is, not arrival. With a `window` an excess waits for counterparts that are under way.
+//! YAML: `counterpart`, `amount`, `counterpart.amount`, `order_by`, `window` (may be left out: told
+//! at once).
 
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
 
 use super::group::Group;
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, amount_of};
 
-/// What it works out, under `found`: sum so far, what it may be, and what this item adds above that.
+/// What it works out, under `found`: sum so far, what it may be, and what this item adds above
+/// that.
 pub const FOUND: &[&str] = &["total", "bound", "above"];
 
 #[derive(Debug)]
@@ -21,6 +24,9 @@ pub struct SumBound {
     pub window_ms: Option<i64>,
     pub when_absent: WhenAbsent,
 }
+
+/// Whether the sum fits, what is found, and the new total.
+type Weighed = (bool, Vec<(&'static str, Datum)>, Datum);
 
 impl SumBound {
     /// None where no counterpart has an amount.
@@ -37,13 +43,13 @@ impl SumBound {
         Ok(bound)
     }
 
-    /// The ruling apart from time, what is found, and the new total.
+    /// The ruling apart from time.
     fn weigh(
         &self,
         amount: Datum,
         total: Option<Datum>,
         bound: Option<&Datum>,
-    ) -> Result<(bool, Vec<(&'static str, Datum)>, Datum), EvalError> {
+    ) -> Result<Weighed, EvalError> {
         let zero = amount.sub(&amount)?;
         let before = total.unwrap_or_else(|| zero.clone());
         let total = before.add(&amount)?;

@@ -1,7 +1,9 @@
-//! Threshold against a reference: each state of an occurrence must satisfy a check, with or without a lookup.
+//! Threshold against a reference: each state of an occurrence must satisfy a check, with or without
+//! a lookup.
 //!
-//! States of one occurrence are judged in the order in which they came, even where answers overtake each other: a
-//! finding's end can never come before the finding. YAML: `applies`, `reference`, `check`.
+//! States of one occurrence are judged in the order in which they came, even where answers overtake
+//! each other: a finding's end can never come before the finding. YAML: `applies`, `reference`,
+//! `check`.
 
 use crate::dcheck::engine::expr::{Expr, Scope};
 

@@ -1,7 +1,8 @@
 //! Two-sided match: an item and its counterpart must agree field by field; either may come first.
 //!
-//! Agreement is told at once. A difference is told when the window closes, because the other side may be corrected
-//! within it. YAML: `counterpart`, `window`, `check`; `when_absent` also decides a counterpart that never comes.
+//! Agreement is told at once. A difference is told when the window closes, because the other side
+//! may be corrected within it. YAML: `counterpart`, `window`, `check`; `when_absent` also decides a
+//! counterpart that never comes.
 
 use crate::dcheck::engine::expr::{Expr, Scope};
 

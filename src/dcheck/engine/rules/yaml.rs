@@ -1,7 +1,8 @@
 //! YAML -> a tree that knows its lines.
 //!
-//! On the events of serde-saphyr's parser, not on its typed reader: that stops at the first mistake, and a rule file
-//! is to show all of them. Duplicate keys, anchors, aliases and tags are refused. Knows no rule.
+//! On the events of serde-saphyr's parser, not on its typed reader: that stops at the first
+//! mistake, and a rule file is to show all of them. Duplicate keys, anchors, aliases and tags are
+//! refused. Knows no rule.
 
 use serde_yaml::granit_parser::{Event, Parser, ScalarStyle, Span};
 
@@ -31,7 +32,8 @@ pub enum Shape {
 /// A mistake of the file's form: line and message.
 pub type Mistake = (usize, String);
 
-/// The file's one document, or what is wrong with it. Duplicate keys are told of all at once; the first one stays.
+/// The file's one document, or what is wrong with it. Duplicate keys are told of all at once; the
+/// first one stays.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Mistake>) {
     if text.len() > MAX_BYTES {
         return (None, vec![(1, format!("the file is larger than {MAX_BYTES} bytes"))]);

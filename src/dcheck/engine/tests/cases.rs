@@ -1,4 +1,5 @@
-//! Each rule of the project by the tables in `tests/dcheck_rules/`: steps in, verdicts out, both spaces.
+//! Each rule of the project by the tables in `tests/dcheck_rules/`: steps in, verdicts out, both
+//! spaces.
 
 use serde::Deserialize;
 

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Money on its way, good and bad: lost callback (O-1), in time (O-2), late (O-3), paid out twice and above (O-4),
-/// booked wrong (O-5).
+/// Money on its way, good and bad: lost callback (O-1), in time (O-2), late (O-3), paid out twice
+/// and above (O-4), booked wrong (O-5).
 fn world() -> Vec<Event> {
     let booked = |at, order: &str, txn: &str, amount: &str| {
         let amount: serde_json::Value = serde_json::from_str(amount).unwrap();
@@ -33,7 +33,8 @@ fn world() -> Vec<Event> {
     ]
 }
 
-/// What stands in the end: open findings, and findings that ended. `order` gives the events by number, some again.
+/// What stands in the end: open findings, and findings that ended. `order` gives the events by
+/// number, some again.
 fn findings(order: &[usize], marks: &[usize]) -> (BTreeSet<String>, BTreeSet<String>) {
     let (world, mut engine) = (world(), engine());
     let (mut open, mut ended) = (BTreeSet::new(), BTreeSet::new());
@@ -90,7 +91,8 @@ fn the_findings_of_the_world_in_order() {
     assert_eq!(ended.len(), 1, "O-3 was late: {ended:?}");
 }
 
-/// Any order of reading: the collected messages of one order stay before its payouts, as one partition keeps them.
+/// Any order of reading: the collected messages of one order stay before its payouts, as one
+/// partition keeps them.
 fn any_order() -> impl Strategy<Value = Vec<usize>> {
     let count = world().len();
     let all: Vec<usize> = (0..count).collect();
@@ -110,7 +112,11 @@ fn any_order() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_findings_do_not_depend_on_the_order_of_reading(

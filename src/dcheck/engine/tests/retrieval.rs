@@ -30,7 +30,11 @@ fn rules(wheres: &[(usize, usize, usize)]) -> RuleSet {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn as_by_asking_every_rule(

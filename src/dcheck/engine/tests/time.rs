@@ -102,7 +102,8 @@ fn a_stale_source_is_blind_once_and_sees_again() {
     assert!(engine.step(other, CellTime(999_999)).is_empty(), "no rule watches it");
 }
 
-/// After a restart at every point, from the snapshot there or an older one: the same verdicts, none twice.
+/// After a restart at every point, from the snapshot there or an older one: the same verdicts, none
+/// twice.
 #[test]
 fn a_restart_anywhere_loses_nothing_and_repeats_nothing() {
     let inputs = [
