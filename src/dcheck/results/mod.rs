@@ -1,0 +1,1 @@
+//! Room `dcheck::results`: verdicts, outbox, plan runs and checkpoint in one transaction.
