@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lossdrill::stage::guardian::Cleanup;
 use lossdrill::stage::sweep::sweep;
+use lossdrill::stage::warm::{self, HoldSpec};
 use lossdrill::stage::{Guardian, ProcSpec, Process, Provider, Service, Stage, StageOptions};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -222,4 +223,53 @@ async fn guardian_refuses_what_it_cannot_do() {
     let error = guardian.spawn(spec).await.err().unwrap().to_string();
     assert!(error.contains("start shop-c1 (/no/such/program)"), "{error}");
     assert!(guardian.bye().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warm_servers_are_leased_and_taken_back() {
+    let spec = HoldSpec {
+        provider: "local".to_owned(),
+        mysql_image: String::new(),
+        kafka_image: String::new(),
+        schema_sql: format!("{DDL} -- warm"),
+        mysql_ahead: 1,
+    };
+    let up = warm::up(Path::new(PROGRAM), &spec).await.unwrap();
+    eprintln!("{up}");
+    assert!(warm::up(Path::new(PROGRAM), &spec).await.is_err(), "one at a time");
+    let guardian = guardian("lease").await;
+    let mut options = options(Provider::Local, &guardian);
+    options.schema_sql = spec.schema_sql.clone();
+    let begin = Instant::now();
+    let stage = Stage::up(options.clone(), &guardian).await.unwrap();
+    assert!(stage.is_warm() && stage.kafka().endpoint == up.kafka);
+    let mysql = stage.mysql("c1").await.unwrap();
+    let mut conn = connect(&mysql).await;
+    conn.query_drop("INSERT INTO t VALUES (1, 'a')").await.unwrap();
+    eprintln!("{:>6} ms  leased and written", begin.elapsed().as_millis());
+    mysql.kill().await.unwrap();
+    assert!(!mysql.is_running().await);
+    mysql.restart().await.unwrap();
+    assert!(!mysql.logs(3).await.is_empty());
+    stage.kafka().pause().await.unwrap();
+    let first = mysql.endpoint;
+    drop((mysql, stage)); // as when the run is killed
+    assert!(guardian.bye().await);
+    let refused = || std::net::TcpStream::connect(first).is_err().then_some(());
+    within(Duration::from_secs(10), refused).await.expect("a leased server is thrown away");
+
+    let again = self::guardian("lease-again").await;
+    let stage = Stage::up(options.clone(), &again).await.unwrap();
+    stage.kafka().restart().await.unwrap(); // it was paused: it runs again
+    let mysql = stage.mysql("c1").await.unwrap();
+    let rows: Option<u64> =
+        connect(&mysql).await.query_first("SELECT COUNT(*) FROM t").await.unwrap();
+    assert_eq!(rows, Some(0), "a fresh server");
+    options.schema_sql.push_str(" -- other");
+    let own = Stage::up(options, &again).await.unwrap();
+    assert!(!own.is_warm(), "another schema does not fit");
+    assert!(warm::down().await.unwrap());
+    assert!(warm::status().is_none() && !warm::down().await.unwrap());
+    assert!(mysql.kill().await.unwrap_err().to_string().contains("warm stage"));
+    assert!(again.bye().await);
 }

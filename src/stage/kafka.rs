@@ -11,6 +11,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::StageError;
@@ -128,6 +129,31 @@ pub(super) async fn create_offsets_topic(
         }
     }
     Ok(())
+}
+
+/// Deletes all topics but the broker's own.
+pub(super) async fn delete_topics(endpoint: SocketAddr) -> Result<(), StageError> {
+    let failed = |error: String| StageError::Engine {
+        what: "delete topics",
+        service: endpoint.to_string(),
+        error,
+    };
+    let listed = tokio::task::spawn_blocking(move || {
+        let consumer = client(endpoint).create::<BaseConsumer>()?;
+        let metadata = consumer.fetch_metadata(None, ADMIN_LIMIT)?;
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        Ok::<_, KafkaError>(names.filter(|name| !name.starts_with("__")).collect::<Vec<_>>())
+    });
+    let names = listed.await.map_err(|error| failed(error.to_string()))?;
+    let names = names.map_err(|error| failed(error.to_string()))?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let admin: AdminClient<DefaultClientContext> =
+        client(endpoint).create().map_err(|error| failed(error.to_string()))?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let deleted = admin.delete_topics(&names, &AdminOptions::new()).await;
+    deleted.map(drop).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod state;
 pub mod sweep;
 mod template;
 mod theatre;
+pub mod warm;
 
 pub use error::StageError;
 pub use guardian::{Guardian, ProcSpec, Process, Signal};

@@ -18,8 +18,6 @@ use super::state::{self, RUN_ENV, StateLock};
 /// From SIGKILL to the last leftover process being gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 const KILL_ROUND: Duration = Duration::from_millis(10);
-/// The directory of the warm stage: its holder's guardian keeps a run directory of its own.
-pub(super) const WARM: &str = "warm";
 
 /// What a sweep found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,13 +95,17 @@ fn dead_runs(left: &mut Vec<String>) -> Vec<DeadRun> {
     for entry in entries.filter_map(Result::ok) {
         let id = entry.file_name().to_string_lossy().into_owned();
         let dir = entry.path();
-        if !dir.is_dir() || id == WARM || !state::is_run_id(&id) {
+        if !dir.is_dir() || !state::is_run_id(&id) {
             continue;
         }
         match StateLock::take_existing(&dir) {
             Ok(Some(lock)) => dead.push(DeadRun { id, dir, _lock: lock }),
             Ok(None) => {} // alive
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // no lock: a guardian that was killed in its first instant, or one that is just being born;
+            // an empty directory can go, and who is being born makes it again
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                drop(std::fs::remove_dir(&dir))
+            }
             Err(error) => left.push(format!("{}: {error}", dir.display())),
         }
     }
