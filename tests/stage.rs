@@ -16,6 +16,29 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lossdrill");
 const DDL: &str =
     "CREATE TABLE t(id INT PRIMARY KEY, v VARCHAR(20)); CREATE TABLE u(id INT PRIMARY KEY);";
 
+/// Are the servers of `provider` here? Says what is missing otherwise, and fails where none may be missing.
+fn have(provider: Provider) -> bool {
+    let missing = match provider {
+        Provider::Docker => {
+            let asked = std::process::Command::new("docker").arg("version").output();
+            let answers = asked.is_ok_and(|output| output.status.success());
+            (!answers).then_some("no Docker engine answers")
+        }
+        _ => {
+            let home = || std::env::var("HOME").unwrap_or_default() + "/.cache/lossdrill";
+            let cache = std::env::var("LOSSDRILL_CACHE").unwrap_or_else(|_| home());
+            let prepared = ["mysql.prepared", "kafka/prepared"];
+            let all = prepared.iter().all(|file| Path::new(&cache).join(file).exists());
+            (!all).then_some("no local servers are prepared: run ci/setup --local")
+        }
+    };
+    let Some(missing) = missing else { return true };
+    let needed = std::env::var("LOSSDRILL_NEED_SERVERS").is_ok_and(|value| value == "1");
+    assert!(!needed, "{missing}");
+    eprintln!("skipped: {missing}");
+    false
+}
+
 async fn guardian(name: &str) -> Guardian {
     let run_id = format!("test-{name}-{}", std::process::id());
     Guardian::start_with(Path::new(PROGRAM), &run_id).await.unwrap()
@@ -42,6 +65,9 @@ async fn connect(service: &Service) -> Conn {
 }
 
 async fn every_ability(provider: Provider, name: &str) {
+    if !have(provider) {
+        return;
+    }
     let guardian = guardian(name).await;
     let begin = Instant::now();
     let mut lap = Instant::now();
@@ -227,6 +253,9 @@ async fn guardian_refuses_what_it_cannot_do() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn warm_servers_are_leased_and_taken_back() {
+    if !have(Provider::Local) {
+        return;
+    }
     let spec = HoldSpec {
         provider: "local".to_owned(),
         mysql_image: String::new(),
@@ -272,4 +301,71 @@ async fn warm_servers_are_leased_and_taken_back() {
     assert!(warm::status().is_none() && !warm::down().await.unwrap());
     assert!(mysql.kill().await.unwrap_err().to_string().contains("warm stage"));
     assert!(again.bye().await);
+}
+
+fn containers_of(run_id: &str) -> usize {
+    let filter = format!("label=lossdrill.run={run_id}");
+    let args = ["ps", "-aq", "--filter", filter.as_str()];
+    let output = std::process::Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8_lossy(&output.stdout).lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_go_with_the_harness_or_by_the_sweep() {
+    if !have(Provider::Docker) {
+        return;
+    }
+    let (dropped, killed) = (guardian("containers").await, guardian("containers-killed").await);
+    for guardian in [&dropped, &killed] {
+        let stage = Stage::up(options(Provider::Docker, guardian), guardian).await.unwrap();
+        stage.mysql("c1").await.unwrap().pause().await.unwrap();
+        assert_eq!(containers_of(guardian.run_id()), 2);
+    }
+    let run_id = dropped.run_id().to_owned();
+    let begin = Instant::now();
+    drop(dropped);
+    let none = || (containers_of(&run_id) == 0).then_some(());
+    within(Duration::from_secs(10), none).await.expect("no container is left after 10 s");
+    eprintln!("{:>6} ms  EOF to no container", begin.elapsed().as_millis());
+    // SAFETY: a plain system call on a process that this test started.
+    unsafe { libc::kill(killed.pid().cast_signed(), libc::SIGKILL) };
+    killed.gone().await;
+    let swept = sweep().await;
+    assert!(swept.is_clean() && swept.containers >= 2, "{swept}");
+    assert_eq!(containers_of(killed.run_id()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_image_names_both_ways_out() {
+    if !have(Provider::Docker) {
+        return;
+    }
+    let guardian = guardian("image").await;
+    for provider in [Provider::Docker, Provider::Auto] {
+        let mut options = options(provider, &guardian);
+        options.mysql_image = "lossdrill-no-such-image:1".to_owned();
+        let error =
+            Stage::up(options, &guardian).await.err().expect("no fall to local").to_string();
+        for part in ["`lossdrill-no-such-image:1`", "ci/images/build", "--provider local"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    let error = Stage::up(options(Provider::External, &guardian), &guardian).await.err().unwrap();
+    assert!(error.to_string().contains("not built yet"), "{error}");
+    assert!(guardian.bye().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_wrong_is_told_with_its_statement() {
+    if !have(Provider::Local) {
+        return;
+    }
+    let guardian = guardian("schema").await;
+    let mut options = options(Provider::Local, &guardian);
+    options.schema_sql = "CREATE TABLE good(id INT); CREATE TABEL bad(id INT);".to_owned();
+    let error =
+        Stage::up(options, &guardian).await.err().expect("the second statement").to_string();
+    assert!(error.contains("apply the schema") && error.contains("TABEL"), "{error}");
+    assert!(guardian.bye().await);
 }

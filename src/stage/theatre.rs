@@ -137,12 +137,7 @@ impl Stage {
             }
             Provider::Auto => match engine::connect().await {
                 Some(docker) => Stage::up_docker(docker, &options, guardian).await,
-                None => Stage::up_local(&options, guardian).await.map_err(|error| match error {
-                    StageError::NotPrepared { what, missing } => {
-                        StageError::NoProvider { what, missing }
-                    }
-                    other => other,
-                }),
+                None => Stage::up_local(&options, guardian).await.map_err(without_engine),
             },
         }
     }
@@ -255,6 +250,14 @@ impl Stage {
     }
 }
 
+/// Neither an engine nor local servers: then both ways out are named.
+fn without_engine(error: StageError) -> StageError {
+    match error {
+        StageError::NotPrepared { what, missing } => StageError::NoProvider { what, missing },
+        other => other,
+    }
+}
+
 /// The result of a start in the background.
 async fn joined(
     start: JoinHandle<Result<Service, StageError>>,
@@ -336,6 +339,15 @@ mod tests {
         let other = on_free_port("m", || attempt("no such option"));
         assert!(other.await.unwrap_err().to_string().contains("no such option"));
         assert_eq!(tries.load(Ordering::Relaxed), ports::TRIES + 1, "tried once");
+    }
+
+    #[test]
+    fn without_any_provider_both_ways_out_are_named() {
+        let missing = PathBuf::from("/c/mysql.prepared");
+        let error = without_engine(StageError::NotPrepared { what: "MySQL", missing }).to_string();
+        for part in ["no Docker engine answers", "/c/mysql.prepared", "`ci/setup --local`"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]
