@@ -1,5 +1,5 @@
-//! The stage on real servers: needs what `ci/setup --local` prepares. Without it each test says that it is skipped;
-//! with `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) a skip is a failure.
+//! The stage on real servers: needs what `ci/setup --local` prepares. Without it each test says
+//! that it is skipped; with `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) a skip is a failure.
 #![cfg(feature = "harness")]
 
 use std::path::Path;
@@ -16,7 +16,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_lossdrill");
 const DDL: &str =
     "CREATE TABLE t(id INT PRIMARY KEY, v VARCHAR(20)); CREATE TABLE u(id INT PRIMARY KEY);";
 
-/// Are the servers of `provider` here? Says what is missing otherwise, and fails where none may be missing.
+/// Are the servers of `provider` here? Says what is missing otherwise, and fails where none may be
+/// missing.
 fn have(provider: Provider) -> bool {
     let missing = match provider {
         Provider::Docker => {

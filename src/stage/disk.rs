@@ -1,4 +1,5 @@
-//! Room on the disk, asked before a server is started: a server that finds none says so late and badly.
+//! Room on the disk, asked before a server is started: a server that finds none says so late and
+//! badly.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;

@@ -1,8 +1,10 @@
-//! What a drill's Kafka broker is, wherever it runs: its properties, its readiness, its first topic.
+//! What a drill's Kafka broker is, wherever it runs: its properties, its readiness, its first
+//! topic.
 //!
-//! One JVM is broker and controller. Clients are told the broker's real address (a link that stands before it
-//! rewrites answers); the broker itself goes by a second listener, so that a fault before the first one never cuts
-//! it off from itself. Creates no topics but `__consumer_offsets`, whose first use costs clients a second otherwise.
+//! One JVM is broker and controller. Clients are told the broker's real address (a link that stands
+//! before it rewrites answers); the broker itself goes by a second listener, so that a fault before
+//! the first one never cuts it off from itself. Creates no topics but `__consumer_offsets`, whose
+//! first use costs clients a second otherwise.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -25,7 +27,8 @@ const ADMIN_LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-/// The broker's own properties, for listeners `client` (advertised as `advertised`), `inner` and `controller`.
+/// The broker's own properties, for listeners `client` (advertised as `advertised`), `inner` and
+/// `controller`.
 pub(super) fn properties(
     client: &str,
     advertised: &str,
@@ -48,7 +51,8 @@ pub(super) fn properties(
     all
 }
 
-/// One small broker: replication of one, quick rebalances, quick return after kill -9, a quiet idle.
+/// One small broker: replication of one, quick rebalances, quick return after kill -9, a quiet
+/// idle.
 const TUNING: [(&str, &str); 19] = [
     ("auto.create.topics.enable", "false"),
     ("offsets.topic.replication.factor", "1"),
@@ -104,7 +108,8 @@ fn looks_ready(endpoint: SocketAddr, offsets_topic: bool) -> bool {
     !metadata.brokers().is_empty() && (led || !offsets_topic)
 }
 
-/// Creates the topic that committed offsets live in, as the broker itself would at the first commit.
+/// Creates the topic that committed offsets live in, as the broker itself would at the first
+/// commit.
 pub(super) async fn create_offsets_topic(
     service: &str,
     endpoint: SocketAddr,

@@ -1,6 +1,7 @@
 //! A server of the stage, whatever its provider: kill, pause, resume, restart, logs, remove.
 //!
-//! Its endpoint stays the same over its whole life. Each ability returns when it has taken effect, or errors.
+//! Its endpoint stays the same over its whole life. Each ability returns when it has taken effect,
+//! or errors.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use super::local::LocalServer;
 use super::warm::HeldServer;
 use super::{StageError, kafka, mysql};
 
-/// From the start of a server to its first answer: published figures of the official images on slow machines are
-/// 15 s, and a loaded CI machine multiplies them.
+/// From the start of a server to its first answer: published figures of the official images on slow
+/// machines are 15 s, and a loaded CI machine multiplies them.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// What a server is.

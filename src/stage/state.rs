@@ -1,8 +1,10 @@
 //! Where a run keeps what must not outlive it: `${TMPDIR:-/tmp}/lossdrill-state/<run id>/`.
 //!
-//! Owns the layout and the lock. A directory whose `lock` is held belongs to a living guardian; one whose lock is
-//! free belongs to nobody, and [`super::sweep`] removes it. Knows nothing of processes or containers.
-//! Try it: `cargo test --lib stage::state`. Not covered: a state directory shared by machines (flock on NFS).
+//! Owns the layout and the lock. A directory whose `lock` is held belongs to a living guardian; one
+//! whose lock is free belongs to nobody, and [`super::sweep`] removes it. Knows nothing of
+//! processes or containers.
+//! Try it: `cargo test --lib stage::state`. Not covered: a state directory shared by machines
+//! (flock on NFS).
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,7 +13,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The environment variable that every process of a run carries, so that a sweep can prove whose it is.
+/// The environment variable that every process of a run carries, so that a sweep can prove whose it
+/// is.
 pub const RUN_ENV: &str = "LOSSDRILL_RUN";
 /// The label that every container of a run carries, with the run's id.
 pub const RUN_LABEL: &str = "lossdrill.run";
@@ -29,13 +32,15 @@ pub fn run_dir(run_id: &str) -> PathBuf {
     root().join(run_id)
 }
 
-/// A run id names a directory and a label: letters, digits, `-`, `_` and `.`, not starting with a dot.
+/// A run id names a directory and a label: letters, digits, `-`, `_` and `.`, not starting with a
+/// dot.
 pub fn is_run_id(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && text.len() <= 64 && !text.starts_with('.') && text.chars().all(allowed)
 }
 
-/// The exclusive lock on a state directory; the kernel frees it when its holder ends, however it ends.
+/// The exclusive lock on a state directory; the kernel frees it when its holder ends, however it
+/// ends.
 #[derive(Debug)]
 pub struct StateLock {
     _file: File,
@@ -48,7 +53,7 @@ impl StateLock {
             std::fs::create_dir_all(dir)?;
             let file = OpenOptions::new().create(true).append(true).open(dir.join("lock"));
             match file.and_then(|file| StateLock::hold(dir, file)) {
-                Ok(None) => std::thread::sleep(LOCK_PAUSE), // a sweep that looks at what is just being made?
+                Ok(None) => std::thread::sleep(LOCK_PAUSE), // a sweep's look, or a guardian
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {} // swept just now: again
                 result => return result,
             }
@@ -56,8 +61,8 @@ impl StateLock {
         Ok(None)
     }
 
-    /// Takes the lock of a directory that is there. `None` when somebody else holds it; an error of kind `NotFound`
-    /// when the directory has no lock (yet).
+    /// Takes the lock of a directory that is there. `None` when somebody else holds it; an error of
+    /// kind `NotFound` when the directory has no lock (yet).
     pub fn take_existing(dir: &Path) -> io::Result<Option<StateLock>> {
         StateLock::hold(dir, OpenOptions::new().append(true).open(dir.join("lock"))?)
     }
@@ -69,7 +74,8 @@ impl StateLock {
             let held = error.kind() == io::ErrorKind::WouldBlock;
             return if held { Ok(None) } else { Err(error) };
         }
-        // A sweep may have removed the directory between open and flock: then this lock guards nothing.
+        // A sweep may have removed the directory between open and flock: then this lock guards
+        // nothing.
         if std::fs::metadata(dir.join("lock"))?.ino() != file.metadata()?.ino() {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }

@@ -1,8 +1,9 @@
-//! After runs that were killed together with their guardian: what they left is found, proved theirs, and removed.
+//! After runs that were killed together with their guardian: what they left is found, proved
+//! theirs, and removed.
 //!
-//! A run is dead when nobody holds the lock of its state directory. Its processes are those that carry its id in
-//! their environment, its containers those that carry it as a label. Never touches anything else, and nothing of a
-//! run that lives. Try it: `lossdrill faults heal --all`.
+//! A run is dead when nobody holds the lock of its state directory. Its processes are those that
+//! carry its id in their environment, its containers those that carry it as a label. Never touches
+//! anything else, and nothing of a run that lives. Try it: `lossdrill faults heal --all`.
 //! Not covered: what another user's dead run left, and processes that wiped their environment.
 
 use std::collections::BTreeSet;
@@ -101,8 +102,8 @@ fn dead_runs(left: &mut Vec<String>) -> Vec<DeadRun> {
         match StateLock::take_existing(&dir) {
             Ok(Some(lock)) => dead.push(DeadRun { id, dir, _lock: lock }),
             Ok(None) => {} // alive
-            // no lock: a guardian that was killed in its first instant, or one that is just being born;
-            // an empty directory can go, and who is being born makes it again
+            // no lock: a guardian that was killed in its first instant, or one that is just being
+            // born; an empty directory can go, and who is being born makes it again
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 drop(std::fs::remove_dir(&dir))
             }
@@ -168,7 +169,8 @@ fn name_of(pid: u32) -> String {
     name.trim_end().to_owned()
 }
 
-/// Kills through a handle, and looks once more after taking it: a pid may have become somebody else's.
+/// Kills through a handle, and looks once more after taking it: a pid may have become somebody
+/// else's.
 fn kill_proved(pid: u32, dead: &BTreeSet<&str>) -> io::Result<()> {
     // SAFETY: plain system calls; the new descriptor is owned here.
     unsafe {

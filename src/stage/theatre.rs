@@ -114,8 +114,8 @@ struct Inner {
 }
 
 impl Stage {
-    /// Leases the warm stage when one is up that has the same schema, provider and images; else brings up Kafka, and
-    /// all that MySQL servers need to start quickly.
+    /// Leases the warm stage when one is up that has the same schema, provider and images; else
+    /// brings up Kafka, and all that MySQL servers need to start quickly.
     pub async fn up(options: StageOptions, guardian: &Guardian) -> Result<Stage, StageError> {
         match warm::fitting(&options) {
             Some(warm) => {

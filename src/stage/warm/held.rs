@@ -1,4 +1,5 @@
-//! A leased server, as the run sees it: everything is asked of the holder, over the lease's own connection.
+//! A leased server, as the run sees it: everything is asked of the holder, over the lease's own
+//! connection.
 
 use std::net::SocketAddr;
 

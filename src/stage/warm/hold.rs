@@ -16,8 +16,9 @@ use crate::stage::service::Service;
 use crate::stage::state::StateLock;
 use crate::stage::{Guardian, Stage};
 
-/// Serves a warm stage until `stage down`, SIGTERM, or the end of its guardian. Reads a [`HoldSpec`] from standard
-/// input, and writes one line, a [`WarmStage`] or an error, to standard output.
+/// Serves a warm stage until `stage down`, SIGTERM, or the end of its guardian. Reads a
+/// [`HoldSpec`] from standard input, and writes one line, a [`WarmStage`] or an error, to standard
+/// output.
 pub async fn hold() -> ExitCode {
     // SAFETY: a plain system call; it fails where this leads a session already, which is as good.
     unsafe { libc::setsid() };
