@@ -1,5 +1,5 @@
-//! The stage on real servers: needs what `ci/setup --local` prepares. Without it each test says that it is skipped;
-//! with `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) a skip is a failure.
+//! The stage on real servers: needs what `ci/setup --local` prepares. Without it each test says
+//! that it is skipped; with `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) a skip is a failure.
 #![cfg(feature = "harness")]
 
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lossdrill::stage::guardian::Cleanup;
 use lossdrill::stage::sweep::sweep;
+use lossdrill::stage::warm::{self, HoldSpec};
 use lossdrill::stage::{Guardian, ProcSpec, Process, Provider, Service, Stage, StageOptions};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -14,6 +15,30 @@ use mysql_async::{Conn, OptsBuilder};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_lossdrill");
 const DDL: &str =
     "CREATE TABLE t(id INT PRIMARY KEY, v VARCHAR(20)); CREATE TABLE u(id INT PRIMARY KEY);";
+
+/// Are the servers of `provider` here? Says what is missing otherwise, and fails where none may be
+/// missing.
+fn have(provider: Provider) -> bool {
+    let missing = match provider {
+        Provider::Docker => {
+            let asked = std::process::Command::new("docker").arg("version").output();
+            let answers = asked.is_ok_and(|output| output.status.success());
+            (!answers).then_some("no Docker engine answers")
+        }
+        _ => {
+            let home = || std::env::var("HOME").unwrap_or_default() + "/.cache/lossdrill";
+            let cache = std::env::var("LOSSDRILL_CACHE").unwrap_or_else(|_| home());
+            let prepared = ["mysql.prepared", "kafka/prepared"];
+            let all = prepared.iter().all(|file| Path::new(&cache).join(file).exists());
+            (!all).then_some("no local servers are prepared: run ci/setup --local")
+        }
+    };
+    let Some(missing) = missing else { return true };
+    let needed = std::env::var("LOSSDRILL_NEED_SERVERS").is_ok_and(|value| value == "1");
+    assert!(!needed, "{missing}");
+    eprintln!("skipped: {missing}");
+    false
+}
 
 async fn guardian(name: &str) -> Guardian {
     let run_id = format!("test-{name}-{}", std::process::id());
@@ -41,6 +66,9 @@ async fn connect(service: &Service) -> Conn {
 }
 
 async fn every_ability(provider: Provider, name: &str) {
+    if !have(provider) {
+        return;
+    }
     let guardian = guardian(name).await;
     let begin = Instant::now();
     let mut lap = Instant::now();
@@ -221,5 +249,124 @@ async fn guardian_refuses_what_it_cannot_do() {
     };
     let error = guardian.spawn(spec).await.err().unwrap().to_string();
     assert!(error.contains("start shop-c1 (/no/such/program)"), "{error}");
+    assert!(guardian.bye().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warm_servers_are_leased_and_taken_back() {
+    if !have(Provider::Local) {
+        return;
+    }
+    let spec = HoldSpec {
+        provider: "local".to_owned(),
+        mysql_image: String::new(),
+        kafka_image: String::new(),
+        schema_sql: format!("{DDL} -- warm"),
+        mysql_ahead: 1,
+    };
+    let up = warm::up(Path::new(PROGRAM), &spec).await.unwrap();
+    eprintln!("{up}");
+    assert!(warm::up(Path::new(PROGRAM), &spec).await.is_err(), "one at a time");
+    let guardian = guardian("lease").await;
+    let mut options = options(Provider::Local, &guardian);
+    options.schema_sql = spec.schema_sql.clone();
+    let begin = Instant::now();
+    let stage = Stage::up(options.clone(), &guardian).await.unwrap();
+    assert!(stage.is_warm() && stage.kafka().endpoint == up.kafka);
+    let mysql = stage.mysql("c1").await.unwrap();
+    let mut conn = connect(&mysql).await;
+    conn.query_drop("INSERT INTO t VALUES (1, 'a')").await.unwrap();
+    eprintln!("{:>6} ms  leased and written", begin.elapsed().as_millis());
+    mysql.kill().await.unwrap();
+    assert!(!mysql.is_running().await);
+    mysql.restart().await.unwrap();
+    assert!(!mysql.logs(3).await.is_empty());
+    stage.kafka().pause().await.unwrap();
+    let first = mysql.endpoint;
+    drop((mysql, stage)); // as when the run is killed
+    assert!(guardian.bye().await);
+    let refused = || std::net::TcpStream::connect(first).is_err().then_some(());
+    within(Duration::from_secs(10), refused).await.expect("a leased server is thrown away");
+
+    let again = self::guardian("lease-again").await;
+    let stage = Stage::up(options.clone(), &again).await.unwrap();
+    stage.kafka().restart().await.unwrap(); // it was paused: it runs again
+    let mysql = stage.mysql("c1").await.unwrap();
+    let rows: Option<u64> =
+        connect(&mysql).await.query_first("SELECT COUNT(*) FROM t").await.unwrap();
+    assert_eq!(rows, Some(0), "a fresh server");
+    options.schema_sql.push_str(" -- other");
+    let own = Stage::up(options, &again).await.unwrap();
+    assert!(!own.is_warm(), "another schema does not fit");
+    assert!(warm::down().await.unwrap());
+    assert!(warm::status().is_none() && !warm::down().await.unwrap());
+    assert!(mysql.kill().await.unwrap_err().to_string().contains("warm stage"));
+    assert!(again.bye().await);
+}
+
+fn containers_of(run_id: &str) -> usize {
+    let filter = format!("label=lossdrill.run={run_id}");
+    let args = ["ps", "-aq", "--filter", filter.as_str()];
+    let output = std::process::Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8_lossy(&output.stdout).lines().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_go_with_the_harness_or_by_the_sweep() {
+    if !have(Provider::Docker) {
+        return;
+    }
+    let (dropped, killed) = (guardian("containers").await, guardian("containers-killed").await);
+    for guardian in [&dropped, &killed] {
+        let stage = Stage::up(options(Provider::Docker, guardian), guardian).await.unwrap();
+        stage.mysql("c1").await.unwrap().pause().await.unwrap();
+        assert_eq!(containers_of(guardian.run_id()), 2);
+    }
+    let run_id = dropped.run_id().to_owned();
+    let begin = Instant::now();
+    drop(dropped);
+    let none = || (containers_of(&run_id) == 0).then_some(());
+    within(Duration::from_secs(10), none).await.expect("no container is left after 10 s");
+    eprintln!("{:>6} ms  EOF to no container", begin.elapsed().as_millis());
+    // SAFETY: a plain system call on a process that this test started.
+    unsafe { libc::kill(killed.pid().cast_signed(), libc::SIGKILL) };
+    killed.gone().await;
+    let swept = sweep().await;
+    assert!(swept.is_clean() && swept.containers >= 2, "{swept}");
+    assert_eq!(containers_of(killed.run_id()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_image_names_both_ways_out() {
+    if !have(Provider::Docker) {
+        return;
+    }
+    let guardian = guardian("image").await;
+    for provider in [Provider::Docker, Provider::Auto] {
+        let mut options = options(provider, &guardian);
+        options.mysql_image = "lossdrill-no-such-image:1".to_owned();
+        let error =
+            Stage::up(options, &guardian).await.err().expect("no fall to local").to_string();
+        for part in ["`lossdrill-no-such-image:1`", "ci/images/build", "--provider local"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    let error = Stage::up(options(Provider::External, &guardian), &guardian).await.err().unwrap();
+    assert!(error.to_string().contains("not built yet"), "{error}");
+    assert!(guardian.bye().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schema_that_is_wrong_is_told_with_its_statement() {
+    if !have(Provider::Local) {
+        return;
+    }
+    let guardian = guardian("schema").await;
+    let mut options = options(Provider::Local, &guardian);
+    options.schema_sql = "CREATE TABLE good(id INT); CREATE TABEL bad(id INT);".to_owned();
+    let error =
+        Stage::up(options, &guardian).await.err().expect("the second statement").to_string();
+    assert!(error.contains("apply the schema") && error.contains("TABEL"), "{error}");
     assert!(guardian.bye().await);
 }

@@ -10,5 +10,9 @@ fn main() -> ExitCode {
     {
         return lossdrill::stage::guardian::serve(Path::new(state_dir));
     }
-    ExitCode::SUCCESS
+    let words: Vec<&str> = args.iter().skip(1).map(String::as_str).collect();
+    match (words.as_slice(), tokio::runtime::Runtime::new()) {
+        (["stage", "hold"], Ok(runtime)) => runtime.block_on(lossdrill::stage::warm::hold()),
+        _ => ExitCode::from(2),
+    }
 }

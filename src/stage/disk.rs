@@ -1,4 +1,5 @@
-//! Room on the disk, asked before a server is started: a server that finds none says so late and badly.
+//! Room on the disk, asked before a server is started: a server that finds none says so late and
+//! badly.
 
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -11,12 +12,15 @@ const NEED_MB: u64 = 300;
 
 /// Errors when the file system of `dir` (which must exist) has no room for one more server.
 pub(super) fn check_room(dir: &Path) -> Result<(), StageError> {
-    match free_mb(dir) {
-        Some(free_mb) if free_mb < NEED_MB => {
-            Err(StageError::DiskFull { dir: dir.to_owned(), free_mb, need_mb: NEED_MB })
-        }
-        _ => Ok(()),
+    // a file system that does not tell is left to the server's own error
+    free_mb(dir).map_or(Ok(()), |free_mb| judge(dir, free_mb))
+}
+
+fn judge(dir: &Path, free_mb: u64) -> Result<(), StageError> {
+    if free_mb >= NEED_MB {
+        return Ok(());
     }
+    Err(StageError::DiskFull { dir: dir.to_owned(), free_mb, need_mb: NEED_MB })
 }
 
 fn free_mb(dir: &Path) -> Option<u64> {
@@ -27,4 +31,17 @@ fn free_mb(dir: &Path) -> Option<u64> {
         (libc::statvfs(path.as_ptr(), &raw mut stat) == 0).then_some(stat)?
     };
     Some(stat.f_bavail * stat.f_frsize / (1024 * 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_with_its_way_out() {
+        assert!(judge(Path::new("/tmp/x"), NEED_MB).is_ok());
+        let error = judge(Path::new("/tmp/x"), NEED_MB - 1).unwrap_err().to_string();
+        assert!(error.contains("/tmp/x has 299 MB free") && error.contains("TMPDIR"), "{error}");
+        assert!(free_mb(Path::new("/")).is_some());
+    }
 }

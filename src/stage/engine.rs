@@ -1,6 +1,8 @@
-//! The Docker engine, as far as a run needs it: does it answer, and the removal of what a dead run left.
+//! The Docker engine, as far as a run needs it: does it answer, and the removal of what a dead run
+//! left.
 //!
-//! Owns the connection (`DOCKER_HOST` or the default socket). Never touches a container without a run's label.
+//! Owns the connection (`DOCKER_HOST` or the default socket). Never touches a container without a
+//! run's label.
 //! Try it: `lossdrill faults heal --all`. Not covered: Docker contexts other than by `DOCKER_HOST`.
 
 use std::collections::HashMap;
@@ -52,7 +54,8 @@ pub async fn remove(docker: &Docker, ids: &[String]) -> Result<(), Error> {
     futures::future::try_join_all(removals).await.map(drop)
 }
 
-/// Removes every container of one run, those that are being born included. Returns how many there were.
+/// Removes every container of one run, those that are being born included. Returns how many there
+/// were.
 async fn remove_run(docker: &Docker, run_id: &str) -> Result<usize, Error> {
     let (mut removed, mut empty) = (0, 0);
     while empty < EMPTY_LOOKS {

@@ -13,12 +13,13 @@ pub enum StageError {
     #[error("provider `external` is not built yet: use `--provider docker` or `--provider local`")]
     External,
     #[error(
-        "no Docker engine answers (DOCKER_HOST or the default socket): start one, or use `--provider local`"
+        "no Docker engine answers (DOCKER_HOST or the default socket): start one, or use \
+         `--provider local`"
     )]
     NoEngine,
     #[error(
-        "no Docker engine answers, and {what} is not prepared for the local provider ({} is missing): \
-         start Docker, or run `ci/setup --local`", missing.display()
+        "no Docker engine answers, and {what} is not prepared for the local provider \
+         ({} is missing): start Docker, or run `ci/setup --local`", missing.display()
     )]
     NoProvider { what: &'static str, missing: PathBuf },
     #[error("{what} is not prepared ({} is missing): run `ci/setup --local`", missing.display())]
@@ -26,8 +27,9 @@ pub enum StageError {
     #[error("{} has no line `{key}=…`: run `ci/setup --local` again", file.display())]
     Prepared { file: PathBuf, key: &'static str },
     #[error(
-        "image `{image}` is not here and cannot be pulled ({error}): pull it where a hub can be reached, build a \
-         labelled stand-in with `ci/images/build`, or use `--provider local` (prepared by `ci/setup --local`)"
+        "image `{image}` is not here and cannot be pulled ({error}): pull it where a hub can be \
+         reached, build a labelled stand-in with `ci/images/build`, or use `--provider local` \
+         (prepared by `ci/setup --local`)"
     )]
     Image { image: String, error: String },
     #[error("image `{0}` names no tag: write for example `mysql:9.7`")]
@@ -39,7 +41,8 @@ pub enum StageError {
     )]
     PortTaken { service: String, tries: usize },
     #[error(
-        "{} has {free_mb} MB free, a server needs {need_mb} MB: make room, or set TMPDIR to a larger disk",
+        "{} has {free_mb} MB free, a server needs {need_mb} MB: make room, or set TMPDIR to a \
+         larger disk",
         dir.display()
     )]
     DiskFull { dir: PathBuf, free_mb: u64, need_mb: u64 },

@@ -1,8 +1,10 @@
-//! What a drill's Kafka broker is, wherever it runs: its properties, its readiness, its first topic.
+//! What a drill's Kafka broker is, wherever it runs: its properties, its readiness, its first
+//! topic.
 //!
-//! One JVM is broker and controller. Clients are told the broker's real address (a link that stands before it
-//! rewrites answers); the broker itself goes by a second listener, so that a fault before the first one never cuts
-//! it off from itself. Creates no topics but `__consumer_offsets`, whose first use costs clients a second otherwise.
+//! One JVM is broker and controller. Clients are told the broker's real address (a link that stands
+//! before it rewrites answers); the broker itself goes by a second listener, so that a fault before
+//! the first one never cuts it off from itself. Creates no topics but `__consumer_offsets`, whose
+//! first use costs clients a second otherwise.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::StageError;
@@ -24,7 +27,8 @@ const ADMIN_LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-/// The broker's own properties, for listeners `client` (advertised as `advertised`), `inner` and `controller`.
+/// The broker's own properties, for listeners `client` (advertised as `advertised`), `inner` and
+/// `controller`.
 pub(super) fn properties(
     client: &str,
     advertised: &str,
@@ -47,7 +51,8 @@ pub(super) fn properties(
     all
 }
 
-/// One small broker: replication of one, quick rebalances, quick return after kill -9, a quiet idle.
+/// One small broker: replication of one, quick rebalances, quick return after kill -9, a quiet
+/// idle.
 const TUNING: [(&str, &str); 19] = [
     ("auto.create.topics.enable", "false"),
     ("offsets.topic.replication.factor", "1"),
@@ -103,7 +108,8 @@ fn looks_ready(endpoint: SocketAddr, offsets_topic: bool) -> bool {
     !metadata.brokers().is_empty() && (led || !offsets_topic)
 }
 
-/// Creates the topic that committed offsets live in, as the broker itself would at the first commit.
+/// Creates the topic that committed offsets live in, as the broker itself would at the first
+/// commit.
 pub(super) async fn create_offsets_topic(
     service: &str,
     endpoint: SocketAddr,
@@ -128,6 +134,31 @@ pub(super) async fn create_offsets_topic(
         }
     }
     Ok(())
+}
+
+/// Deletes all topics but the broker's own.
+pub(super) async fn delete_topics(endpoint: SocketAddr) -> Result<(), StageError> {
+    let failed = |error: String| StageError::Engine {
+        what: "delete topics",
+        service: endpoint.to_string(),
+        error,
+    };
+    let listed = tokio::task::spawn_blocking(move || {
+        let consumer = client(endpoint).create::<BaseConsumer>()?;
+        let metadata = consumer.fetch_metadata(None, ADMIN_LIMIT)?;
+        let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+        Ok::<_, KafkaError>(names.filter(|name| !name.starts_with("__")).collect::<Vec<_>>())
+    });
+    let names = listed.await.map_err(|error| failed(error.to_string()))?;
+    let names = names.map_err(|error| failed(error.to_string()))?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let admin: AdminClient<DefaultClientContext> =
+        client(endpoint).create().map_err(|error| failed(error.to_string()))?;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let deleted = admin.delete_topics(&names, &AdminOptions::new()).await;
+    deleted.map(drop).map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]

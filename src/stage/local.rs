@@ -1,8 +1,11 @@
-//! Provider `local`: real servers as private processes below the guardian, from what `ci/setup --local` prepared.
+//! Provider `local`: real servers as private processes below the guardian, from what `ci/setup
+//! --local` prepared.
 //!
-//! MySQL runs by its own dynamic linker out of a Debian root folder, so the release of this machine is no matter;
-//! Kafka is a JVM with an archive of its classes. Each server's files lie in the run's state directory.
-//! Try it: `cargo test --test stage local`. Not covered: resource limits (cgroups belong to the faults).
+//! MySQL runs by its own dynamic linker out of a Debian root folder, so the release of this machine
+//! is no matter; Kafka is a JVM with an archive of its classes. Each server's files lie in the
+//! run's state directory.
+//! Try it: `cargo test --test stage local`. Not covered: resource limits (cgroups belong to the
+//! faults).
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -38,7 +41,8 @@ pub(super) fn cache_dir() -> PathBuf {
 }
 
 impl Prepared {
-    /// Reads what is prepared; errors name the first file that is missing and the command that makes it.
+    /// Reads what is prepared; errors name the first file that is missing and the command that
+    /// makes it.
     pub(super) fn read(cache: &Path) -> Result<Prepared, StageError> {
         let mysql = read_lines("MySQL", &cache.join("mysql.prepared"), &MYSQL_KEYS)?;
         let kafka = read_lines("Kafka", &cache.join("kafka/prepared"), &KAFKA_KEYS)?;
@@ -107,7 +111,8 @@ pub(super) struct LocalServer {
 }
 
 impl LocalServer {
-    /// Starts a MySQL server on a copy of `data` (a data directory at rest), and waits until it answers.
+    /// Starts a MySQL server on a copy of `data` (a data directory at rest), and waits until it
+    /// answers.
     pub(super) async fn start_mysql(
         prepared: &Prepared,
         guardian: &Guardian,
@@ -279,7 +284,8 @@ fn mysqld(prepared: &Prepared, name: &str, dir: &Path, port: u16, more: &[&str])
         format!("--plugin-dir={root}/usr/lib/mysql/plugin"),
         "--secure-file-priv=NULL".to_owned(),
         format!("--datadir={}", dir.join("data").display()),
-        // a Unix socket's path may have 107 bytes, and nobody uses it: relative to the data directory it is short
+        // a Unix socket's path may have 107 bytes, and nobody uses it: relative to the data
+        // directory it is short
         "--socket=s.sock".to_owned(),
         format!("--pid-file={}", dir.join("server.pid").display()),
         "--bind-address=127.0.0.1".to_owned(),
@@ -301,7 +307,8 @@ fn mysqld(prepared: &Prepared, name: &str, dir: &Path, port: u16, more: &[&str])
     }
 }
 
-/// The command of a Kafka broker in `dir`. The JVM's options are those of the archive's training in `ci/setup`.
+/// The command of a Kafka broker in `dir`. The JVM's options are those of the archive's training in
+/// `ci/setup`.
 fn broker(prepared: &Prepared, name: &str, dir: &Path) -> ProcSpec {
     let kafka = &prepared.kafka;
     let args = vec![

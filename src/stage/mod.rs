@@ -1,9 +1,11 @@
-//! The servers of a run, MySQL and Kafka: `docker` (testcontainers) and `local` (private processes).
+//! The servers of a run, MySQL and Kafka: `docker` (testcontainers) and `local` (private
+//! processes).
 //!
-//! Owns starting, breaking on request and removing them, the guardian that every local process of a run has as its
-//! parent, and the sweep after runs that were killed. Knows neither faults nor steps: it offers kill, pause,
-//! restart; when to use them is others' business. One Kafka is shared by all cells (topics are theirs), each cell
-//! has a MySQL server of its own. Try it: `ci/setup --local && cargo test --test stage`.
+//! Owns starting, breaking on request and removing them, the guardian that every local process of a
+//! run has as its parent, and the sweep after runs that were killed. Knows neither faults nor
+//! steps: it offers kill, pause, restart; when to use them is others' business. One Kafka is shared
+//! by all cells (topics are theirs), each cell has a MySQL server of its own. Try it: `ci/setup
+//! --local && cargo test --test stage`.
 //! Not covered: provider `external`.
 
 mod disk;
@@ -20,6 +22,7 @@ pub mod state;
 pub mod sweep;
 mod template;
 mod theatre;
+pub mod warm;
 
 pub use error::StageError;
 pub use guardian::{Guardian, ProcSpec, Process, Signal};

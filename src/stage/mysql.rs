@@ -1,7 +1,8 @@
 //! What a drill's MySQL server is, wherever it runs: its options, its readiness, its schema.
 //!
-//! A cell's server is thrown away, so nothing is synced to disk; but a commit that was acknowledged survives a
-//! kill -9 of the server (it is in the kernel by then), for drills count on that. Knows no provider.
+//! A cell's server is thrown away, so nothing is synced to disk; but a commit that was acknowledged
+//! survives a kill -9 of the server (it is in the kernel by then), for drills count on that. Knows
+//! no provider.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,7 +1,8 @@
-//! Ports for servers and processes: below the ephemeral range, so that a restart finds its own free again.
+//! Ports for servers and processes: below the ephemeral range, so that a restart finds its own free
+//! again.
 //!
-//! A port is handed out once per process of the harness. Another run may still take it between here and the bind:
-//! who starts a server tries again with another, a named number of times.
+//! A port is handed out once per process of the harness. Another run may still take it between here
+//! and the bind: who starts a server tries again with another, a named number of times.
 //! Try it: `cargo test --lib stage::ports`.
 
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,7 +13,8 @@ use super::StageError;
 /// Linux hands out ephemeral ports from 32768 on; below 20000 live well-known services.
 const FIRST: u16 = 20_000;
 const LAST: u16 = 31_000;
-/// Coprime to the number of ports, so that stepping visits each once, and runs that start close by soon part.
+/// Coprime to the number of ports, so that stepping visits each once, and runs that start close by
+/// soon part.
 const STEP: u32 = 101;
 /// Starts of a server whose port was taken in the meantime.
 pub(super) const TRIES: usize = 3;

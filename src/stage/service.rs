@@ -1,6 +1,7 @@
 //! A server of the stage, whatever its provider: kill, pause, resume, restart, logs, remove.
 //!
-//! Its endpoint stays the same over its whole life. Each ability returns when it has taken effect, or errors.
+//! Its endpoint stays the same over its whole life. Each ability returns when it has taken effect,
+//! or errors.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use tokio::sync::Mutex;
 
 use super::docker::DockerServer;
 use super::local::LocalServer;
+use super::warm::HeldServer;
 use super::{StageError, kafka, mysql};
 
-/// From the start of a server to its first answer: published figures of the official images on slow machines are
-/// 15 s, and a loaded CI machine multiplies them.
+/// From the start of a server to its first answer: published figures of the official images on slow
+/// machines are 15 s, and a loaded CI machine multiplies them.
 pub(super) const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// What a server is.
@@ -36,6 +38,8 @@ impl Kind {
 pub(super) enum Backend {
     Local(LocalServer),
     Docker(DockerServer),
+    /// Leased from the warm stage.
+    Held(HeldServer),
 }
 
 /// A handle to a server; clones are the same server.
@@ -75,6 +79,7 @@ impl Service {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.kill().await,
             Backend::Docker(server) => server.kill().await,
+            Backend::Held(server) => server.kill().await,
         }
     }
 
@@ -83,6 +88,7 @@ impl Service {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.pause().await,
             Backend::Docker(server) => server.pause().await,
+            Backend::Held(server) => server.pause().await,
         }
     }
 
@@ -91,6 +97,7 @@ impl Service {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.resume().await,
             Backend::Docker(server) => server.resume().await,
+            Backend::Held(server) => server.resume().await,
         }
     }
 
@@ -105,6 +112,7 @@ impl Service {
                 server.stop().await?;
                 server.start_again(self.kind, self.endpoint).await
             }
+            Backend::Held(server) => server.restart().await,
         }
     }
 
@@ -113,6 +121,7 @@ impl Service {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.is_running(),
             Backend::Docker(server) => server.is_running().await,
+            Backend::Held(server) => server.is_running().await,
         }
     }
 
@@ -121,6 +130,7 @@ impl Service {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.logs(lines).await,
             Backend::Docker(server) => server.logs(lines).await,
+            Backend::Held(server) => server.logs(lines).await,
         }
     }
 
@@ -129,6 +139,7 @@ impl Service {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.remove().await,
             Backend::Docker(server) => server.remove().await,
+            Backend::Held(server) => server.remove().await,
         }
     }
 }

@@ -1,8 +1,9 @@
-//! After runs that were killed together with their guardian: what they left is found, proved theirs, and removed.
+//! After runs that were killed together with their guardian: what they left is found, proved
+//! theirs, and removed.
 //!
-//! A run is dead when nobody holds the lock of its state directory. Its processes are those that carry its id in
-//! their environment, its containers those that carry it as a label. Never touches anything else, and nothing of a
-//! run that lives. Try it: `lossdrill faults heal --all`.
+//! A run is dead when nobody holds the lock of its state directory. Its processes are those that
+//! carry its id in their environment, its containers those that carry it as a label. Never touches
+//! anything else, and nothing of a run that lives. Try it: `lossdrill faults heal --all`.
 //! Not covered: what another user's dead run left, and processes that wiped their environment.
 
 use std::collections::BTreeSet;
@@ -18,8 +19,6 @@ use super::state::{self, RUN_ENV, StateLock};
 /// From SIGKILL to the last leftover process being gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 const KILL_ROUND: Duration = Duration::from_millis(10);
-/// The directory of the warm stage: its holder's guardian keeps a run directory of its own.
-pub(super) const WARM: &str = "warm";
 
 /// What a sweep found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,13 +96,17 @@ fn dead_runs(left: &mut Vec<String>) -> Vec<DeadRun> {
     for entry in entries.filter_map(Result::ok) {
         let id = entry.file_name().to_string_lossy().into_owned();
         let dir = entry.path();
-        if !dir.is_dir() || id == WARM || !state::is_run_id(&id) {
+        if !dir.is_dir() || !state::is_run_id(&id) {
             continue;
         }
         match StateLock::take_existing(&dir) {
             Ok(Some(lock)) => dead.push(DeadRun { id, dir, _lock: lock }),
             Ok(None) => {} // alive
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // no lock: a guardian that was killed in its first instant, or one that is just being
+            // born; an empty directory can go, and who is being born makes it again
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                drop(std::fs::remove_dir(&dir))
+            }
             Err(error) => left.push(format!("{}: {error}", dir.display())),
         }
     }
@@ -166,7 +169,8 @@ fn name_of(pid: u32) -> String {
     name.trim_end().to_owned()
 }
 
-/// Kills through a handle, and looks once more after taking it: a pid may have become somebody else's.
+/// Kills through a handle, and looks once more after taking it: a pid may have become somebody
+/// else's.
 fn kill_proved(pid: u32, dead: &BTreeSet<&str>) -> io::Result<()> {
     // SAFETY: plain system calls; the new descriptor is owned here.
     unsafe {

@@ -1,5 +1,6 @@
-//! MySQL data directories at rest, with a schema applied: a cell's server starts on a copy, which is quicker than
-//! applying the schema each time. Kept in the cache under a hash of all that they are made of.
+//! MySQL data directories at rest, with a schema applied: a cell's server starts on a copy, which
+//! is quicker than applying the schema each time. Kept in the cache under a hash of all that they
+//! are made of.
 //!
 //! Not covered: a server version whose files changed in place without its version changing.
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use super::docker::DockerSource;
 use super::local::{LocalServer, Prepared, cache_dir};
 use super::service::{Backend, Kind, Service};
+use super::warm::{self, Wanted};
 use super::{Guardian, StageError, engine, kafka, ports, template};
 use crate::journal::ServiceFacts;
 
@@ -59,8 +60,16 @@ pub struct StageOptions {
 
 /// The provider that was found, with what it needs to start servers.
 enum Source {
-    Local { prepared: Prepared, template: PathBuf },
-    Docker { source: DockerSource, template: String },
+    Local {
+        prepared: Prepared,
+        template: PathBuf,
+    },
+    Docker {
+        source: DockerSource,
+        template: String,
+    },
+    /// Leased from the holder of a warm stage.
+    Warm,
 }
 
 impl Source {
@@ -76,6 +85,7 @@ impl Source {
                 let started = source.start_mysql(guardian, name, template).await;
                 started.map(|(server, endpoint)| (Backend::Docker(server), endpoint))?
             }
+            Source::Warm => return leased(name, &Wanted::MySql).await,
         };
         Ok(Service::new(name, Kind::MySql, endpoint, backend))
     }
@@ -84,6 +94,7 @@ impl Source {
         match self {
             Source::Local { prepared, .. } => local_kafka(prepared, guardian, name).await,
             Source::Docker { source, .. } => docker_kafka(source, guardian, name).await,
+            Source::Warm => leased(name, &Wanted::OwnKafka(name)).await,
         }
     }
 }
@@ -103,8 +114,20 @@ struct Inner {
 }
 
 impl Stage {
-    /// Brings up Kafka, and all that MySQL servers need to start quickly.
+    /// Leases the warm stage when one is up that has the same schema, provider and images; else
+    /// brings up Kafka, and all that MySQL servers need to start quickly.
     pub async fn up(options: StageOptions, guardian: &Guardian) -> Result<Stage, StageError> {
+        match warm::fitting(&options) {
+            Some(warm) => {
+                let kafka = leased("kafka", &Wanted::Kafka).await?;
+                Ok(Stage::with(Source::Warm, guardian, kafka, warm.facts))
+            }
+            None => Stage::up_fresh(options, guardian).await,
+        }
+    }
+
+    /// As [`Stage::up`], with servers of its own in any case.
+    pub async fn up_fresh(options: StageOptions, guardian: &Guardian) -> Result<Stage, StageError> {
         match options.provider {
             Provider::External => Err(StageError::External),
             Provider::Local => Stage::up_local(&options, guardian).await,
@@ -114,12 +137,7 @@ impl Stage {
             }
             Provider::Auto => match engine::connect().await {
                 Some(docker) => Stage::up_docker(docker, &options, guardian).await,
-                None => Stage::up_local(&options, guardian).await.map_err(|error| match error {
-                    StageError::NotPrepared { what, missing } => {
-                        StageError::NoProvider { what, missing }
-                    }
-                    other => other,
-                }),
+                None => Stage::up_local(&options, guardian).await.map_err(without_engine),
             },
         }
     }
@@ -170,6 +188,11 @@ impl Stage {
         self.0.facts.clone()
     }
 
+    /// Are the servers leased from a warm stage?
+    pub fn is_warm(&self) -> bool {
+        matches!(self.0.source, Source::Warm)
+    }
+
     /// The broker that all cells share.
     pub fn kafka(&self) -> &Service {
         &self.0.kafka
@@ -177,7 +200,9 @@ impl Stage {
 
     /// A broker of its own, for a cell whose faults reach the broker itself.
     pub async fn own_kafka(&self, name: &str) -> Result<Service, StageError> {
-        self.0.source.start_kafka(&self.0.guardian, &format!("kafka-{name}")).await
+        let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let unique = format!("kafka-{number}-{name}");
+        Ok(self.0.source.start_kafka(&self.0.guardian, &unique).await?.renamed(name))
     }
 
     /// A MySQL server that nobody else uses: one that was started ahead, or a new one.
@@ -188,13 +213,7 @@ impl Stage {
             ahead.remove(ready)
         };
         let service = match ahead {
-            Some(start) => start.await.unwrap_or_else(|error| {
-                Err(StageError::Engine {
-                    what: "start ahead of need",
-                    service: name.to_owned(),
-                    error: error.to_string(),
-                })
-            })?,
+            Some(start) => joined(start, name).await?,
             None => self.start_mysql().await?,
         };
         Ok(service.renamed(name))
@@ -209,12 +228,53 @@ impl Stage {
         }
     }
 
+    /// Returns when all servers ahead of need are up; errors when one is not.
+    pub(super) async fn await_ahead(&self) -> Result<(), StageError> {
+        let starts = {
+            let mut ahead = self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *ahead)
+        };
+        for start in starts {
+            let service = joined(start, "mysql").await?;
+            let ready = tokio::spawn(async { Ok(service) });
+            self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).push_back(ready);
+        }
+        Ok(())
+    }
+
     async fn start_mysql(&self) -> Result<Service, StageError> {
         let _permit = self.0.starts.acquire().await;
         let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("mysql-{number}");
         on_free_port(&name, || self.0.source.start_mysql(&self.0.guardian, &name)).await
     }
+}
+
+/// Neither an engine nor local servers: then both ways out are named.
+fn without_engine(error: StageError) -> StageError {
+    match error {
+        StageError::NotPrepared { what, missing } => StageError::NoProvider { what, missing },
+        other => other,
+    }
+}
+
+/// The result of a start in the background.
+async fn joined(
+    start: JoinHandle<Result<Service, StageError>>,
+    name: &str,
+) -> Result<Service, StageError> {
+    start.await.unwrap_or_else(|error| {
+        Err(StageError::Engine {
+            what: "start ahead of need",
+            service: name.to_owned(),
+            error: error.to_string(),
+        })
+    })
+}
+
+async fn leased(name: &str, wanted: &Wanted<'_>) -> Result<Service, StageError> {
+    let (server, endpoint) = warm::lease(wanted).await?;
+    Ok(Service::new(name, wanted.kind(), endpoint, Backend::Held(server)))
 }
 
 async fn local_kafka(
@@ -279,6 +339,15 @@ mod tests {
         let other = on_free_port("m", || attempt("no such option"));
         assert!(other.await.unwrap_err().to_string().contains("no such option"));
         assert_eq!(tries.load(Ordering::Relaxed), ports::TRIES + 1, "tried once");
+    }
+
+    #[test]
+    fn without_any_provider_both_ways_out_are_named() {
+        let missing = PathBuf::from("/c/mysql.prepared");
+        let error = without_engine(StageError::NotPrepared { what: "MySQL", missing }).to_string();
+        for part in ["no Docker engine answers", "/c/mysql.prepared", "`ci/setup --local`"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One container: its server's readiness, and what may be done to it.
 //!
-//! Only [`run`] goes through testcontainers; afterwards the engine is asked directly, by the container's id.
+//! Only [`run`] goes through testcontainers; afterwards the engine is asked directly, by the
+//! container's id.
 
 use std::net::SocketAddr;
 use std::time::Duration;

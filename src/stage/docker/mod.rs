@@ -1,9 +1,11 @@
-//! Provider `docker`: each server is a labelled container, started through testcontainers on a fixed port.
+//! Provider `docker`: each server is a labelled container, started through testcontainers on a
+//! fixed port.
 //!
-//! A MySQL server starts from an image of a data directory with the schema applied (committed once from the user's
-//! image, without a volume, so it works with every engine), past the official entrypoint, which takes 10 s and more.
-//! Kafka is the plain image, told everything by `KAFKA_*`. Containers are removed by the guardian and by the sweep,
-//! never by a destructor. Ports are bound to 127.0.0.1 only: the servers have no password.
+//! A MySQL server starts from an image of a data directory with the schema applied (committed once
+//! from the user's image, without a volume, so it works with every engine), past the official
+//! entrypoint, which takes 10 s and more. Kafka is the plain image, told everything by `KAFKA_*`.
+//! Containers are removed by the guardian and by the sweep, never by a destructor. Ports are bound
+//! to 127.0.0.1 only: the servers have no password.
 //! Try it: `cargo test --test stage docker`. Not covered: an engine on another machine.
 
 mod container;
@@ -218,7 +220,8 @@ fn image(name: &str) -> Result<GenericImage, StageError> {
     Ok(GenericImage::new(repository, tag))
 }
 
-/// `host:5000/mysql:9.7` is repository and tag; the last colon counts, and only after the last slash.
+/// `host:5000/mysql:9.7` is repository and tag; the last colon counts, and only after the last
+/// slash.
 fn split_tag(image: &str) -> Result<(&str, &str), StageError> {
     match image.rsplit_once(':') {
         Some((repository, tag))
@@ -303,8 +306,10 @@ fn template_script() -> String {
     let redo = "--innodb-redo-log-capacity=8M";
     format!(
         "set -e; mkdir -p {DATA_DIR}; chown mysql {DATA_DIR}; \
-         if [ -d /var/lib/mysql-template/mysql ]; then cp -a /var/lib/mysql-template/. {DATA_DIR}/; \
-         else mysqld --initialize-insecure --user=mysql --datadir={DATA_DIR} --skip-log-bin {redo}; fi; \
+         if [ -d /var/lib/mysql-template/mysql ]; \
+         then cp -a /var/lib/mysql-template/. {DATA_DIR}/; \
+         else mysqld --initialize-insecure --user=mysql --datadir={DATA_DIR} --skip-log-bin \
+         {redo}; fi; \
          echo \"{root_sql}\" >/tmp/root.sql; chmod 644 /tmp/root.sql; \
          exec mysqld {args} --skip-log-bin --init-file=/tmp/root.sql"
     )

@@ -1,7 +1,8 @@
-//! Processes as the guardian sees them: spawning so that they die with it, finding and killing all below it.
+//! Processes as the guardian sees them: spawning so that they die with it, finding and killing all
+//! below it.
 //!
-//! Only for a single-threaded process: PDEATHSIG fires when the *thread* that forked ends. Not covered: children
-//! that gain privileges by a set-uid program, which clears PDEATHSIG.
+//! Only for a single-threaded process: PDEATHSIG fires when the *thread* that forked ends. Not
+//! covered: children that gain privileges by a set-uid program, which clears PDEATHSIG.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -45,7 +46,7 @@ impl Children {
                     return Err(io::Error::last_os_error());
                 }
                 if libc::getppid().unsigned_abs() != guardian {
-                    libc::_exit(127); // the guardian died before the prctl: nobody would kill this child
+                    libc::_exit(127); // the guardian died before the prctl could bind us to it
                 }
                 Ok(())
             });
@@ -65,7 +66,8 @@ impl Children {
         if unsafe { libc::kill(*pid, sig) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// Reaps one ended child or adopted orphan; `None` when none has ended. The number is that of a spawned child.
+    /// Reaps one ended child or adopted orphan; `None` when none has ended. The number is that of a
+    /// spawned child.
     pub(super) fn reap(&mut self) -> Option<(Option<u64>, Exit)> {
         let mut status = 0;
         // SAFETY: `status` is a valid pointer for the length of the call.
@@ -88,7 +90,8 @@ fn exit_of(status: ExitStatus) -> Exit {
     }
 }
 
-/// Pids whose parent is this process: children, and orphans that it adopted as their subreaper. Zombies too.
+/// Pids whose parent is this process: children, and orphans that it adopted as their subreaper.
+/// Zombies too.
 pub(super) fn below_me() -> Vec<libc::pid_t> {
     let me = std::process::id();
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };

@@ -16,7 +16,8 @@ use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
 use super::{Cleanup, END_LIMIT, Notice, Request};
 use crate::stage::state;
 
-/// From spawning the guardian to its first word: it only takes a lock, the rest is a loaded machine.
+/// From spawning the guardian to its first word: it only takes a lock, the rest is a loaded
+/// machine.
 const READY_LIMIT: Duration = Duration::from_secs(10);
 /// From SIGKILL to the notice of the end: a process in a slow disk's queue ends late.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
@@ -105,7 +106,8 @@ struct Shared {
     process: AsyncMutex<Child>,
 }
 
-/// A handle to the run's guardian; clones share it. The guardian ends when the last clone is dropped.
+/// A handle to the run's guardian; clones share it. The guardian ends when the last clone is
+/// dropped.
 #[derive(Clone)]
 pub struct Guardian(Arc<Shared>);
 
@@ -197,7 +199,8 @@ impl Guardian {
         Ok(Process { id, pid, name: spec.name, log: spec.log, exited, guardian: self.clone() })
     }
 
-    /// Registers what the guardian undoes when the run ends; the number is for [`Guardian::drop_cleanup`].
+    /// Registers what the guardian undoes when the run ends; the number is for
+    /// [`Guardian::drop_cleanup`].
     pub async fn add_cleanup(&self, cleanup: Cleanup) -> Result<u64, GuardianError> {
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         self.ask(&Request::AddCleanup { id, cleanup }).await?;
@@ -209,7 +212,8 @@ impl Guardian {
         self.ask(&Request::DropCleanup { id }).await
     }
 
-    /// Returns when the guardian is gone: every process of the run is dead then, and the run is over.
+    /// Returns when the guardian is gone: every process of the run is dead then, and the run is
+    /// over.
     pub async fn gone(&self) {
         let mut gone = self.0.gone.subscribe();
         let _ = gone.wait_for(|gone| *gone).await;
@@ -240,7 +244,8 @@ impl Guardian {
     }
 }
 
-/// Hands out notices until the guardian's pipe ends. Holds no strong handle, so that dropping the last one ends it.
+/// Hands out notices until the guardian's pipe ends. Holds no strong handle, so that dropping the
+/// last one ends it.
 async fn listen(shared: std::sync::Weak<Shared>, mut notices: BufReader<ChildStdout>) {
     let mut line = String::new();
     while matches!(notices.read_line(&mut line).await, Ok(1..)) {
@@ -310,7 +315,7 @@ impl Process {
         let mut exited = self.exited.clone();
         match exited.wait_for(Option::is_some).await {
             Ok(exit) => exit.unwrap_or(Exit::Signal(libc::SIGKILL)),
-            Err(_) => Exit::Signal(libc::SIGKILL), // the guardian's handle is gone, and so is the process
+            Err(_) => Exit::Signal(libc::SIGKILL), // the guardian is gone, and the process with it
         }
     }
 

@@ -1,12 +1,14 @@
-//! The guardian: parent of every local process of a run, in a session of its own, started before anything else.
+//! The guardian: parent of every local process of a run, in a session of its own, started before
+//! anything else.
 //!
-//! The harness talks to it by JSON lines over its stdin and stdout ([`Request`], [`Notice`]). When that pipe ends,
-//! because the harness ended or was killed, the guardian undoes what was registered, kills every process below it
-//! (children and, as their subreaper, their descendants), removes the run's containers and its state directory, and
-//! exits, within [`END_LIMIT`]. Its children carry PDEATHSIG, so that they die with it even when it is killed -9;
-//! what is left then, [`super::sweep`] takes. Must not know what a server, a fault or a scenario is.
-//! Try it: `cargo test --test stage guardian`. Not covered: descendants that outlive a guardian killed -9 until the
-//! next sweep.
+//! The harness talks to it by JSON lines over its stdin and stdout ([`Request`], [`Notice`]). When
+//! that pipe ends, because the harness ended or was killed, the guardian undoes what was
+//! registered, kills every process below it (children and, as their subreaper, their descendants),
+//! removes the run's containers and its state directory, and exits, within [`END_LIMIT`]. Its
+//! children carry PDEATHSIG, so that they die with it even when it is killed -9; what is left then,
+//! [`super::sweep`] takes. Must not know what a server, a fault or a scenario is.
+//! Try it: `cargo test --test stage guardian`. Not covered: descendants that outlive a guardian
+//! killed -9 until the next sweep.
 
 mod children;
 mod client;
@@ -21,7 +23,8 @@ use serde::{Deserialize, Serialize};
 pub use client::{Exit, Guardian, GuardianError, ProcSpec, Process, Signal};
 pub use serve::serve;
 
-/// All of the guardian's ending, from EOF to exit: the promise of 10 s with room for a loaded machine.
+/// All of the guardian's ending, from EOF to exit: the promise of 10 s with room for a loaded
+/// machine.
 pub const END_LIMIT: Duration = Duration::from_secs(9);
 
 /// What the harness asks.

@@ -152,7 +152,8 @@ impl<'a> Server<'a> {
         true
     }
 
-    /// Undoes, kills, removes. The state directory stays when something could not be undone: a sweep tries again.
+    /// Undoes, kills, removes. The state directory stays when something could not be undone: a
+    /// sweep tries again.
     fn end(mut self) -> ExitCode {
         let deadline = Instant::now() + END_LIMIT;
         let mut clean = true;
@@ -246,7 +247,8 @@ impl<'a> Server<'a> {
 
 /// SIGCHLD and the signals that end a process, as a readable descriptor; blocked otherwise.
 fn signal_reader() -> io::Result<File> {
-    // SAFETY: the set is initialised by sigemptyset before use; the new descriptor is owned by the returned file.
+    // SAFETY: the set is initialised by sigemptyset before use; the new descriptor is owned by the
+    // returned file.
     unsafe {
         let mut set = std::mem::zeroed::<libc::sigset_t>();
         libc::sigemptyset(&raw mut set);
