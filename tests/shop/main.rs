@@ -1,0 +1,89 @@
+//! The shop and its channel as processes, on a real MySQL and a real Kafka.
+//!
+//! `LOSSDRILL_RECIPES` names a folder with `mysql-local.sh` and `kafka-local.sh`; without it the test says that it is
+//! skipped. All cases share the two servers, each has its own schema, topics and processes. `LOSSDRILL_CASE` picks cases
+//! by a part of their name. The outage cases come last, because they kill the servers.
+
+#![cfg(feature = "shop")]
+
+mod market;
+mod outage;
+mod refunds;
+mod rig;
+
+use std::time::Instant;
+
+use rig::{Cell, Servers};
+use tokio::task::{LocalSet, spawn_local};
+
+type Case = (&'static str, fn(Cell) -> futures::future::LocalBoxFuture<'static, Cell>);
+
+/// A case from an async function that takes the cell by reference.
+macro_rules! case {
+    ($path:path) => {
+        (stringify!($path), |mut cell| {
+            Box::pin(async move {
+                $path(&mut cell).await;
+                cell
+            })
+        })
+    };
+}
+
+const CASES: &[Case] = &[
+    case!(market::an_honest_purchase_is_paid_and_told),
+    case!(market::the_last_piece_is_sold_once),
+    case!(market::the_same_request_has_the_same_answer),
+    case!(market::the_price_guard_refuses_a_lost_digit),
+    case!(market::a_bare_order_is_charged_once),
+    case!(market::a_dropped_callback_is_backfilled),
+    case!(market::a_delayed_callback_comes_by_an_advance),
+    case!(market::a_sale_breaker_stops_its_item_and_ends),
+    case!(market::what_is_wrong_is_refused_with_a_reason),
+    case!(refunds::partial_refunds_at_once_stay_within_the_payment),
+    case!(refunds::a_second_delivery_pays_only_by_the_defect),
+    case!(refunds::rest_is_never_claimed_over_an_acked_record),
+    case!(refunds::a_refund_breaker_stops_payouts_until_its_end),
+    case!(refunds::a_released_breaker_lets_parked_payouts_go),
+    case!(outage::a_restart_in_mid_way_keeps_everything),
+    case!(outage::a_channel_away_delays_and_loses_nothing),
+    case!(outage::a_shop_away_is_called_back_later),
+    case!(outage::mysql_away_answers_503_and_goes_on),
+    case!(outage::kafka_away_holds_events_and_goes_on),
+];
+
+#[tokio::test]
+async fn the_shop_on_real_servers() {
+    LocalSet::new().run_until(all_cases()).await;
+}
+
+async fn all_cases() {
+    let Some(servers) = Servers::start() else {
+        println!(
+            "SKIPPED: set LOSSDRILL_RECIPES to a folder with mysql-local.sh and kafka-local.sh"
+        );
+        return;
+    };
+    let wanted = std::env::var("LOSSDRILL_CASE").unwrap_or_default();
+    let mut failed = Vec::new();
+    for (number, (name, case)) in CASES.iter().enumerate() {
+        if !name.contains(&wanted) {
+            continue;
+        }
+        let started = Instant::now();
+        let cell = Cell::lease(&servers, number).await;
+        let leased = started.elapsed();
+        let outcome = spawn_local(case(cell)).await;
+        let word = if outcome.is_ok() { "ok" } else { "FAILED" };
+        println!(
+            "{word:6} {name} ({} ms, cell {} ms)",
+            started.elapsed().as_millis(),
+            leased.as_millis()
+        );
+        if outcome.is_err() {
+            failed.push(*name);
+        }
+    }
+    drop(servers);
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}
