@@ -32,3 +32,6 @@ pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionErro
 pub use sentence::{Bound, Kind, Sentence};
 pub use table::{Row, VOCABULARY};
 pub use vocabulary::{Match, Vocabulary, VocabularyError, vocabulary, wording};
+
+#[cfg(test)]
+mod mistake_tests;
