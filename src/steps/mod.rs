@@ -13,6 +13,7 @@ mod load;
 mod params;
 mod scan;
 mod scenario;
+mod selection;
 mod sentence;
 mod table;
 mod tags;
@@ -27,6 +28,10 @@ pub use known::{CHANNELS, FaultCheck, Known, PATTERNS, SOURCES};
 pub use load::{Loaded, load_features, read_feature, read_features};
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
 pub use scenario::{Language, Scenario, Step};
+pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionError, of_drill};
 pub use sentence::{Bound, Kind, Sentence};
 pub use table::{Row, VOCABULARY};
 pub use vocabulary::{Match, Vocabulary, VocabularyError, vocabulary, wording};
+
+#[cfg(test)]
+mod mistake_tests;

@@ -389,9 +389,10 @@ impl Scanner<'_> {
         };
         let known = words.iter().map(|(word, _)| *word);
         let meant = match self.language {
-            Language::En => nearest(written, known).or_else(|| {
-                words.iter().map(|(word, _)| *word).find(|word| word.eq_ignore_ascii_case(written))
-            }),
+            Language::En => {
+                let same = |word: &&str| word.eq_ignore_ascii_case(written);
+                known.clone().find(same).or_else(|| nearest(written, known))
+            }
             Language::ZhCn => nearest_chinese(written, known),
         };
         let in_steps = !matches!(self.under, None | Some(Heading::Feature | Heading::Rule));

@@ -1,0 +1,57 @@
+//! The shipped catalogue, features and drills, checked as `lossdrill check` does. Needs no server.
+
+use std::path::Path;
+
+use lossdrill::author::{CheckArgs, check, fault_ids};
+use lossdrill::steps::{Kind, Language, Tier, of_drill};
+
+/// The faults that the shipped files name; the fault room holds the real list.
+const FAULTS: [&str; 7] = [
+    "app.payment-callback.dropped",
+    "app.payment-callback.delayed",
+    "app.refund-payout.not-idempotent",
+    "app.refund-guard.bypassed",
+    "app.price-guard.bypassed",
+    "link.binlog.stalled",
+    "link.binlog.slow",
+];
+
+/// The promise of the contract, on a machine that does other things as well.
+const CHECK_MS_MAX: u64 = 1000;
+
+#[test]
+fn the_shipped_files_have_no_mistake() {
+    let args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (report, checked) = check(&args, &fault_ids(&FAULTS));
+    assert!(report.mistakes.is_empty(), "{}", report.render_text());
+    assert_eq!(report.exit_code(), 0);
+    assert!(report.took_ms < CHECK_MS_MAX, "{} ms", report.took_ms);
+    let checked = checked.expect("nothing is wrong");
+    let scenarios = &checked.scenarios;
+    let chinese = scenarios.iter().filter(|s| s.language == Language::ZhCn).count();
+    assert!(scenarios.len() >= 13, "{}", scenarios.len());
+    assert!(chinese >= 4, "{chinese}");
+    for scenario in scenarios {
+        assert_eq!(scenario.tier, Tier::Gate, "{}", scenario.location());
+        assert_eq!(scenario.control, scenario.canary.is_some(), "{}", scenario.location());
+        assert_eq!(scenario.control, scenario.twin.is_none(), "{}", scenario.location());
+        assert!(scenario.steps_of(Kind::Then).next().is_some());
+        let facts = checked.catalog.facts(&scenario.loss_point).expect("known");
+        assert_eq!(facts.watcher, facts.id == "change-capture-stalled");
+        assert_eq!(facts.plan.is_some(), facts.effect.is_some(), "{}", facts.id);
+    }
+    for drill in &checked.catalog.drills {
+        let order = of_drill(drill, scenarios).expect("each is there");
+        assert_eq!(order.len(), drill.scenarios.len());
+    }
+}
+
+#[test]
+fn an_unknown_folder_is_nothing_found() {
+    let mut args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
+    args.features = "no/such/folder".into();
+    args.drills = "no/such/folder".into();
+    let (report, checked) = check(&args, &fault_ids(&FAULTS));
+    assert_eq!((report.exit_code(), checked.is_none()), (4, true));
+    assert!(report.render_text().contains("nothing found: no scenario in `no/such/folder`"));
+}
