@@ -1,1 +1,19 @@
-//! Room `dcheck`: see `lib.rs` for its place.
+//! The reconciler: binlog and Kafka events -> rules -> results -> alerts -> emergency plans.
+//!
+//! Imports `wire`, `money` and `clock` of this library and nothing else: it cannot know the harness. Inside, a layer
+//! imports only downward:
+//!
+//! ```text
+//! daemon -> console -> plans -> alerts -> results -> engine(rules, window, gate, expr) -> event <- sources
+//! ```
+//!
+//! `event` and `engine` are pure: no socket, no SQL, no clock, no task. Try them: `cargo test --lib dcheck::engine`.
+
+pub mod alerts;
+pub mod console;
+pub mod daemon;
+pub mod engine;
+pub mod event;
+pub mod plans;
+pub mod results;
+pub mod sources;

@@ -1,0 +1,1 @@
+//! Room `dcheck::alerts`: Alertmanager webhooks, delivered until acknowledged.

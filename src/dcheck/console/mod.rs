@@ -1,0 +1,1 @@
+//! Room `dcheck::console`: the HTTP face of the daemon.

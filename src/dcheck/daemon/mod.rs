@@ -1,0 +1,1 @@
+//! Room `dcheck::daemon`: the loop that feeds the engine.

@@ -1,0 +1,1 @@
+//! Room `dcheck::plans`: alert -> plan -> idempotent actions with proof of effect and revert.

@@ -1,0 +1,1 @@
+//! Room `dcheck::sources`: binlog and Kafka in, events out.
