@@ -16,6 +16,11 @@ pub struct VerdictRow {
     pub loss_point: String,
     pub subject: Subject,
     pub occurrence: String,
+    /// Which state of the occurrence was judged, where there is more than one.
+    pub revision: String,
+    pub severity: String,
+    pub resolved: bool,
+    pub shadow: bool,
     pub judgement: Judgement,
     pub expected: String,
     pub actual: String,

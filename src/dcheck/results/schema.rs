@@ -10,10 +10,13 @@ pub const DDL: [&str; 8] = [
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
         rule VARCHAR(64) NOT NULL, version VARCHAR(64) NOT NULL, loss_point VARCHAR(64) NOT NULL,
         subject_kind VARCHAR(32) NOT NULL, subject VARCHAR(160) NOT NULL,
-        occurrence VARCHAR(160) NOT NULL, judgement VARCHAR(16) NOT NULL,
+        occurrence VARCHAR(160) NOT NULL, revision VARCHAR(64) NOT NULL,
+        judgement VARCHAR(16) NOT NULL, severity VARCHAR(4) NOT NULL,
+        resolved TINYINT NOT NULL, shadow TINYINT NOT NULL,
         expected TEXT NOT NULL, actual TEXT NOT NULL, at_risk VARCHAR(64) NULL,
         position VARCHAR(160) NOT NULL, at_ms BIGINT NOT NULL,
-        UNIQUE KEY once (rule, version, subject_kind, subject, occurrence))",
+        UNIQUE KEY once
+            (rule, version, subject_kind, subject, occurrence, revision, judgement))",
     "CREATE TABLE IF NOT EXISTS dcheck.matched_count (
         rule VARCHAR(64) NOT NULL, version VARCHAR(64) NOT NULL, segment VARCHAR(128) NOT NULL,
         matched BIGINT UNSIGNED NOT NULL, PRIMARY KEY (rule, version, segment))",

@@ -114,8 +114,9 @@ async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<(
     let verdicts = batch.verdicts.iter().map(verdict_values).collect();
     insert(
         tx,
-        "REPLACE INTO dcheck.result (seq, rule, version, loss_point, subject_kind, subject, \
-         occurrence, judgement, expected, actual, at_risk, position, at_ms) VALUES ",
+        "INSERT IGNORE INTO dcheck.result (seq, rule, version, loss_point, subject_kind, subject, \
+         occurrence, revision, judgement, severity, resolved, shadow, expected, actual, at_risk, \
+         position, at_ms) VALUES ",
         "",
         verdicts,
     )
@@ -192,7 +193,11 @@ fn verdict_values(row: &VerdictRow) -> Vec<Value> {
         (&row.subject.kind).into(),
         clipped(&row.subject.id, 160).into(),
         clipped(&row.occurrence, 160).into(),
+        clipped(&row.revision, 64).into(),
         judgement_name(row.judgement).into(),
+        (&row.severity).into(),
+        row.resolved.into(),
+        row.shadow.into(),
         clipped(&row.expected, 4000).into(),
         clipped(&row.actual, 4000).into(),
         row.at_risk.map(|money| format!("{} {}", money.plain_amount(), money.currency)).into(),
@@ -236,9 +241,9 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     let mut stored = Stored::default();
     let rows: Vec<Row> = conn
         .query(format!(
-            "SELECT seq, rule, version, loss_point, subject_kind, subject, occurrence, judgement, \
-             expected, actual, at_risk, position, at_ms FROM \
-             (SELECT * FROM dcheck.result ORDER BY seq DESC LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
+            "SELECT seq, rule, version, loss_point, subject_kind, subject, occurrence, revision, \
+             judgement, severity, resolved, shadow, expected, actual, at_risk, position, at_ms \
+             FROM (SELECT * FROM dcheck.result ORDER BY seq DESC LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
         ))
         .await?;
     stored.verdicts = rows.into_iter().map(verdict_from).collect();
@@ -285,6 +290,8 @@ fn verdict_from(mut row: Row) -> VerdictRow {
         version: text("version"),
         loss_point: text("loss_point"),
         occurrence: text("occurrence"),
+        revision: text("revision"),
+        severity: text("severity"),
         judgement: judgement_from(&text("judgement")),
         expected: text("expected"),
         actual: text("actual"),
@@ -292,6 +299,8 @@ fn verdict_from(mut row: Row) -> VerdictRow {
         position: text("position"),
         subject,
         seq: row.take("seq").unwrap_or_default(),
+        resolved: row.take("resolved").unwrap_or_default(),
+        shadow: row.take("shadow").unwrap_or_default(),
         at_ms: row.take("at_ms").unwrap_or_default(),
     }
 }
