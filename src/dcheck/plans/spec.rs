@@ -1,7 +1,7 @@
 //! The data of an emergency plan, as its YAML file says it.
 //!
 //! Owns the shape only: `load` reads it from YAML, `planner` decides when it runs, `executor` runs it.
-//! Templates know `{scope}`, `{run}`, `{plan}`, `{occurrence}`, `{subject}`, `{now_ms}` and nothing else.
+//! Templates know `{scope}`, `{run}`, `{plan}`, `{alert}`, `{rule}`, `{now_ms}` and nothing else.
 
 use crate::wire::Effect;
 
@@ -107,15 +107,16 @@ pub struct Names {
     pub scope: String,
     pub run: String,
     pub plan: String,
-    pub occurrence: String,
-    pub subject: String,
+    /// The fingerprint of the alert that triggered the run.
+    pub alert: String,
+    pub rule: String,
     /// Cell time, Unix ms.
     pub now_ms: String,
 }
 
 /// The names a template may use.
 pub const TEMPLATE_NAMES: [&str; 6] =
-    ["scope", "run", "plan", "occurrence", "subject", "now_ms"];
+    ["scope", "run", "plan", "alert", "rule", "now_ms"];
 
 impl Names {
     /// Fills a template in; `encode` is applied to each value (percent-encoding in a path, identity elsewhere).
@@ -124,8 +125,8 @@ impl Names {
             ("{scope}", &self.scope),
             ("{run}", &self.run),
             ("{plan}", &self.plan),
-            ("{occurrence}", &self.occurrence),
-            ("{subject}", &self.subject),
+            ("{alert}", &self.alert),
+            ("{rule}", &self.rule),
             ("{now_ms}", &self.now_ms),
         ];
         let mut filled = String::with_capacity(template.len() + 32);

@@ -20,7 +20,8 @@ pub struct VerdictRow {
     pub revision: String,
     pub severity: String,
     pub resolved: bool,
-    pub shadow: bool,
+    /// It raised an alert, or ended one.
+    pub alerting: bool,
     pub judgement: Judgement,
     pub expected: String,
     pub actual: String,
@@ -99,7 +100,6 @@ pub struct Stored {
     pub unsent: Vec<Message>,
     pub runs: Vec<PlanRun>,
     pub triggers: Vec<(String, String, String)>,
-    pub receipts: Vec<(String, String, String, i64)>,
     pub checkpoint: Option<String>,
     /// The highest number given so far, of any row.
     pub last_seq: u64,

@@ -12,7 +12,7 @@ pub const DDL: [&str; 8] = [
         subject_kind VARCHAR(32) NOT NULL, subject VARCHAR(160) NOT NULL,
         occurrence VARCHAR(160) NOT NULL, revision VARCHAR(64) NOT NULL,
         judgement VARCHAR(16) NOT NULL, severity VARCHAR(4) NOT NULL,
-        resolved TINYINT NOT NULL, shadow TINYINT NOT NULL,
+        resolved TINYINT NOT NULL, alerting TINYINT NOT NULL,
         expected TEXT NOT NULL, actual TEXT NOT NULL, at_risk VARCHAR(64) NULL,
         position VARCHAR(160) NOT NULL, at_ms BIGINT NOT NULL,
         UNIQUE KEY once

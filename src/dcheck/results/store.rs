@@ -115,7 +115,7 @@ async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<(
     insert(
         tx,
         "INSERT IGNORE INTO dcheck.result (seq, rule, version, loss_point, subject_kind, subject, \
-         occurrence, revision, judgement, severity, resolved, shadow, expected, actual, at_risk, \
+         occurrence, revision, judgement, severity, resolved, alerting, expected, actual, at_risk, \
          position, at_ms) VALUES ",
         "",
         verdicts,
@@ -197,7 +197,7 @@ fn verdict_values(row: &VerdictRow) -> Vec<Value> {
         judgement_name(row.judgement).into(),
         (&row.severity).into(),
         row.resolved.into(),
-        row.shadow.into(),
+        row.alerting.into(),
         clipped(&row.expected, 4000).into(),
         clipped(&row.actual, 4000).into(),
         row.at_risk.map(|money| format!("{} {}", money.plain_amount(), money.currency)).into(),
@@ -242,7 +242,7 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     let rows: Vec<Row> = conn
         .query(format!(
             "SELECT seq, rule, version, loss_point, subject_kind, subject, occurrence, revision, \
-             judgement, severity, resolved, shadow, expected, actual, at_risk, position, at_ms \
+             judgement, severity, resolved, alerting, expected, actual, at_risk, position, at_ms \
              FROM (SELECT * FROM dcheck.result ORDER BY seq DESC LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
         ))
         .await?;
@@ -263,13 +263,6 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     stored.runs = runs.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     stored.triggers = conn
         .query(format!("SELECT plan, alert, run_id FROM dcheck.plan_trigger LIMIT {READ_BACK_LIMIT}"))
-        .await?;
-    stored.receipts = conn
-        .query(
-            "SELECT s.run_id, s.step, s.receipt, s.at_ms FROM dcheck.plan_step s \
-             JOIN dcheck.plan_run r ON r.run_id = s.run_id \
-             WHERE r.state NOT IN ('reverted', 'failed')",
-        )
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
     let last: Option<(u64, u64)> = conn
@@ -300,7 +293,7 @@ fn verdict_from(mut row: Row) -> VerdictRow {
         subject,
         seq: row.take("seq").unwrap_or_default(),
         resolved: row.take("resolved").unwrap_or_default(),
-        shadow: row.take("shadow").unwrap_or_default(),
+        alerting: row.take("alerting").unwrap_or_default(),
         at_ms: row.take("at_ms").unwrap_or_default(),
     }
 }

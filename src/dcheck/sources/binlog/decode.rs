@@ -30,7 +30,6 @@ pub enum DecodeError {
 /// What the log says of a table's columns.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
-    pub schema: String,
     pub table: String,
     names: Vec<String>,
     types: Vec<ColumnType>,
@@ -50,7 +49,6 @@ impl Shape {
             })
             .collect();
         let mut shape = Shape {
-            schema: map.database_name().into_owned(),
             table: table.clone(),
             types,
             ..Shape::default()
@@ -124,10 +122,6 @@ impl Shape {
                 let bits = bytes.iter().fold(0_i128, |sum, byte| (sum << 8) | i128::from(*byte));
                 Value::Int(bits)
             }
-            (Sql::Bytes(bytes), ColumnType::MYSQL_TYPE_NEWDECIMAL) => {
-                let text = text(&bytes);
-                Value::decimal(&text).unwrap_or(Value::Text(text))
-            }
             (
                 Sql::Bytes(bytes),
                 ColumnType::MYSQL_TYPE_TIMESTAMP2
@@ -170,6 +164,14 @@ pub fn plain_value(sql: Sql, kind: ColumnType) -> Value {
         Sql::UInt(int) => Value::Int(int.into()),
         Sql::Float(float) => digits(float.to_string()),
         Sql::Double(double) => digits(double.to_string()),
+        Sql::Bytes(bytes)
+            if matches!(
+                kind,
+                ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL
+            ) =>
+        {
+            digits(text(&bytes))
+        }
         Sql::Bytes(bytes) => Value::Text(text(&bytes)),
         Sql::Date(y, m, d, ..) if kind == ColumnType::MYSQL_TYPE_NEWDATE => {
             Value::Text(format!("{y:04}-{m:02}-{d:02}"))
@@ -219,7 +221,6 @@ mod tests {
         ];
         let label = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         Shape {
-            schema: "shop".into(),
             table: "t".into(),
             names: (0..types.len()).map(|i| format!("c{i}")).collect(),
             types: types.to_vec(),

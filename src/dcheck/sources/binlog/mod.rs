@@ -8,5 +8,6 @@ mod decode;
 mod reader;
 mod server;
 
+pub use decode::plain_value;
 pub use reader::{BinlogReader, BinlogSettings};
-pub use server::{LogEndPoll, log_end};
+pub use server::LogEndPoll;
