@@ -1,1 +1,5 @@
-fn main() {}
+//! The reconciler.
+
+fn main() -> std::process::ExitCode {
+    lossdrill::dcheck::daemon::main()
+}

@@ -32,8 +32,9 @@ const REAL_PAUSE_MS: i64 = 1_000;
 pub struct DeliveryState {
     /// Messages taken and not yet acknowledged.
     open: AtomicU64,
-    /// Messages that wait for a later instant, or behind one that does: number and instant by key.
+    /// Keys whose first message waits for a later instant.
     later: Mutex<BTreeMap<String, CellTime>>,
+    /// Messages taken, by key.
     queued: Mutex<HashMap<String, u64>>,
     pub delivered: AtomicU64,
     pub failed_posts: AtomicU64,
@@ -104,6 +105,17 @@ impl Delivery {
         if self.queue.send(message).await.is_err() {
             self.state.open.fetch_sub(1, Ordering::AcqRel);
         }
+    }
+}
+
+impl Delivery {
+    /// Takes a message where there is room, and gives it back where there is none.
+    pub fn offer(&self, message: Message) -> Result<(), Message> {
+        self.state.open.fetch_add(1, Ordering::AcqRel);
+        self.queue.try_send(message).map_err(|error| {
+            self.state.open.fetch_sub(1, Ordering::AcqRel);
+            error.into_inner()
+        })
     }
 }
 

@@ -155,7 +155,8 @@ mod tests {
         let told = &body.alerts[0];
         assert_eq!((body.version.as_str(), told.status.as_str()), ("4", "firing"));
         let names: Vec<&str> = told.labels.keys().map(String::as_str).collect();
-        let wanted = ["alertname", "loss_point", "occurrence", "severity", "subject", "subject_kind"];
+        let wanted =
+            ["alertname", "loss_point", "occurrence", "severity", "subject", "subject_kind"];
         assert_eq!(names, wanted);
         assert_eq!(told.annotations["at_risk"], "4999.00 CNY");
         assert_eq!(told.starts_at, "2026-01-05T02:00:00.123Z");

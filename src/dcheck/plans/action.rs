@@ -5,6 +5,7 @@
 //! far as its statement is idempotent, because the receipt lives in another schema.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub struct Targets {
     pub http: reqwest::Client,
     /// Name -> base URL, from `--target`.
     pub urls: BTreeMap<String, String>,
-    pub sql: SqlClient,
+    pub sql: Arc<SqlClient>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -116,12 +116,7 @@ impl Planner {
         Some(Decision::Start(run))
     }
 
-    fn limit(
-        &mut self,
-        spec: &PlanSpec,
-        key: &(String, Subject),
-        now: CellTime,
-    ) -> Option<String> {
+    fn limit(&mut self, spec: &PlanSpec, key: &(String, Subject), now: CellTime) -> Option<String> {
         if let Some(ended) = self.ended.get(key)
             && now.since_ms(*ended) < spec.cooldown_ms
         {
@@ -255,7 +250,11 @@ mod tests {
         let mut planner = planner();
         let now = CellTime(1_000);
         assert_eq!(word(&planner.on_finding(&finding("S-1", "b1"), now)), "start");
-        assert_eq!(word(&planner.on_finding(&finding("S-1", "b1"), now)), "nothing", "once an alert");
+        assert_eq!(
+            word(&planner.on_finding(&finding("S-1", "b1"), now)),
+            "nothing",
+            "once an alert"
+        );
         assert_eq!(word(&planner.on_finding(&finding("S-1", "b2"), now)), "join");
         assert_eq!(word(&planner.on_finding(&finding("S-2", "b3"), now)), "start");
         assert_eq!(word(&planner.on_finding(&finding("S-3", "b4"), now)), "refuse", "blast limit");
@@ -292,10 +291,8 @@ mod tests {
         let mut first = planner();
         let decisions = first.on_finding(&finding("S-1", "b1"), CellTime(0));
         let [(plan, Decision::Start(run))] = &decisions[..] else { panic!("{decisions:?}") };
-        let trigger =
-            (plan.clone(), finding("S-1", "b1").alert_key(), run.run_id.clone());
-        let mut again =
-            Planner::new(vec![Arc::new(spec())], std::slice::from_ref(run), &[trigger]);
+        let trigger = (plan.clone(), finding("S-1", "b1").alert_key(), run.run_id.clone());
+        let mut again = Planner::new(vec![Arc::new(spec())], std::slice::from_ref(run), &[trigger]);
         assert_eq!(word(&again.on_finding(&finding("S-1", "b1"), CellTime(5))), "nothing");
         assert_eq!(word(&again.on_finding(&finding("S-1", "b2"), CellTime(5))), "join");
     }

@@ -115,8 +115,7 @@ pub struct Names {
 }
 
 /// The names a template may use.
-pub const TEMPLATE_NAMES: [&str; 6] =
-    ["scope", "run", "plan", "alert", "rule", "now_ms"];
+pub const TEMPLATE_NAMES: [&str; 6] = ["scope", "run", "plan", "alert", "rule", "now_ms"];
 
 impl Names {
     /// Fills a template in; `encode` is applied to each value (percent-encoding in a path, identity elsewhere).

@@ -10,7 +10,7 @@ pub const DDL: [&str; 8] = [
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
         rule VARCHAR(64) NOT NULL, version VARCHAR(64) NOT NULL, loss_point VARCHAR(64) NOT NULL,
         subject_kind VARCHAR(32) NOT NULL, subject VARCHAR(160) NOT NULL,
-        occurrence VARCHAR(160) NOT NULL, revision VARCHAR(64) NOT NULL,
+        occurrence VARCHAR(160) NOT NULL, revision VARCHAR(96) NOT NULL,
         judgement VARCHAR(16) NOT NULL, severity VARCHAR(4) NOT NULL,
         resolved TINYINT NOT NULL, alerting TINYINT NOT NULL,
         expected TEXT NOT NULL, actual TEXT NOT NULL, at_risk VARCHAR(64) NULL,

@@ -90,9 +90,9 @@ impl SqlClient {
             match idle {
                 // A connection that the server closed while idle is no news: ask once more on a new one.
                 Some(conn) => match run(conn, sql, params.clone()).await {
-                    Err(SqlError::Sql(mysql_async::Error::Io(_) | mysql_async::Error::Driver(_))) => {
-                        run(Conn::new(self.opts.clone()).await?, sql, params).await
-                    }
+                    Err(SqlError::Sql(
+                        mysql_async::Error::Io(_) | mysql_async::Error::Driver(_),
+                    )) => run(Conn::new(self.opts.clone()).await?, sql, params).await,
                     done => done,
                 },
                 None => run(Conn::new(self.opts.clone()).await?, sql, params).await,

@@ -9,9 +9,7 @@ use std::time::Duration;
 use mysql_async::prelude::{Query, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Row, TxOpts, Value};
 
-use super::batch::{
-    Batch, Channel, Message, Stored, VerdictRow, judgement_from, judgement_name,
-};
+use super::batch::{Batch, Channel, Message, Stored, VerdictRow, judgement_from, judgement_name};
 use super::schema::{COUNT_TABLES, DDL, TABLES};
 use crate::wire::{PlanRun, Subject};
 
@@ -25,7 +23,9 @@ const READ_BACK_LIMIT: usize = 200_000;
 /// Why the results database did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    #[error("results database {0}: {1}; is the server up, and may this user write schema `dcheck`?")]
+    #[error(
+        "results database {0}: {1}; is the server up, and may this user write schema `dcheck`?"
+    )]
     Sql(&'static str, mysql_async::Error),
     #[error("results database {0}: no answer within {1} s")]
     Slow(&'static str, u64),
@@ -193,7 +193,7 @@ fn verdict_values(row: &VerdictRow) -> Vec<Value> {
         (&row.subject.kind).into(),
         clipped(&row.subject.id, 160).into(),
         clipped(&row.occurrence, 160).into(),
-        clipped(&row.revision, 64).into(),
+        clipped(&row.revision, 96).into(),
         judgement_name(row.judgement).into(),
         (&row.severity).into(),
         row.resolved.into(),
@@ -262,7 +262,9 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
         .await?;
     stored.runs = runs.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     stored.triggers = conn
-        .query(format!("SELECT plan, alert, run_id FROM dcheck.plan_trigger LIMIT {READ_BACK_LIMIT}"))
+        .query(format!(
+            "SELECT plan, alert, run_id FROM dcheck.plan_trigger LIMIT {READ_BACK_LIMIT}"
+        ))
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
     let last: Option<(u64, u64)> = conn
@@ -299,14 +301,7 @@ fn verdict_from(mut row: Row) -> VerdictRow {
 }
 
 fn message_from(
-    (seq, channel, order_key, dedupe, body, created_ms): (
-        u64,
-        String,
-        String,
-        String,
-        String,
-        i64,
-    ),
+    (seq, channel, order_key, dedupe, body, created_ms): (u64, String, String, String, String, i64),
 ) -> Option<Message> {
     let channel = Channel::from_name(&channel)?;
     Some(Message { seq, channel, order_key, dedupe, body, created_ms })

@@ -1,8 +1,8 @@
 //! A JSON message as a row, with every number exact.
 //!
 //! `serde_json` reads `0.10` as a float; money never goes through one. So the text itself is walked: numbers keep
-//! their digits, nested values are kept as their text. A money text under a key (`"amount": "199.00 CNY"`) becomes two
-//! fields: `amount` = the exact decimal and `amount_currency` = the code, the shape that a table has.
+//! their digits, nested values are kept as their text. A money text (`"199.00 CNY"`) stays the text that it is: rules
+//! read it with `money(…)`.
 //! Not covered: numbers with an exponent are kept as text.
 
 use std::str::FromStr;
@@ -10,7 +10,6 @@ use std::str::FromStr;
 use serde::de::IgnoredAny;
 
 use crate::dcheck::event::{Row, Value};
-use crate::money::Money;
 
 /// Why a message is no row.
 #[derive(Debug, thiserror::Error)]
@@ -49,11 +48,6 @@ fn put(row: &mut Row, name: String, raw: &str) -> Result<(), JsonError> {
     let value = match raw.as_bytes().first() {
         Some(b'"') => {
             let (text, _) = string(raw)?;
-            if let Some(money) = money(&text) {
-                row.insert(format!("{name}_currency"), money.currency.code().into());
-                row.insert(name, Value::Dec(money.to_decimal()));
-                return Ok(());
-            }
             Value::Text(text)
         }
         Some(b't') => Value::Bool(true),
@@ -71,12 +65,6 @@ fn number(raw: &str) -> Value {
         Ok(int) => Value::Int(int),
         Err(_) => Value::decimal(raw).unwrap_or_else(|| Value::Text(raw.to_owned())),
     }
-}
-
-/// Only a text that ends in a currency code is money: an order `12` is not.
-fn money(text: &str) -> Option<Money> {
-    let last = text.chars().last()?;
-    (last.is_ascii_uppercase() || last == '元').then(|| text.parse().ok()).flatten()
 }
 
 /// One JSON string at the head of `rest`, and what follows it.
@@ -143,12 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn money_becomes_amount_and_currency() {
+    fn money_stays_exact_text() {
         check(
             r#"{"amount":"4999.00 CNY","order":"O-1","note":"1,99.00 CNY","x":null,"ok":true}"#,
             &[
-                ("amount", Value::decimal("4999.00").unwrap()),
-                ("amount_currency", "CNY".into()),
+                ("amount", "4999.00 CNY".into()),
                 ("order", "O-1".into()),
                 ("note", "1,99.00 CNY".into()),
                 ("x", Value::Null),

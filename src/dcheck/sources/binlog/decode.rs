@@ -17,7 +17,9 @@ use crate::dcheck::event::{Row, Value};
 /// Why a row cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    #[error("table {0}: no column names in the log; start the server with --binlog-row-metadata=FULL")]
+    #[error(
+        "table {0}: no column names in the log; start the server with --binlog-row-metadata=FULL"
+    )]
     NoNames(String),
     #[error("table {0}: a partial JSON update; set binlog_row_value_options to empty")]
     PartialJson(String),
@@ -48,11 +50,7 @@ impl Shape {
                 _ => ColumnType::MYSQL_TYPE_NULL,
             })
             .collect();
-        let mut shape = Shape {
-            table: table.clone(),
-            types,
-            ..Shape::default()
-        };
+        let mut shape = Shape { table: table.clone(), types, ..Shape::default() };
         let (mut enums, mut sets) = (Vec::new(), Vec::new());
         for field in map.iter_optional_meta() {
             match field.map_err(bad)? {

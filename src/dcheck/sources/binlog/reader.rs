@@ -246,10 +246,8 @@ impl BinlogReader {
             self.open.rows += 1;
             if shape.table == MARK_TABLE {
                 if let Some(mark) = after.as_ref().and_then(mark_of) {
-                    self.dating = Some(Dating {
-                        mark_at_ms: mark.at,
-                        mark_commit_us: self.open.commit_us,
-                    });
+                    self.dating =
+                        Some(Dating { mark_at_ms: mark.at, mark_commit_us: self.open.commit_us });
                     self.open.entries.push(Entry::Mark(mark));
                 }
                 continue;

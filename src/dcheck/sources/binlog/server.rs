@@ -46,8 +46,7 @@ pub fn tcp_opts(url: &str) -> Result<Opts, mysql_async::UrlError> {
 
 /// Refuses a server whose log would leave columns or their names out.
 pub async fn check_settings(conn: &mut Conn) -> Result<(), ServerError> {
-    let rows: Vec<(String, String)> =
-        conn.query("SHOW GLOBAL VARIABLES LIKE 'binlog\\_%'").await?;
+    let rows: Vec<(String, String)> = conn.query("SHOW GLOBAL VARIABLES LIKE 'binlog\\_%'").await?;
     refuse_settings(&rows)
 }
 
