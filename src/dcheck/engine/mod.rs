@@ -2,6 +2,7 @@
 //!
 //! Knows no task, socket, SQL or clock. Boundary: [`Input`], [`Output`], [`Verdict`].
 
+pub mod expr;
 pub mod port;
 pub mod rules;
 
