@@ -1,13 +1,15 @@
 //! The reconciler: binlog and Kafka events -> rules -> results -> alerts -> emergency plans.
 //!
-//! Imports `wire`, `money` and `clock` of this library and nothing else: it cannot know the harness. Inside, a layer
-//! imports only downward:
+//! Imports `wire`, `money` and `clock` of this library and nothing else: it cannot know the
+//! harness. Inside, a layer imports only downward:
 //!
 //! ```text
-//! daemon -> console -> plans -> alerts -> results -> engine(rules, window, gate, expr) -> event <- sources
+//! daemon -> console -> plans -> alerts -> results -> engine -> event <- sources
+//! engine: rules, window, gate, expr
 //! ```
 //!
-//! `event` and `engine` are pure: no socket, no SQL, no clock, no task. Try them: `cargo test --lib dcheck::engine`.
+//! `event` and `engine` are pure: no socket, no SQL, no clock, no task. Try them:
+//! `cargo test --lib dcheck::engine`.
 
 pub mod alerts;
 pub mod console;

@@ -16,7 +16,8 @@ use super::rules::RuleSet;
 #[derive(Clone, Debug)]
 pub enum Input {
     Event(Event),
-    /// A mark was read on `source`: everything that the source wrote before cell time `at` has been given.
+    /// A mark was read on `source`: everything that the source wrote before cell time `at` has been
+    /// given.
     Mark {
         source: String,
         seq: u64,
@@ -27,7 +28,8 @@ pub enum Input {
         source: String,
         at: CellTime,
     },
-    /// `source` is overdue: an end known since cell time `since` has not been reached. Repeats change nothing.
+    /// `source` is overdue: an end known since cell time `since` has not been reached. Repeats
+    /// change nothing.
     Behind {
         source: String,
         since: CellTime,
@@ -36,7 +38,8 @@ pub enum Input {
     CaughtUp {
         source: String,
     },
-    /// The answer to [`Output::Lookup`]; `Err` says why there is none (a refusal, an exhausted time limit).
+    /// The answer to [`Output::Lookup`]; `Err` says why there is none (a refusal, an exhausted time
+    /// limit).
     Answer {
         lookup: u64,
         result: Result<Vec<Row>, String>,
@@ -50,7 +53,8 @@ pub enum Input {
 /// One step's output, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Ask SQL; answer with [`Input::Answer`]. `sql` has placeholders `:name`, each of which is in `params`.
+    /// Ask SQL; answer with [`Input::Answer`]. `sql` has placeholders `:name`, each of which is in
+    /// `params`.
     Lookup { id: u64, rule: String, sql: String, params: Vec<(String, Value)>, timeout_ms: u64 },
     /// To be stored; an alert where [`Verdict::is_firing`], its end where [`Verdict::resolved`].
     Verdict(Box<Verdict>),
@@ -69,8 +73,9 @@ pub struct Verdict {
     pub subject: Subject,
     /// Business identity inside the subject: a primary key, a request's id; never a log position.
     pub occurrence: String,
-    /// Which state of the occurrence was judged, where a rule judges one more than once (a bid's `updated_at_ms`);
-    /// else empty. Part of the key of the verdict, never of the alert's fingerprint.
+    /// Which state of the occurrence was judged, where a rule judges one more than once (a bid's
+    /// `updated_at_ms`); else empty. Part of the key of the verdict, never of the alert's
+    /// fingerprint.
     pub revision: String,
     /// `P0` … `P4`.
     pub severity: String,
@@ -111,8 +116,8 @@ impl Verdict {
     }
 }
 
-/// The identity of a stored verdict: business identity only, the same after failover, redelivery and replay.
-/// The judgement is part of it, because a finding and its later end are two verdicts.
+/// The identity of a stored verdict: business identity only, the same after failover, redelivery
+/// and replay. The judgement is part of it, because a finding and its later end are two verdicts.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct VerdictKey {
     pub rule: String,
@@ -123,7 +128,8 @@ pub struct VerdictKey {
     pub judgement: Judgement,
 }
 
-/// Double-entry of one rule: `taken = matched + mismatched + unknown + expired + refused + pending`.
+/// Double-entry of one rule: `taken = matched + mismatched + unknown + expired + refused +
+/// pending`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Occurrences that passed the filter and became the rule's to judge.
@@ -137,18 +143,21 @@ pub struct Counts {
     pub pending: u64,
     /// Redeliveries of what was already taken; not in `taken`.
     pub duplicates: u64,
-    /// Verdicts not emitted because they were stored before a restart; they are in the figures above.
+    /// Verdicts not emitted because they were stored before a restart; they are in the figures
+    /// above.
     pub suppressed: u64,
 }
 
-/// All that a restart needs. The daemon stores it with the positions up to which it had given events; after a restart
-/// it restores, reads on from those positions, and hands over the keys of the verdicts stored since.
+/// All that a restart needs. The daemon stores it with the positions up to which it had given
+/// events; after a restart it restores, reads on from those positions, and hands over the keys of
+/// the verdicts stored since.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Last mark read, per source.
     pub read: BTreeMap<String, u64>,
     pub settled: u64,
-    /// Last mark read on every source: nothing before it is needed again once this snapshot is stored.
+    /// Last mark read on every source: nothing before it is needed again once this snapshot is
+    /// stored.
     pub checkpoint: u64,
     /// Position of the last event taken, per source.
     pub positions: BTreeMap<String, String>,

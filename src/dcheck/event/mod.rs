@@ -1,7 +1,8 @@
 //! One change in the world, whatever source it came from.
 //!
-//! Owns [`Event`], [`Row`] and [`Value`]: exact, typed, NULL distinct from missing. Knows no source and no rule.
-//! Try it: `cargo test --lib dcheck::event`. Not covered: nested JSON documents (a nested value is kept as its text).
+//! Owns [`Event`], [`Row`] and [`Value`]: exact, typed, NULL distinct from missing. Knows no source
+//! and no rule. Try it: `cargo test --lib dcheck::event`. Not covered: nested JSON documents (a
+//! nested value is kept as its text).
 
 mod value;
 
@@ -13,7 +14,8 @@ use crate::clock::CellTime;
 
 pub use value::Value;
 
-/// Column or field name -> value. A name that is not there is *missing*, which is not the same as [`Value::Null`].
+/// Column or field name -> value. A name that is not there is *missing*, which is not the same as
+/// [`Value::Null`].
 pub type Row = BTreeMap<String, Value>;
 
 /// What happened.

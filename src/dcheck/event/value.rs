@@ -17,13 +17,15 @@ pub enum Value {
     #[serde(serialize_with = "int_as_text", deserialize_with = "int_from_text")]
     Int(i128),
     Dec(Decimal),
-    /// The plain digits of a decimal that is too wide for [`Value::Dec`], such as a full `DECIMAL(65,30)`.
+    /// The plain digits of a decimal that is too wide for [`Value::Dec`], such as a full
+    /// `DECIMAL(65,30)`.
     Wide(String),
     Text(String),
 }
 
 impl Value {
-    /// A decimal from plain digits (`-12.50`); exact whatever its width. None where the text is no plain decimal.
+    /// A decimal from plain digits (`-12.50`); exact whatever its width. None where the text is no
+    /// plain decimal.
     pub fn decimal(text: &str) -> Option<Value> {
         let digits = text.strip_prefix('-').unwrap_or(text);
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
@@ -37,7 +39,8 @@ impl Value {
         })
     }
 
-    /// The row of a JSON object: integers and decimals exact, nested values as their text. None where it is no object.
+    /// The row of a JSON object: integers and decimals exact, nested values as their text. None
+    /// where it is no object.
     pub fn row_from_json(json: &serde_json::Value) -> Option<Row> {
         let object = json.as_object()?;
         Some(object.iter().map(|(name, value)| (name.clone(), Value::from_json(value))).collect())

@@ -32,7 +32,8 @@ pub enum Datum {
     Wide(String),
 }
 
-/// Why an expression has no value although nothing is missing. The event is refused, never called consistent.
+/// Why an expression has no value although nothing is missing. The event is refused, never called
+/// consistent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     #[error("`{op}` cannot take {left} and {right}")]
@@ -129,7 +130,8 @@ impl Datum {
         })
     }
 
-    /// As money in whole minor units, what is finer rounded away from zero: a risk is never understated.
+    /// As money in whole minor units, what is finer rounded away from zero: a risk is never
+    /// understated.
     pub fn to_money(&self) -> Result<Option<Money>, EvalError> {
         match self {
             Datum::Missing(_) => Ok(None),

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use crate::dcheck::event::{Event, Op, Row};
 use crate::money::{Currency, Money};
 
-use super::parse::{Function, Node, Operator, Root, Shape};
+use super::syntax::{Function, Node, Operator, Root, Shape};
 use super::{Datum, EvalError, Gap};
 
 /// What an expression may see.
@@ -110,7 +110,8 @@ pub(super) fn eval(
     result
 }
 
-/// Kleene's `or` (`decides` = true) and `and` (`decides` = false): one side that decides is enough, whatever the other.
+/// Kleene's `or` (`decides` = true) and `and` (`decides` = false): one side that decides is enough,
+/// whatever the other.
 fn logic(
     decides: bool,
     left: &Node,

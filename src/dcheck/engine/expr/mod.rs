@@ -1,20 +1,23 @@
 //! The small typed language of rules: filters, checks, keys, amounts and texts.
 //!
-//! Exact decimals (what does not fit is an error, nothing is rounded), three-valued logic (null and absent make a
-//! comparison *missing*, which the rule's `when_absent` decides), no loops, a static cost bound, errors with a caret.
-//! Knows nothing of rules: it sees sides of a pair through [`Scope`]. Try it: `cargo test --lib engine::expr`.
+//! Exact decimals (what does not fit is an error, nothing is rounded), three-valued logic (null and
+//! absent make a comparison *missing*, which the rule's `when_absent` decides), no loops, a static
+//! cost bound, errors with a caret. Knows nothing of rules: it sees sides of a pair through
+//! [`Scope`]. Try it: `cargo test --lib engine::expr`.
 //!
 //! ```text
 //! after.kind == "collected" and money(after.amount) >= 0.5 * money(ref.median, after.currency)
-//! roots: before after other ref found event     functions: see `FUNCTIONS` in `parse.rs`
+//! roots: before after other ref found event     functions: see `FUNCTIONS` in `syntax.rs`
 //! ```
 //!
-//! Not covered: division (seldom exact: multiply the other side), nested documents, regular expressions.
+//! Not covered: division (seldom exact: multiply the other side), nested documents, regular
+//! expressions.
 
 mod datum;
 mod eval;
 mod lex;
 mod parse;
+mod syntax;
 mod template;
 
 use std::fmt;
@@ -23,7 +26,8 @@ pub use datum::{Datum, EvalError, Gap};
 pub use eval::{Scope, TraceStep};
 pub use template::Template;
 
-use parse::Node;
+pub(super) use parse::nearest;
+use syntax::Node;
 
 /// Nodes that one expression may have: some 50 ns each, so that no rule can stall the stream.
 pub const MAX_COST: usize = 200;
@@ -135,7 +139,7 @@ impl Expr {
 
     /// Fields of `after` that must equal one of the given constants, or the condition is not true.
     pub fn constants(&self) -> Vec<(String, Vec<Datum>)> {
-        parse::constants(&self.root)
+        syntax::constants(&self.root)
     }
 }
 

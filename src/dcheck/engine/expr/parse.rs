@@ -1,138 +1,10 @@
 //! Tokens -> a typed tree, by precedence climbing.
 
 use super::lex::{Placed, Token, tokens};
+use super::syntax::{
+    COMPARE_LEVEL, EVENT_FACTS, FUNCTIONS, Function, NOT_LEVEL, Node, Operator, ROOTS, Root, Shape,
+};
 use super::{Allowed, Datum, Kind, MAX_COST, MAX_DEPTH, ParseError};
-
-/// A node of the tree and the bytes of the text that it covers.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    pub shape: Shape,
-    pub kind: Kind,
-    pub start: usize,
-    pub end: usize,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Shape {
-    Const(Datum),
-    Field(Root, String),
-    Not(Box<Node>),
-    Negate(Box<Node>),
-    Binary(Operator, Box<Node>, Box<Node>),
-    In(Box<Node>, Vec<Datum>),
-    Call(Function, Vec<Node>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Root {
-    Before,
-    After,
-    Other,
-    Reference,
-    Found,
-    Event,
-}
-
-const ROOTS: [(&str, Root); 6] = [
-    ("before", Root::Before),
-    ("after", Root::After),
-    ("other", Root::Other),
-    ("ref", Root::Reference),
-    ("found", Root::Found),
-    ("event", Root::Event),
-];
-
-/// Names under `event`.
-const EVENT_FACTS: [&str; 4] = ["at", "op", "position", "stream"];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
-    Or,
-    And,
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    Add,
-    Sub,
-    Mul,
-}
-
-impl Operator {
-    pub(super) fn sign(self) -> &'static str {
-        match self {
-            Operator::Or => "or",
-            Operator::And => "and",
-            Operator::Eq => "==",
-            Operator::Ne => "!=",
-            Operator::Lt => "<",
-            Operator::Le => "<=",
-            Operator::Gt => ">",
-            Operator::Ge => ">=",
-            Operator::Add => "+",
-            Operator::Sub => "-",
-            Operator::Mul => "*",
-        }
-    }
-
-    fn of(token: &Token) -> Option<(Operator, u8)> {
-        Some(match token {
-            Token::Word(word) if word == "or" => (Operator::Or, 1),
-            Token::Word(word) if word == "and" => (Operator::And, 2),
-            Token::Sign("==") => (Operator::Eq, 4),
-            Token::Sign("!=") => (Operator::Ne, 4),
-            Token::Sign("<") => (Operator::Lt, 4),
-            Token::Sign("<=") => (Operator::Le, 4),
-            Token::Sign(">") => (Operator::Gt, 4),
-            Token::Sign(">=") => (Operator::Ge, 4),
-            Token::Sign("+") => (Operator::Add, 5),
-            Token::Sign("-") => (Operator::Sub, 5),
-            Token::Sign("*") => (Operator::Mul, 6),
-            _ => return None,
-        })
-    }
-}
-
-/// `not` binds looser than a comparison, tighter than `and`.
-const NOT_LEVEL: u8 = 3;
-const COMPARE_LEVEL: u8 = 4;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Function {
-    /// `money("199.00 CNY")` or `money(amount, currency)`: an amount of money.
-    Money,
-    /// `decimal("199.00")`: the number in a text.
-    Decimal,
-    /// `amount(money)`: its number.
-    Amount,
-    /// `currency(money)`: its ISO code.
-    Currency,
-    /// `present(field)`: there, and not NULL.
-    Present,
-    /// `absent(field)`: there is no such field.
-    Absent,
-    /// `is_null(field)`: there, and NULL.
-    IsNull,
-    Min,
-    Max,
-    Abs,
-}
-
-/// Name, function, fewest and most arguments, what it comes to (None: what its arguments are).
-const FUNCTIONS: [(&str, Function, usize, usize, Option<Kind>); 10] = [
-    ("money", Function::Money, 1, 2, Some(Kind::Money)),
-    ("decimal", Function::Decimal, 1, 1, Some(Kind::Num)),
-    ("amount", Function::Amount, 1, 1, Some(Kind::Num)),
-    ("currency", Function::Currency, 1, 1, Some(Kind::Text)),
-    ("present", Function::Present, 1, 1, Some(Kind::Bool)),
-    ("absent", Function::Absent, 1, 1, Some(Kind::Bool)),
-    ("is_null", Function::IsNull, 1, 1, Some(Kind::Bool)),
-    ("min", Function::Min, 2, 2, None),
-    ("max", Function::Max, 2, 2, None),
-    ("abs", Function::Abs, 1, 1, None),
-];
 
 /// The tree of `text`, and how many nodes it has.
 pub(super) fn parse(text: &str, allowed: Allowed<'_>) -> Result<(Node, usize), ParseError> {
@@ -144,29 +16,6 @@ pub(super) fn parse(text: &str, allowed: Allowed<'_>) -> Result<(Node, usize), P
         return Err(ParseError::new(text, after.start, message));
     }
     Ok((root, parser.cost))
-}
-
-/// See [`super::Expr::constants`].
-pub(super) fn constants(node: &Node) -> Vec<(String, Vec<Datum>)> {
-    match &node.shape {
-        Shape::Binary(Operator::And, left, right) => {
-            let mut found = constants(left);
-            found.extend(constants(right));
-            found
-        }
-        Shape::Binary(Operator::Eq, left, right) => match (&left.shape, &right.shape) {
-            (Shape::Field(Root::After, name), Shape::Const(value))
-            | (Shape::Const(value), Shape::Field(Root::After, name)) => {
-                vec![(name.clone(), vec![value.clone()])]
-            }
-            _ => Vec::new(),
-        },
-        Shape::In(needle, values) => match &needle.shape {
-            Shape::Field(Root::After, name) => vec![(name.clone(), values.clone())],
-            _ => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
 }
 
 struct Parser<'a> {
@@ -465,7 +314,10 @@ fn path_root(path: &str) -> &str {
 }
 
 /// ` (did you mean …?)` where one of the known names is near.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(in crate::dcheck::engine) fn nearest<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> String {
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)

@@ -1,11 +1,44 @@
 //! Rules: one strategy per file behind one trait, and the factory that builds them from YAML.
+//!
+//! Owns [`RuleSet`] and its reading: strict, all mistakes of all files at once, with file and line.
+//! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
+//!
+//! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], an entry
+//! in `build.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: strategies beyond the six
+//! that are here; HTTP lookups.
 
+mod at_most_one;
+mod build;
+mod fields;
+mod freshness;
+pub mod group;
+mod index;
+mod missing_counterpart;
+pub mod rule;
+pub mod strategy;
+mod sum_bound;
+mod threshold;
+mod two_sided_match;
+mod yaml;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+
+use crate::dcheck::event::Event;
+
+pub use index::Place;
+pub use rule::Rule;
+
+use fields::Mistakes;
+use index::Index;
 
 /// All rules that are in force together.
 #[derive(Debug, Default)]
 pub struct RuleSet {
-    pub rules: Vec<RuleHead>,
+    rules: Vec<Rule>,
+    by_name: HashMap<String, usize>,
+    index: Index,
 }
 
 /// What others may know of a rule.
@@ -29,8 +62,96 @@ pub struct RuleError {
     pub message: String,
 }
 
-/// Loads every `*.yaml` of a directory: a whole set, or all mistakes of all files.
+impl RuleHead {
+    /// `id@version`.
+    pub fn name(&self) -> String {
+        format!("{}@{}", self.id, self.version)
+    }
+}
+
+impl RuleSet {
+    /// By `id@version`.
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.by_name.get(name).map(|number| &self.rules[*number])
+    }
+
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    pub fn heads(&self) -> impl Iterator<Item = &RuleHead> {
+        self.rules.iter().map(|rule| &rule.head)
+    }
+
+    /// The rules' sides that listen to `event`, by rule and side number.
+    pub fn listening(&self, event: &Event) -> BTreeSet<Place> {
+        let listens = |(rule, side): &Place| self.rules[*rule].sides[*side].listens(event);
+        self.index.find(event).into_iter().filter(listens).collect()
+    }
+}
+
+/// Loads every `*.yaml` of a directory, by name: a whole set, or all mistakes of all files.
 pub fn load_dir(path: &Path) -> Result<RuleSet, Vec<RuleError>> {
-    let _ = path;
-    Ok(RuleSet::default())
+    let unreadable = |file: &Path, error: std::io::Error| RuleError {
+        file: file.to_owned(),
+        line: 0,
+        message: format!("cannot be read: {error}"),
+    };
+    let entries = std::fs::read_dir(path).map_err(|error| vec![unreadable(path, error)])?;
+    let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    let (mut texts, mut errors) = (Vec::new(), Vec::new());
+    for file in files {
+        match std::fs::read_to_string(&file) {
+            Ok(text) => texts.push((file, text)),
+            Err(error) => errors.push(unreadable(&file, error)),
+        }
+    }
+    match load(&texts) {
+        Ok(set) if errors.is_empty() && !set.rules.is_empty() => Ok(set),
+        Ok(_) if errors.is_empty() => {
+            let message = "no rule in any *.yaml here".to_owned();
+            Err(vec![RuleError { file: path.to_owned(), line: 0, message }])
+        }
+        Ok(_) => Err(errors),
+        Err(more) => Err(errors.into_iter().chain(more).collect()),
+    }
+}
+
+/// Reads the texts of rule files together.
+pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
+    let (mut rules, mut errors) = (Vec::new(), Vec::new());
+    let mut seen: BTreeMap<String, (PathBuf, usize)> = BTreeMap::new();
+    for (file, text) in texts {
+        let mistakes = Mistakes { file: file.clone(), list: RefCell::default() };
+        let (document, form) = yaml::parse(text);
+        for (line, message) in form {
+            mistakes.add(line, message);
+        }
+        for node in document.as_ref().map_or(&[][..], |node| build::maps(node, &mistakes)) {
+            let Some((rule, line)) = build::rule(node, &mistakes) else { continue };
+            match seen.get(&rule.name) {
+                Some((first, first_line)) => {
+                    let (id, version) = (&rule.head.id, &rule.head.version);
+                    let place = format!("{}:{first_line}", first.display());
+                    let message =
+                        format!("rule `{id}` version {version} already stands in {place}");
+                    mistakes.add(line, message);
+                }
+                None => {
+                    seen.insert(rule.name.clone(), (file.clone(), line));
+                    rules.push(rule);
+                }
+            }
+        }
+        errors.extend(mistakes.list.into_inner());
+    }
+    if !errors.is_empty() {
+        errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        return Err(errors);
+    }
+    let index = Index::of(&rules);
+    let names = rules.iter().enumerate().map(|(number, rule)| (rule.name.clone(), number));
+    Ok(RuleSet { by_name: names.collect(), rules, index })
 }

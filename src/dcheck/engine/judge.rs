@@ -1,0 +1,280 @@
+//! One group looked at: lookups sent, rulings compared with what was said before, verdicts for what
+//! is new.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::clock::CellTime;
+use crate::wire::{Judgement, Subject};
+
+use super::rules::Rule;
+use super::rules::group::{Group, Item, Reference};
+use super::rules::rule::Said;
+use super::rules::strategy::{Finding, Ruling};
+use super::schedule::{Address, Waits};
+use super::{Asked, Counts, Engine, Output, Verdict};
+
+/// What is to be told of one item, worked out before the group is changed.
+struct Telling {
+    judgement: Judgement,
+    resolved: bool,
+    /// It replaces an earlier telling of the same finding, under its own revision.
+    is_update: bool,
+    said: Said,
+}
+
+impl Engine {
+    /// Fetch, compare, verdict.
+    pub(super) fn settle(&mut self, address: &Address, outputs: &mut Vec<Output>) {
+        let rules = Arc::clone(&self.rules);
+        let Some(rule) = rules.named(&address.rule) else {
+            return;
+        };
+        let groups = self.groups.get_mut(&address.rule);
+        let Some(mut group) = groups.and_then(|groups| groups.remove(&address.key)) else {
+            self.schedule.wait(address, Waits::default());
+            return;
+        };
+        self.fetch(rule, address, &mut group, outputs);
+        let mut deadlines = Vec::new();
+        for (number, ruling, tellings) in self.compare(rule, &group) {
+            if let Ruling::Wait(deadline) = ruling {
+                deadlines.push(deadline);
+            }
+            for telling in tellings {
+                self.tell(rule, &mut group, number, telling, outputs);
+            }
+        }
+        self.schedule.wait(address, waits(&group, &deadlines, self.now));
+        let groups = self.groups.entry(address.rule.clone()).or_default();
+        groups.insert(address.key.clone(), group);
+    }
+
+    fn fetch(
+        &mut self,
+        rule: &Rule,
+        address: &Address,
+        group: &mut Group,
+        outputs: &mut Vec<Output>,
+    ) {
+        let Some(lookup) = &rule.lookup else { return };
+        for item in &mut group.items {
+            let Reference::Due { at, attempt } = item.reference else { continue };
+            if at > self.now {
+                continue;
+            }
+            let params = match rule.params(lookup, &item.event) {
+                Ok(params) => params,
+                Err(error) => {
+                    item.reference = Reference::Failed(format!("cannot ask: {error}"));
+                    continue;
+                }
+            };
+            item.reference = Reference::Asked { attempt };
+            let id = self.next_lookup;
+            self.next_lookup += 1;
+            let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
+            let asked = Asked { address: address.clone(), occurrence, revision };
+            self.lookups.insert(id, asked);
+            outputs.push(Output::Lookup {
+                id,
+                rule: rule.head.id.clone(),
+                sql: lookup.sql.clone(),
+                params,
+                timeout_ms: lookup.timeout_ms,
+            });
+        }
+    }
+
+    /// Per item: its number, its ruling, and what is to be told now.
+    fn compare(&self, rule: &Rule, group: &Group) -> Vec<(usize, Ruling, Vec<Telling>)> {
+        let (now, progress) = (self.now, &self.progress);
+        let waits_for = if rule.sides.len() > 1 { &rule.sides[..] } else { &[] };
+        let passed = |deadline: CellTime| {
+            let past = |side: &super::rules::rule::Side| progress.is_past(&side.stream, deadline);
+            now >= deadline && waits_for.iter().all(past)
+        };
+        // An earlier item of this very look may open the finding that a later one ends.
+        let mut open = group.open.clone();
+        let tell = |(number, finding): (usize, Finding<'_>)| {
+            let item = &group.items[number];
+            let tellings = tellings(rule, &open, item, &finding);
+            for telling in &tellings {
+                note(&mut open, item, telling);
+            }
+            (number, finding.ruling, tellings)
+        };
+        rule.strategy.compare(group, &passed).into_iter().enumerate().map(tell).collect()
+    }
+
+    fn tell(
+        &mut self,
+        rule: &Rule,
+        group: &mut Group,
+        number: usize,
+        telling: Telling,
+        outputs: &mut Vec<Output>,
+    ) {
+        let item = &mut group.items[number];
+        let counts = self.counts.entry(rule.name.clone()).or_default();
+        if item.applies {
+            match item.judged {
+                None => counts.pending = counts.pending.saturating_sub(1),
+                Some(before) => *figure(counts, before) -= 1,
+            }
+            *figure(counts, telling.judgement) += 1;
+        }
+        item.judged = Some(telling.judgement);
+        if telling.judgement == Judgement::Mismatched {
+            item.told = told(&telling.said);
+        }
+        note(&mut group.open, item, &telling);
+        let mut revision = item.revision.clone();
+        if telling.is_update {
+            revision = format!("{revision}~{}", item.told);
+        }
+        let verdict = Verdict {
+            subject: item.subject.clone(),
+            occurrence: item.occurrence.clone(),
+            revision,
+            at_risk: telling.said.at_risk,
+            expected: telling.said.expected,
+            actual: telling.said.actual,
+            position: item.event.position.clone(),
+            event_at: item.event.at,
+            fields: telling.said.fields,
+            resolved: telling.resolved,
+            shadow: rule.rollout.is_shadow(&rule.head.id, &item.subject.id),
+            ..blank(rule, telling.judgement, self.now)
+        };
+        if self.already_judged.contains(&verdict.key()) {
+            counts.suppressed += 1;
+        } else {
+            outputs.push(Output::Verdict(Box::new(verdict)));
+        }
+    }
+
+    /// A rule that is gone: what it had open becomes unknown, its state is dropped.
+    pub(super) fn abandon(&mut self, rule: &Rule, outputs: &mut Vec<Output>) {
+        let name = rule.name.clone();
+        for (_, mut group) in self.groups.remove(&name).unwrap_or_default() {
+            for number in 0..group.items.len() {
+                let item = &group.items[number];
+                if item.judged.is_some() || !item.applies {
+                    continue;
+                }
+                let actual = "the rule was replaced while this was open".to_owned();
+                let said = Said { actual, ..Said::default() };
+                let judgement = Judgement::Unknown;
+                let telling = Telling { judgement, resolved: false, is_update: false, said };
+                self.tell(rule, &mut group, number, telling, outputs);
+            }
+        }
+        self.schedule.drop_rule(&name);
+        self.lookups.retain(|_, asked| asked.address.rule != name);
+    }
+}
+
+/// Keeps which findings hold.
+fn note(open: &mut BTreeSet<String>, item: &Item, telling: &Telling) {
+    if telling.judgement == Judgement::Mismatched {
+        open.insert(item.occurrence.clone());
+    } else if telling.resolved {
+        open.remove(&item.occurrence);
+    }
+}
+
+/// What a ruling adds to what was said of the item before; `open` are the findings that hold.
+fn tellings(
+    rule: &Rule,
+    open: &BTreeSet<String>,
+    item: &Item,
+    finding: &Finding<'_>,
+) -> Vec<Telling> {
+    use Judgement as J;
+    let is_open = open.contains(&item.occurrence);
+    let telling = |judgement, why: Option<&String>| {
+        let mut said = rule.says(item, finding);
+        if let Some(why) = why {
+            said.actual = why.clone();
+        }
+        if judgement != J::Mismatched {
+            said.at_risk = None;
+        }
+        let resolved = judgement == J::Matched && (is_open || finding.ruling == Ruling::Late);
+        Telling { judgement, resolved, is_update: false, said }
+    };
+    match (&finding.ruling, item.judged) {
+        (Ruling::Wait(_) | Ruling::Asking, _) => Vec::new(),
+        (Ruling::Matched, Some(J::Matched)) => Vec::new(),
+        (Ruling::Matched, _) => vec![telling(J::Matched, None)],
+        (Ruling::Mismatched, Some(J::Mismatched)) => {
+            let again = telling(J::Mismatched, None);
+            if told(&again.said) == item.told {
+                return Vec::new();
+            }
+            vec![Telling { is_update: true, ..again }]
+        }
+        (Ruling::Mismatched, _) => vec![telling(J::Mismatched, None)],
+        (Ruling::Late, None) => vec![telling(J::Mismatched, None), telling(J::Matched, None)],
+        (Ruling::Late, Some(J::Matched)) => Vec::new(),
+        (Ruling::Late, Some(_)) => vec![telling(J::Matched, None)],
+        (Ruling::Void, None) if is_open => vec![telling(J::Matched, None)],
+        (Ruling::Expired, None) => vec![telling(J::Expired, None)],
+        (Ruling::Refused(why), None) => vec![telling(J::Refused, Some(why))],
+        (Ruling::Unknown(why), None) => vec![telling(J::Unknown, Some(why))],
+        _ => Vec::new(),
+    }
+}
+
+fn told(said: &Said) -> String {
+    said.at_risk.map(|money| money.to_string()).unwrap_or_default()
+}
+
+/// What the group waits for, by what is still open in it.
+fn waits(group: &Group, deadlines: &[CellTime], now: CellTime) -> Waits {
+    let open = group.items.iter().filter(|item| item.applies && item.judged.is_none());
+    let retries = group.items.iter().filter_map(|item| match item.reference {
+        Reference::Due { at, .. } => Some(at),
+        _ => None,
+    });
+    let ahead = deadlines.iter().copied().filter(|deadline| *deadline > now);
+    Waits {
+        until: ahead.chain(retries).min(),
+        for_source: deadlines.iter().any(|deadline| *deadline <= now),
+        open_since_mark: open.map(|item| item.after_mark).min(),
+    }
+}
+
+fn figure(counts: &mut Counts, judgement: Judgement) -> &mut u64 {
+    match judgement {
+        Judgement::Matched => &mut counts.matched,
+        Judgement::Mismatched => &mut counts.mismatched,
+        Judgement::Expired => &mut counts.expired,
+        Judgement::Refused => &mut counts.refused,
+        Judgement::Unknown => &mut counts.unknown,
+    }
+}
+
+/// A verdict with what comes from the rule alone.
+pub(super) fn blank(rule: &Rule, judgement: Judgement, at: CellTime) -> Verdict {
+    Verdict {
+        rule: rule.head.id.clone(),
+        version: rule.head.version.clone(),
+        loss_point: rule.head.loss_point.clone(),
+        subject: Subject::new(rule.subject_kind.clone(), String::new()),
+        occurrence: String::new(),
+        revision: String::new(),
+        severity: rule.head.severity.clone(),
+        judgement,
+        at_risk: None,
+        expected: String::new(),
+        actual: String::new(),
+        position: String::new(),
+        event_at: at,
+        at,
+        fields: Default::default(),
+        resolved: false,
+        shadow: false,
+    }
+}

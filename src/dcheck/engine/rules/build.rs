@@ -1,0 +1,406 @@
+//! The factory: from a rule's map in YAML to the compiled rule.
+
+use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template};
+use crate::dcheck::engine::gate::Rollout;
+use crate::dcheck::engine::window::Stream;
+use crate::dcheck::event::Op;
+
+use super::RuleHead;
+use super::at_most_one::{self, AtMostOne};
+use super::fields::{Fields, Mistakes};
+use super::freshness::Freshness;
+use super::missing_counterpart::{self, MissingCounterpart};
+use super::rule::{Lookup, Rule, Side};
+use super::strategy::{Strategy, Watch, WhenAbsent};
+use super::sum_bound::{self, SumBound};
+use super::threshold::Threshold;
+use super::two_sided_match::TwoSidedMatch;
+use super::yaml::{Node, Shape};
+
+/// How long a group is kept where a rule does not say: longer than any redelivery.
+const REMEMBER_MS: i64 = 24 * 3_600_000;
+/// How long a lookup may take where a rule does not say.
+const LOOKUP_TIMEOUT_MS: i64 = 5_000;
+/// Attempts of a lookup beyond the first: more would only hide that the rule is blind.
+const MAX_RETRIES: usize = 8;
+
+const SEVERITIES: [(&str, &str); 5] =
+    [("P0", "P0"), ("P1", "P1"), ("P2", "P2"), ("P3", "P3"), ("P4", "P4")];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Threshold,
+    MissingCounterpart,
+    AtMostOne,
+    SumBound,
+    TwoSidedMatch,
+    Freshness,
+}
+
+const WAYS: [(&str, Way); 6] = [
+    ("threshold", Way::Threshold),
+    ("missing-counterpart", Way::MissingCounterpart),
+    ("at-most-one", Way::AtMostOne),
+    ("sum-bound", Way::SumBound),
+    ("two-sided-match", Way::TwoSidedMatch),
+    ("freshness", Way::Freshness),
+];
+
+impl Way {
+    /// Roots that its check, amount at risk and texts may use beyond the event's own.
+    fn roots(self, has_lookup: bool) -> &'static [&'static str] {
+        match (self, has_lookup) {
+            (Way::Threshold, true) => &["before", "after", "event", "ref"],
+            (Way::MissingCounterpart, _) => &["before", "after", "event", "other", "found"],
+            (Way::TwoSidedMatch, _) => &["before", "after", "event", "other"],
+            (Way::AtMostOne | Way::SumBound, _) => &["before", "after", "event", "found"],
+            _ => OWN.roots,
+        }
+    }
+
+    fn found(self) -> &'static [&'static str] {
+        match self {
+            Way::MissingCounterpart => missing_counterpart::FOUND,
+            Way::AtMostOne => at_most_one::FOUND,
+            Way::SumBound => sum_bound::FOUND,
+            _ => &[],
+        }
+    }
+
+    fn has_counterpart(self) -> bool {
+        matches!(self, Way::MissingCounterpart | Way::SumBound | Way::TwoSidedMatch)
+    }
+}
+
+/// What an event alone offers.
+const OWN: Allowed<'static> = Allowed { roots: &["before", "after", "event"], found: &[] };
+
+/// None where it has mistakes, all of which are then told.
+pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
+    let told = mistakes.list.borrow().len();
+    let fields = Fields::of("a rule", node, mistakes)?;
+    let line = fields.line();
+    let built = read(fields);
+    let is_clean = mistakes.list.borrow().len() == told;
+    built.filter(|_| is_clean).map(|rule| (rule, line))
+}
+
+fn read(fields: Fields<'_>) -> Option<Rule> {
+    let way = fields.choice("strategy", &WAYS);
+    let head = head(&fields);
+    fields.optional_text("title");
+    let rollout = rollout(&fields);
+    let when_absent =
+        fields.choice("when_absent", &[("ok", WhenAbsent::Ok), ("finding", WhenAbsent::Finding)]);
+    // Without a strategy nobody can say which keys belong to the rule.
+    let way = way?;
+    let remember_ms = fields.optional_duration_ms("remember").unwrap_or(REMEMBER_MS);
+    let rule = if way == Way::Freshness {
+        freshness(&fields, head, rollout)
+    } else {
+        judging(&fields, way, head, rollout, when_absent, remember_ms)
+    };
+    fields.finish();
+    rule
+}
+
+fn head(fields: &Fields<'_>) -> Option<RuleHead> {
+    let id = fields.text("id").map(|(id, line)| {
+        let is_kebab = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !id.chars().all(is_kebab) {
+            fields.mistake(line, format!("id `{id}` is not kebab-case"));
+        }
+        id.to_owned()
+    });
+    let version = fields.text("version").map(|(version, _)| version.to_owned());
+    let loss_point = fields.text("loss_point").map(|(point, _)| point.to_owned());
+    let severity = fields.choice("severity", &SEVERITIES);
+    Some(RuleHead {
+        id: id?,
+        version: version?,
+        loss_point: loss_point?,
+        severity: severity?.to_owned(),
+        tables: Vec::new(),
+        topics: Vec::new(),
+    })
+}
+
+fn rollout(fields: &Fields<'_>) -> Option<Rollout> {
+    let (text, line) = fields.text("rollout")?;
+    let share = text.strip_suffix('%').and_then(|share| share.parse::<u8>().ok());
+    match (text, share) {
+        ("off", _) => Some(Rollout::Off),
+        ("shadow", _) => Some(Rollout::Shadow),
+        ("full", _) => Some(Rollout::Full),
+        (_, Some(share @ 0..=100)) => Some(Rollout::Percent(share)),
+        _ => {
+            let message = format!("`rollout: {text}` is not known: write off, shadow, 10% or full");
+            fields.mistake(line, message);
+            None
+        }
+    }
+}
+
+fn freshness(
+    fields: &Fields<'_>,
+    head: Option<RuleHead>,
+    rollout: Option<Rollout>,
+) -> Option<Rule> {
+    let source = fields.text("source").map(|(source, _)| source.to_owned());
+    let stale_after_ms = fields.duration_ms("stale_after");
+    let nothing = |text| Template::compile(text, OWN).expect("invariant: a plain text compiles");
+    let constant = |text| {
+        let text = format!("\"{text}\"");
+        Expr::compile(&text, Kind::Text, OWN).expect("invariant: a quoted source name compiles")
+    };
+    let source = source?;
+    if source.contains(['"', '\\']) {
+        fields.mistake(fields.line(), "a source's name holds no quotes");
+        return None;
+    }
+    let head = head?;
+    Some(Rule {
+        name: head.name(),
+        head,
+        subject_kind: "source".to_owned(),
+        subject_id: constant(&source),
+        occurrence: constant(&source),
+        revision: None,
+        sides: Vec::new(),
+        applies: None,
+        lookup: None,
+        at_risk: None,
+        expected: nothing(""),
+        actual: nothing(""),
+        fields: Vec::new(),
+        remember_ms: 0,
+        rollout: rollout?,
+        strategy: Box::new(Freshness { watch: Watch { source, stale_after_ms: stale_after_ms? } }),
+    })
+}
+
+fn judging(
+    fields: &Fields<'_>,
+    way: Way,
+    head: Option<RuleHead>,
+    rollout: Option<Rollout>,
+    when_absent: Option<WhenAbsent>,
+    remember_ms: i64,
+) -> Option<Rule> {
+    let subject = subject(fields);
+    let occurrence = fields.expr("occurrence", Kind::Any, OWN);
+    let lookup = if way == Way::Threshold { lookup(fields) } else { None };
+    let applies = match way {
+        Way::Threshold => fields.optional_expr("applies", Kind::Bool, OWN),
+        _ => None,
+    };
+    let revision = match way {
+        Way::Threshold => fields.optional_template("revision", OWN),
+        _ => None,
+    };
+    let allowed = Allowed { roots: way.roots(lookup.is_some()), found: way.found() };
+    // A key is needed to pair; without a pair the occurrence is the key.
+    let key_name = if way == Way::Threshold { None } else { Some("key") };
+    let items = fields.map("on").and_then(|on| side(on, key_name, occurrence.as_ref()));
+    let bound = fields.optional_map("counterpart").filter(|_| way.has_counterpart());
+    let amount = match (&bound, way) {
+        (Some(bound), Way::SumBound) => bound.expr("amount", Kind::Money, OWN),
+        _ => None,
+    };
+    if way.has_counterpart() && fields.node("counterpart").is_none() {
+        fields.mistake(fields.line(), "a rule of this strategy needs `counterpart`");
+    }
+    let counterpart = bound.and_then(|bound| side(bound, Some("key"), None));
+    let strategy = strategy(fields, way, allowed, when_absent, amount);
+    let at_risk = fields.optional_expr("at_risk", Kind::Money, allowed);
+    let expected = fields.template("expected", allowed);
+    let actual = fields.template("actual", allowed);
+    let named = fields.exprs("fields", allowed);
+    let (subject_kind, subject_id) = subject?;
+    let mut sides = vec![items?];
+    sides.extend(counterpart);
+    let head = listening(head?, &sides);
+    Some(Rule {
+        name: head.name(),
+        head,
+        subject_kind: subject_kind?,
+        subject_id: subject_id?,
+        occurrence: occurrence?,
+        revision,
+        sides,
+        applies,
+        lookup,
+        at_risk,
+        expected: expected?,
+        actual: actual?,
+        fields: named,
+        remember_ms,
+        rollout: rollout?,
+        strategy: strategy?,
+    })
+}
+
+fn subject(fields: &Fields<'_>) -> Option<(Option<String>, Option<Expr>)> {
+    let subject = fields.map("subject")?;
+    let kind = subject.text("kind").map(|(kind, _)| kind.to_owned());
+    let id = subject.expr("id", Kind::Any, OWN);
+    subject.finish();
+    Some((kind, id))
+}
+
+/// The head with the names of what its sides read.
+fn listening(mut head: RuleHead, sides: &[Side]) -> RuleHead {
+    for side in sides {
+        let names = match &side.stream {
+            Stream::Table(_) => &mut head.tables,
+            Stream::Topic(_) => &mut head.topics,
+        };
+        if !names.iter().any(|name| name == side.stream.name()) {
+            names.push(side.stream.name().to_owned());
+        }
+    }
+    head
+}
+
+fn strategy(
+    fields: &Fields<'_>,
+    way: Way,
+    allowed: Allowed<'_>,
+    when_absent: Option<WhenAbsent>,
+    bound: Option<Expr>,
+) -> Option<Box<dyn Strategy>> {
+    let needs_window = matches!(way, Way::MissingCounterpart | Way::TwoSidedMatch);
+    let window_ms = match way {
+        _ if needs_window => fields.duration_ms("window"),
+        Way::SumBound => fields.optional_duration_ms("window"),
+        _ => None,
+    };
+    let order_by = match way {
+        Way::AtMostOne | Way::SumBound => fields.expr("order_by", Kind::Any, OWN),
+        _ => None,
+    };
+    let check = match way {
+        Way::Threshold | Way::TwoSidedMatch => fields.expr("check", Kind::Bool, allowed),
+        _ => None,
+    };
+    let amount = match way {
+        Way::SumBound => fields.expr("amount", Kind::Money, OWN),
+        _ => None,
+    };
+    let when_absent = when_absent?;
+    if way == Way::MissingCounterpart && when_absent == WhenAbsent::Ok {
+        let message = "absence is what this strategy finds: write `when_absent: finding`";
+        fields.mistake(fields.line(), message);
+    }
+    Some(match way {
+        Way::Threshold => Box::new(Threshold { check: check?, when_absent }),
+        Way::MissingCounterpart => Box::new(MissingCounterpart { window_ms: window_ms? }),
+        Way::TwoSidedMatch => {
+            Box::new(TwoSidedMatch { window_ms: window_ms?, check: check?, when_absent })
+        }
+        Way::AtMostOne => Box::new(AtMostOne { order_by: order_by? }),
+        Way::SumBound => {
+            let (amount, bound, order_by) = (amount?, bound?, order_by?);
+            Box::new(SumBound { amount, bound, order_by, window_ms, when_absent })
+        }
+        Way::Freshness => unreachable!("invariant: freshness rules are read by `freshness`"),
+    })
+}
+
+fn side(fields: Fields<'_>, key_name: Option<&'static str>, key: Option<&Expr>) -> Option<Side> {
+    let table = fields.optional_text("table");
+    let topic = fields.optional_text("topic");
+    let stream = match (table, topic) {
+        (Some((table, _)), None) => Some(Stream::Table(table.to_owned())),
+        (None, Some((topic, _))) => Some(Stream::Topic(topic.to_owned())),
+        _ => {
+            fields.mistake(fields.line(), "name either a `table` or a `topic`");
+            None
+        }
+    };
+    let is_topic = topic.is_some() && table.is_none();
+    let ops = if is_topic { vec![Op::Message] } else { ops(&fields) };
+    let changed = if is_topic { Vec::new() } else { fields.texts("changed") };
+    let filter = fields.optional_expr("where", Kind::Bool, OWN);
+    let id = fields.optional_expr("id", Kind::Any, OWN);
+    let key = match key_name {
+        Some(name) => fields.expr(name, Kind::Any, OWN),
+        None => key.cloned(),
+    };
+    fields.finish();
+    let changed = changed.into_iter().map(|(column, _)| column.to_owned()).collect();
+    Some(Side { stream: stream?, ops, changed, filter, key: key?, id })
+}
+
+fn ops(fields: &Fields<'_>) -> Vec<Op> {
+    let texts = fields.texts("ops");
+    if texts.is_empty() {
+        fields.mistake(fields.line(), "a table needs `ops`: insert, update, delete");
+    }
+    let read = |(text, line)| match text {
+        "insert" => Some(Op::Insert),
+        "update" => Some(Op::Update),
+        "delete" => Some(Op::Delete),
+        _ => {
+            fields.mistake(line, format!("`{text}` is no operation: write insert, update, delete"));
+            None
+        }
+    };
+    texts.into_iter().filter_map(read).collect()
+}
+
+fn lookup(fields: &Fields<'_>) -> Option<Lookup> {
+    let map = fields.optional_map("reference")?;
+    let sql = map.text("sql");
+    let params = map.exprs("params", OWN);
+    let timeout_ms = map.optional_duration_ms("timeout").unwrap_or(LOOKUP_TIMEOUT_MS);
+    let retries_ms = map.durations_ms("retries");
+    if retries_ms.len() > MAX_RETRIES {
+        map.mistake(map.line(), format!("more than {MAX_RETRIES} retries"));
+    }
+    if let Some((sql, line)) = sql {
+        let asked = placeholders(sql);
+        for name in asked.iter().filter(|name| !params.iter().any(|(known, _)| known == *name)) {
+            map.mistake(line, format!("`:{name}` in `sql` is not among `params`"));
+        }
+        for (name, _) in params.iter().filter(|(name, _)| !asked.contains(name)) {
+            map.mistake(line, format!("parameter `{name}` does not stand in `sql`"));
+        }
+    }
+    map.finish();
+    let timeout_ms = timeout_ms.unsigned_abs();
+    Some(Lookup { sql: sql?.0.to_owned(), params, timeout_ms, retries_ms })
+}
+
+/// Names after a colon, texts in quotes left out.
+fn placeholders(sql: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    let mut quote: Option<char> = None;
+    for (at, c) in sql.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '\'' | '"' | '`') => quote = Some(c),
+            (None, ':') => {
+                let rest = &sql[at + 1..];
+                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+                let name = &rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())];
+                if !name.is_empty() && !names.iter().any(|known| known == name) {
+                    names.push(name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+/// The maps of a file's list of rules.
+pub fn maps<'n>(document: &'n Node, mistakes: &Mistakes) -> &'n [Node] {
+    match &document.shape {
+        Shape::List(nodes) => nodes,
+        _ => {
+            mistakes.add(document.line, "a rule file is a list: each rule starts with `- id: …`");
+            &[]
+        }
+    }
+}

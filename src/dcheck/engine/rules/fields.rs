@@ -1,0 +1,217 @@
+//! A map's fields, taken one by one: every mistake is collected, none ends the reading.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template, nearest};
+
+use super::RuleError;
+use super::yaml::{Node, Shape};
+
+/// Collects the mistakes of one file.
+#[derive(Debug)]
+pub struct Mistakes {
+    pub file: PathBuf,
+    pub list: RefCell<Vec<RuleError>>,
+}
+
+impl Mistakes {
+    pub fn add(&self, line: usize, message: impl Into<String>) {
+        let (file, message) = (self.file.clone(), message.into());
+        self.list.borrow_mut().push(RuleError { file, line, message });
+    }
+}
+
+/// Milliseconds of the units of a duration.
+const UNITS: [(&str, i64); 5] =
+    [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// A map that is being read. Every name that was asked for is known; [`Fields::finish`] tells of
+/// the others.
+pub struct Fields<'a> {
+    what: String,
+    line: usize,
+    entries: &'a [(String, usize, Node)],
+    known: RefCell<Vec<&'static str>>,
+    mistakes: &'a Mistakes,
+}
+
+impl<'a> Fields<'a> {
+    /// None where `node` is no map.
+    pub fn of(what: &str, node: &'a Node, mistakes: &'a Mistakes) -> Option<Fields<'a>> {
+        let Shape::Map(entries) = &node.shape else {
+            mistakes.add(node.line, format!("{what} must be a map of `key: value` lines"));
+            return None;
+        };
+        let known = RefCell::default();
+        Some(Fields { what: what.to_owned(), line: node.line, entries, known, mistakes })
+    }
+
+    /// A line of this map's own, for mistakes about the whole.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    pub fn mistake(&self, line: usize, message: impl Into<String>) {
+        self.mistakes.add(line, message);
+    }
+
+    pub fn node(&self, name: &'static str) -> Option<&'a Node> {
+        self.known.borrow_mut().push(name);
+        self.entries.iter().find(|(key, ..)| key == name).map(|(_, _, node)| node)
+    }
+
+    fn required(&self, name: &'static str) -> Option<&'a Node> {
+        let node = self.node(name);
+        if node.is_none() {
+            self.mistake(self.line, format!("{} needs `{name}`", self.what));
+        }
+        node
+    }
+
+    pub fn map(&self, name: &'static str) -> Option<Fields<'a>> {
+        Fields::of(&format!("`{name}`"), self.required(name)?, self.mistakes)
+    }
+
+    pub fn optional_map(&self, name: &'static str) -> Option<Fields<'a>> {
+        Fields::of(&format!("`{name}`"), self.node(name)?, self.mistakes)
+    }
+
+    /// A text with its line.
+    pub fn text(&self, name: &'static str) -> Option<(&'a str, usize)> {
+        self.scalar(name, self.required(name)?)
+    }
+
+    pub fn optional_text(&self, name: &'static str) -> Option<(&'a str, usize)> {
+        self.scalar(name, self.node(name)?)
+    }
+
+    fn scalar(&self, name: &str, node: &'a Node) -> Option<(&'a str, usize)> {
+        match &node.shape {
+            Shape::Scalar { text, .. } if !text.trim().is_empty() => Some((text.trim(), node.line)),
+            _ => {
+                self.mistake(node.line, format!("`{name}` must be a text"));
+                None
+            }
+        }
+    }
+
+    /// One of the given words.
+    pub fn choice<T: Copy>(&self, name: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        let (text, line) = self.text(name)?;
+        let found = choices.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let hint = nearest(text, choices.iter().map(|(word, _)| *word));
+            let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+            let message =
+                format!("`{name}: {text}` is not known{hint}: write {}", words.join(", "));
+            self.mistake(line, message);
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A duration in milliseconds: `30 s`.
+    pub fn duration_ms(&self, name: &'static str) -> Option<i64> {
+        let (text, line) = self.text(name)?;
+        self.to_ms(name, text, line)
+    }
+
+    pub fn optional_duration_ms(&self, name: &'static str) -> Option<i64> {
+        let (text, line) = self.optional_text(name)?;
+        self.to_ms(name, text, line)
+    }
+
+    fn to_ms(&self, name: &str, text: &str, line: usize) -> Option<i64> {
+        let parsed = text.split_once(' ').and_then(|(number, unit)| {
+            let (_, ms) = UNITS.iter().find(|(known, _)| *known == unit.trim())?;
+            number.parse::<u32>().ok().map(|count| i64::from(count) * ms)
+        });
+        if parsed.is_none() {
+            let message =
+                format!("`{name}: {text}` is no duration: write one like `30 s` or `7 d`");
+            self.mistake(line, message);
+        }
+        parsed
+    }
+
+    /// The texts of a list, or a single text; empty where the field is not there.
+    pub fn texts(&self, name: &'static str) -> Vec<(&'a str, usize)> {
+        match self.node(name) {
+            None => Vec::new(),
+            Some(Node { shape: Shape::List(items), .. }) => {
+                items.iter().filter_map(|item| self.scalar(name, item)).collect()
+            }
+            Some(node) => self.scalar(name, node).into_iter().collect(),
+        }
+    }
+
+    pub fn durations_ms(&self, name: &'static str) -> Vec<i64> {
+        let texts = self.texts(name);
+        texts.into_iter().filter_map(|(text, line)| self.to_ms(name, text, line)).collect()
+    }
+
+    pub fn expr(&self, name: &'static str, kind: Kind, allowed: Allowed<'_>) -> Option<Expr> {
+        let (text, line) = self.text(name)?;
+        self.compiled(name, line, Expr::compile(text, kind, allowed))
+    }
+
+    pub fn optional_expr(
+        &self,
+        name: &'static str,
+        kind: Kind,
+        allowed: Allowed<'_>,
+    ) -> Option<Expr> {
+        let (text, line) = self.optional_text(name)?;
+        self.compiled(name, line, Expr::compile(text, kind, allowed))
+    }
+
+    pub fn template(&self, name: &'static str, allowed: Allowed<'_>) -> Option<Template> {
+        let (text, line) = self.text(name)?;
+        self.compiled(name, line, Template::compile(text, allowed))
+    }
+
+    pub fn optional_template(&self, name: &'static str, allowed: Allowed<'_>) -> Option<Template> {
+        let (text, line) = self.optional_text(name)?;
+        self.compiled(name, line, Template::compile(text, allowed))
+    }
+
+    /// A map of free names to expressions.
+    pub fn exprs(&self, name: &'static str, allowed: Allowed<'_>) -> Vec<(String, Expr)> {
+        let Some(node) = self.node(name) else { return Vec::new() };
+        let Some(map) = Fields::of(&format!("`{name}`"), node, self.mistakes) else {
+            return Vec::new();
+        };
+        let compile = |(key, _, value): &'a (String, usize, Node)| {
+            let (text, line) = self.scalar(key, value)?;
+            let expr = self.compiled(key, line, Expr::compile(text, Kind::Any, allowed))?;
+            Some((key.clone(), expr))
+        };
+        map.entries.iter().filter_map(compile).collect()
+    }
+
+    fn compiled<T, E: std::fmt::Display>(
+        &self,
+        name: &str,
+        line: usize,
+        result: Result<T, E>,
+    ) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.mistake(line, format!("in `{name}`: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Tells of every key that nobody asked for.
+    pub fn finish(self) {
+        let known = self.known.borrow();
+        for (key, line, _) in self.entries {
+            if !known.contains(&key.as_str()) {
+                let hint = nearest(key, known.iter().copied());
+                self.mistake(*line, format!("{} has no key `{key}`{hint}", self.what));
+            }
+        }
+    }
+}

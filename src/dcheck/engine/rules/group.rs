@@ -1,0 +1,112 @@
+//! What belongs together under one key of one rule: the items to judge and their counterparts.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::CellTime;
+use crate::dcheck::event::{Event, Row};
+use crate::wire::{Judgement, Subject};
+
+/// Items and counterparts that share a key. Plain data: it is the state that a snapshot keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// In order of rank.
+    pub items: Vec<Item>,
+    /// In order of first sight; one per identity, with its latest state.
+    pub others: Vec<Other>,
+    /// Occurrences whose finding still holds.
+    pub open: BTreeSet<String>,
+}
+
+/// An occurrence in one of its states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    pub event: Event,
+    /// What orders the items of a group: the rule's `order_by`, then the occurrence.
+    pub rank: (i128, String),
+    pub subject: Subject,
+    pub occurrence: String,
+    pub revision: String,
+    /// False where the row is out of the rule's reach now: it only ends an earlier finding.
+    pub applies: bool,
+    /// Last mark read on its source when it was taken.
+    pub after_mark: u64,
+    pub reference: Reference,
+    /// The last judgement given.
+    pub judged: Option<Judgement>,
+    /// The amount at risk last told, so that a changed one is told again.
+    pub told: String,
+}
+
+impl Item {
+    /// The same identity again is the same item, redelivered.
+    pub fn is(&self, occurrence: &str, revision: &str) -> bool {
+        self.occurrence == occurrence && self.revision == revision
+    }
+}
+
+/// The answer to an item's lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reference {
+    /// The rule asks nothing.
+    NotNeeded,
+    /// To be asked at `at`, for the `attempt`-th time.
+    Due { at: CellTime, attempt: usize },
+    /// Out, for the `attempt`-th time.
+    Asked { attempt: usize },
+    /// The answer's row; empty where the lookup found none.
+    Known(Row),
+    /// Asked in vain as often as the rule allows.
+    Failed(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Other {
+    pub id: String,
+    pub event: Event,
+    /// The earliest event time under this identity.
+    pub first_at: CellTime,
+}
+
+impl Other {
+    /// Its row or message; a deleted row counts with its last state.
+    pub fn row(&self) -> Option<&Row> {
+        self.event.after.as_ref().or(self.event.before.as_ref())
+    }
+}
+
+impl Group {
+    /// True where the item is new; a redelivered one changes nothing.
+    pub fn take(&mut self, item: Item) -> bool {
+        if self.items.iter().any(|known| known.is(&item.occurrence, &item.revision)) {
+            return false;
+        }
+        let place = self.items.partition_point(|known| known.rank <= item.rank);
+        self.items.insert(place, item);
+        true
+    }
+
+    /// True where the counterpart is new or changed. Times decide, not arrival: the latest state
+    /// stays.
+    pub fn take_other(&mut self, id: String, event: Event) -> bool {
+        let first_at = event.at;
+        let Some(known) = self.others.iter_mut().find(|other| other.id == id) else {
+            let place = self.others.partition_point(|other| other.id <= id);
+            self.others.insert(place, Other { id, event, first_at });
+            return true;
+        };
+        let before = (known.first_at, known.event.position.clone());
+        known.first_at = known.first_at.min(first_at);
+        if event.at >= known.event.at {
+            known.event = event;
+        }
+        before != (known.first_at, known.event.position.clone())
+    }
+
+    /// True where something waits for its deadline, a source, or an answer.
+    pub fn is_open(&self) -> bool {
+        self.items.iter().any(|item| item.applies && item.judged.is_none())
+    }
+}

@@ -1,0 +1,122 @@
+//! Rule retrieval: from an event to the rules that may care, without asking the others.
+//!
+//! By stream, operation, changed column, and one constant that the filter demands of a field. The
+//! cost grows with the rules that match. Try it: `cargo test --lib rules::index`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use rust_decimal::Decimal;
+
+use crate::dcheck::engine::expr::Datum;
+use crate::dcheck::event::{Event, Op, Value};
+
+use super::rule::Rule;
+
+/// A rule's number in its set and a side's number in the rule.
+pub type Place = (usize, usize);
+
+#[derive(Debug, Default)]
+pub struct Index {
+    /// By stream, operation, and a column that an update must have changed.
+    shelves: HashMap<(String, Op, Option<String>), Shelf>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    /// Sides whose filter demands no constant.
+    plain: Vec<Place>,
+    /// Column -> constant -> sides.
+    by_constant: Vec<(String, HashMap<Constant, Vec<Place>>)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Constant {
+    Bool(bool),
+    Num(Decimal),
+    Text(String),
+}
+
+impl Index {
+    pub fn of(rules: &[Rule]) -> Index {
+        let mut index = Index::default();
+        for (rule_number, rule) in rules.iter().enumerate() {
+            if rule.rollout == crate::dcheck::engine::gate::Rollout::Off {
+                continue;
+            }
+            for (side_number, side) in rule.sides.iter().enumerate() {
+                let constants = side.filter.as_ref().map_or(Vec::new(), |f| f.constants());
+                let constant = constants.into_iter().next();
+                for op in &side.ops {
+                    let columns: Vec<Option<String>> = match op {
+                        Op::Update if !side.changed.is_empty() => {
+                            side.changed.iter().cloned().map(Some).collect()
+                        }
+                        _ => vec![None],
+                    };
+                    for column in columns {
+                        let stream = side.stream.name().to_owned();
+                        let shelf = index.shelves.entry((stream, *op, column)).or_default();
+                        shelf.put((rule_number, side_number), constant.as_ref());
+                    }
+                }
+            }
+        }
+        index
+    }
+
+    /// The sides that may care for `event`, in order. Their filters are still to be asked.
+    pub fn find(&self, event: &Event) -> BTreeSet<Place> {
+        let mut places = BTreeSet::new();
+        let columns = event.changed.iter().map(|column| Some(column.clone()));
+        for column in columns.chain([None]) {
+            if let Some(shelf) = self.shelves.get(&(event.stream.clone(), event.op, column)) {
+                shelf.find(event, &mut places);
+            }
+        }
+        places
+    }
+}
+
+impl Shelf {
+    fn put(&mut self, place: Place, constant: Option<&(String, Vec<Datum>)>) {
+        let Some((column, values)) = constant else {
+            self.plain.push(place);
+            return;
+        };
+        let known = self.by_constant.iter().position(|(known, _)| known == column);
+        let number = known.unwrap_or_else(|| {
+            self.by_constant.push((column.clone(), HashMap::new()));
+            self.by_constant.len() - 1
+        });
+        for value in values.iter().filter_map(Constant::of_datum) {
+            let sides = self.by_constant[number].1.entry(value).or_default();
+            if !sides.contains(&place) {
+                sides.push(place);
+            }
+        }
+    }
+
+    fn find(&self, event: &Event, places: &mut BTreeSet<Place>) {
+        places.extend(&self.plain);
+        for (column, sides) in &self.by_constant {
+            let value = event.after.as_ref().and_then(|row| row.get(column));
+            let constant = value.and_then(Constant::of_value);
+            places.extend(constant.and_then(|constant| sides.get(&constant)).into_iter().flatten());
+        }
+    }
+}
+
+impl Constant {
+    fn of_datum(datum: &Datum) -> Option<Constant> {
+        match datum {
+            Datum::Bool(truth) => Some(Constant::Bool(*truth)),
+            Datum::Num(number) => Some(Constant::Num(number.normalize())),
+            Datum::Text(text) => Some(Constant::Text(text.clone())),
+            _ => None,
+        }
+    }
+
+    fn of_value(value: &Value) -> Option<Constant> {
+        Constant::of_datum(&Datum::of(Some(value)))
+    }
+}

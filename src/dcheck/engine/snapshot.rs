@@ -1,0 +1,124 @@
+//! The engine's state as data, and back.
+//!
+//! Exact as of the inputs given so far. What is *not* kept: lookups that are out (they are asked
+//! again) and blind alerts (a new process learns anew what it can read).
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::CellTime;
+
+use super::rules::group::{Group, Reference};
+use super::schedule::Address;
+use super::window::Progress;
+use super::{Counts, Engine, RuleSet, Snapshot, VerdictKey};
+
+/// Grows when the shape of [`State`] changes.
+const SHAPE: u32 = 1;
+
+/// Why a snapshot cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "cannot restore the engine's snapshot: {0}; \
+     start without one and read the logs from their beginning"
+)]
+pub struct SnapshotError(pub String);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    shape: u32,
+    now: CellTime,
+    progress: Progress,
+    arrivals: u64,
+    next_lookup: u64,
+    counts: BTreeMap<String, Counts>,
+    groups: Vec<Kept>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    rule: String,
+    key: String,
+    until: Option<CellTime>,
+    group: Group,
+}
+
+impl Engine {
+    /// All state as data.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut groups = Vec::new();
+        for (rule, by_key) in &self.groups {
+            for (key, group) in by_key {
+                let address = Address { rule: rule.clone(), key: key.clone() };
+                let until = self.schedule.remembered_until(&address);
+                let Address { rule, key } = address;
+                groups.push(Kept { rule, key, until, group: group.clone() });
+            }
+        }
+        groups.sort_by(|a, b| (&a.rule, &a.key).cmp(&(&b.rule, &b.key)));
+        let state = State {
+            shape: SHAPE,
+            now: self.now,
+            progress: self.progress.clone(),
+            arrivals: self.arrivals,
+            next_lookup: self.next_lookup,
+            counts: self.counts.clone(),
+            groups,
+        };
+        Snapshot {
+            read: self.progress.marks(),
+            settled: self.settled(),
+            checkpoint: self.progress.common_mark(),
+            positions: self.progress.positions(),
+            state: serde_json::to_value(&state).expect("invariant: the state is plain data"),
+        }
+    }
+
+    /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the
+    /// next step. State of rules (by id and version) that are not in `rules` is dropped.
+    pub fn restore(
+        rules: Arc<RuleSet>,
+        sources: &[String],
+        already_judged: HashSet<VerdictKey>,
+        snapshot: &Snapshot,
+    ) -> Result<Engine, SnapshotError> {
+        let state: State = serde_json::from_value(snapshot.state.clone())
+            .map_err(|error| SnapshotError(error.to_string()))?;
+        if state.shape != SHAPE {
+            let (found, wanted) = (state.shape, SHAPE);
+            return Err(SnapshotError(format!(
+                "it has shape {found}, this program reads {wanted}"
+            )));
+        }
+        let mut engine = Engine::new(rules, sources, already_judged);
+        engine.progress = state.progress;
+        engine.progress.add(sources);
+        (engine.now, engine.arrivals, engine.next_lookup) =
+            (state.now, state.arrivals, state.next_lookup);
+        let names: HashSet<String> =
+            engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
+        engine.counts = state.counts;
+        engine.counts.retain(|name, _| names.contains(name));
+        for Kept { rule, key, until, mut group } in state.groups {
+            if !names.contains(&rule) {
+                continue;
+            }
+            for item in &mut group.items {
+                if let Reference::Asked { attempt } = item.reference {
+                    item.reference = Reference::Due { at: state.now, attempt };
+                }
+            }
+            let address = Address { rule: rule.clone(), key: key.clone() };
+            if let Some(until) = until {
+                engine.schedule.remember(&address, until);
+            }
+            if group.is_open() {
+                engine.schedule.reopen(address);
+            }
+            engine.groups.entry(rule).or_default().insert(key, group);
+        }
+        Ok(engine)
+    }
+}
