@@ -1,3 +1,5 @@
-//! The `dcheck` program.
+//! The reconciler.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    lossdrill::dcheck::daemon::main()
+}

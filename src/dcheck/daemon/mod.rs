@@ -1,1 +1,86 @@
-//! Room `dcheck::daemon`: the loop that feeds the engine.
+//! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
+//!
+//! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`), the
+//! lookups and the known ends of sources (`ends`). Imports every other room of `dcheck`; nothing imports it.
+//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and `tests/dcheck.rs`.
+//! Not covered: hot reload of rules, replay, reconcile, bench, watchdog.
+
+mod core;
+mod ends;
+mod lookups;
+mod options;
+mod record;
+mod start;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use options::{CheckOptions, Cli, Command};
+use start::Mistakes;
+
+use crate::dcheck::engine::RuleSet;
+use crate::dcheck::engine::rules;
+use crate::dcheck::plans::spec::PlanSpec;
+use crate::dcheck::plans::{self, Known};
+
+/// Tasks wait for sockets most of the time, and a machine carries many cells.
+const WORKERS: usize = 2;
+/// Usage or configuration.
+const EXIT_USAGE: u8 = 2;
+
+/// The program `dcheck`.
+pub fn main() -> ExitCode {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&format!("cannot start a runtime: {error}")),
+    };
+    let done = match Cli::parse().command {
+        Command::Check(options) => check(&options),
+        Command::Run(options) => runtime.block_on(start::run(*options)),
+    };
+    // A post or a poll under way must not hold the exit up: what matters is stored.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(mistakes) => refuse(&mistakes.0.join("\n")),
+    }
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("dcheck: {why}");
+    ExitCode::from(EXIT_USAGE)
+}
+
+fn check(options: &CheckOptions) -> Result<(), Mistakes> {
+    let (rules, plans) = load(options, &Known::default())?;
+    println!("{} rules and {} plans are in order", rules.rules.len(), plans.len());
+    Ok(())
+}
+
+/// Rules and plans, or every mistake of both.
+fn load(
+    options: &CheckOptions,
+    known: &Known,
+) -> Result<(Arc<RuleSet>, Vec<Arc<PlanSpec>>), Mistakes> {
+    let mut mistakes = Vec::new();
+    let rules = rules::load_dir(&options.rules).unwrap_or_else(|errors| {
+        mistakes.extend(errors.iter().map(ToString::to_string));
+        RuleSet::default()
+    });
+    // With broken rules their ids are not known, and every plan would seem to name a wrong one.
+    let ids = rules.rules.iter().map(|rule| rule.id.clone()).collect();
+    let known = Known { rules: ids, ..known.clone() };
+    let plans = plans::load_dir(&options.plans, &known).unwrap_or_else(|errors| {
+        mistakes.extend(errors.0);
+        Vec::new()
+    });
+    if mistakes.is_empty() {
+        Ok((Arc::new(rules), plans.into_iter().map(Arc::new).collect()))
+    } else {
+        Err(Mistakes(mistakes))
+    }
+}

@@ -1,0 +1,214 @@
+//! The routes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+use super::metrics::open_metrics;
+use super::view::{Figures, View};
+use crate::clock::Clock;
+use crate::dcheck::alerts::DeliveryState;
+use crate::dcheck::plans::RunsState;
+use crate::dcheck::results::Writer;
+use crate::wire::Advance;
+
+/// What a request orders of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The clock was advanced; mark `seq` is on its way on every source.
+    Advanced {
+        seq: u64,
+    },
+    Approve {
+        run_id: String,
+    },
+    Revert {
+        run_id: String,
+    },
+}
+
+/// What the other tasks know, once they run.
+pub struct Tasks {
+    pub writer: Writer,
+    pub deliveries: Vec<Arc<DeliveryState>>,
+    pub runs: Arc<RunsState>,
+    /// What the sources read and the daemon's task has not taken yet.
+    pub unread: Box<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// The console's state, shared with the daemon.
+pub struct Console {
+    pub clock: Clock,
+    drill_clock: bool,
+    view: Mutex<View>,
+    tasks: OnceLock<Tasks>,
+    orders: mpsc::Sender<Order>,
+    /// Orders and inputs that are on their way to the daemon's task.
+    pub inbound: AtomicU64,
+}
+
+impl Console {
+    pub fn new(clock: Clock, drill_clock: bool, orders: mpsc::Sender<Order>) -> Arc<Console> {
+        Arc::new(Console {
+            clock,
+            drill_clock,
+            view: Mutex::new(View::default()),
+            tasks: OnceLock::new(),
+            orders,
+            inbound: AtomicU64::new(0),
+        })
+    }
+
+    /// Tells the console of the other tasks; the second call changes nothing.
+    pub fn attach(&self, tasks: Tasks) {
+        let _ = self.tasks.set(tasks);
+    }
+
+    /// The view, to read or to bring up to date.
+    pub fn view(&self) -> MutexGuard<'_, View> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn figures(&self) -> Figures {
+        let now = self.clock.now();
+        let mut figures = Figures {
+            now,
+            offset_ms: self.clock.offset_ms(),
+            inbound: self.inbound.load(Ordering::Acquire),
+            ..Figures::default()
+        };
+        let Some(tasks) = self.tasks.get() else { return figures };
+        figures.inbound += (tasks.unread)();
+        figures.plans_busy = tasks.runs.busy();
+        figures.activity = tasks.runs.activity();
+        figures.results_away = tasks.writer.is_away();
+        figures.next_due.extend(tasks.runs.next_due());
+        for delivery in &tasks.deliveries {
+            figures.deliveries_due += delivery.due(now);
+            figures.activity += delivery.delivered.load(Ordering::Acquire);
+            figures.next_due.extend(delivery.next_due());
+        }
+        figures
+    }
+}
+
+/// Serves until the process ends.
+pub async fn serve(listener: TcpListener, console: Arc<Console>) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/healthz", get(health))
+        .route("/watermark", get(watermark))
+        .route("/clock", get(clock))
+        .route("/clock/advance", post(advance))
+        .route("/judged", get(judged))
+        .route("/alerts", get(alerts))
+        .route("/plans", get(plans))
+        .route("/plans/{run_id}/approve", post(approve))
+        .route("/plans/{run_id}/revert", post(revert))
+        .route("/metrics", get(metrics))
+        .with_state(console);
+    axum::serve(listener, router).await
+}
+
+type Shared = State<Arc<Console>>;
+
+async fn health(State(console): Shared) -> Response {
+    let health = console.view().health(&console.figures());
+    let status = if health.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(health)).into_response()
+}
+
+async fn watermark(State(console): Shared) -> Response {
+    let (before, figures) = (console.view().busy, console.figures());
+    let view = console.view();
+    let mut watermark = view.watermark(&figures);
+    // Work that moves between the tasks meanwhile is counted twice, never missed.
+    watermark.clock.busy += before.saturating_sub(view.busy);
+    Json(watermark).into_response()
+}
+
+async fn clock(State(console): Shared) -> Response {
+    let (before, figures) = (console.view().busy, console.figures());
+    let view = console.view();
+    let mut report = view.clock_report(&figures);
+    report.busy += before.saturating_sub(view.busy);
+    Json(report).into_response()
+}
+
+async fn advance(State(console): Shared, Json(order): Json<Advance>) -> Response {
+    if !console.drill_clock {
+        let why = "this process keeps real time: start it with --drill-clock";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    console.inbound.fetch_add(1, Ordering::AcqRel);
+    console.clock.advance(order.seq, order.offset_ms);
+    send(&console, Order::Advanced { seq: order.seq }).await;
+    clock(State(console)).await
+}
+
+async fn send(console: &Console, order: Order) {
+    if console.orders.send(order).await.is_err() {
+        console.inbound.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    after: u64,
+}
+
+async fn judged(State(console): Shared, Query(query): Query<After>) -> Response {
+    let view = console.view();
+    let from = view.judged.partition_point(|judged| judged.seq <= query.after);
+    Json(&view.judged[from..]).into_response()
+}
+
+async fn alerts(State(console): Shared) -> Response {
+    Json(console.view().alerts.values().collect::<Vec<_>>()).into_response()
+}
+
+async fn plans(State(console): Shared) -> Response {
+    Json(console.tasks.get().map(|tasks| tasks.runs.list()).unwrap_or_default()).into_response()
+}
+
+async fn approve(State(console): Shared, Path(run_id): Path<String>) -> Response {
+    person(&console, run_id, |run_id| Order::Approve { run_id }).await
+}
+
+async fn revert(State(console): Shared, Path(run_id): Path<String>) -> Response {
+    person(&console, run_id, |run_id| Order::Revert { run_id }).await
+}
+
+async fn person(console: &Console, run_id: String, order: fn(String) -> Order) -> Response {
+    let runs = console.tasks.get().map(|tasks| tasks.runs.list()).unwrap_or_default();
+    if !runs.iter().any(|run| run.run_id == run_id) {
+        let why = format!("no plan run `{run_id}`: GET /plans lists them");
+        return (StatusCode::NOT_FOUND, why).into_response();
+    }
+    console.inbound.fetch_add(1, Ordering::AcqRel);
+    send(console, order(run_id)).await;
+    StatusCode::ACCEPTED.into_response()
+}
+
+async fn metrics(State(console): Shared) -> Response {
+    let figures = console.figures();
+    let (mut delivered, mut failed, mut runs) = (0, 0, Vec::new());
+    if let Some(tasks) = console.tasks.get() {
+        for delivery in &tasks.deliveries {
+            delivered += delivery.delivered.load(Ordering::Acquire);
+            failed += delivery.failed_posts.load(Ordering::Acquire);
+        }
+        runs.extend(tasks.runs.counts());
+    }
+    let text = open_metrics(&console.view(), &figures, &runs, delivered, failed);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
+}

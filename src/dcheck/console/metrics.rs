@@ -1,0 +1,111 @@
+//! The metrics, as OpenMetrics text.
+
+use std::fmt::Write;
+
+use super::view::{Figures, View};
+
+/// The text of `GET /metrics`.
+pub fn open_metrics(
+    view: &View,
+    figures: &Figures,
+    plan_runs: &[(&'static str, u64)],
+    delivered: u64,
+    failed_posts: u64,
+) -> String {
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, rows: Vec<(String, u64)>| {
+        let _ = writeln!(text, "# TYPE dcheck_{name} {kind}\n# HELP dcheck_{name} {help}");
+        let suffix = if kind == "counter" { "_total" } else { "" };
+        for (labels, value) in rows {
+            let _ = writeln!(text, "dcheck_{name}{suffix}{labels} {value}");
+        }
+    };
+    let sources = |pick: fn(&super::SourceView) -> u64| -> Vec<(String, u64)> {
+        view.sources.iter().map(|(name, s)| (label("source", name), pick(s))).collect()
+    };
+    family("source_events", "counter", "Events read.", sources(|s| s.events));
+    family(
+        "source_undecodable",
+        "counter",
+        "Messages that could not be decoded.",
+        sources(|s| s.undecodable),
+    );
+    family("source_connected", "gauge", "1 while connected.", sources(|s| s.connected.into()));
+    family(
+        "source_behind",
+        "gauge",
+        "1 while a known end is overdue.",
+        sources(|s| s.behind_since.is_some().into()),
+    );
+    let mut verdicts = Vec::new();
+    for (rule, counts) in &view.counts {
+        for (judgement, count) in [
+            ("matched", counts.matched),
+            ("mismatched", counts.mismatched),
+            ("unknown", counts.unknown),
+            ("expired", counts.expired),
+            ("refused", counts.refused),
+        ] {
+            verdicts.push((two("rule", rule, "judgement", judgement), count));
+        }
+    }
+    family("verdicts", "counter", "Occurrences judged, by rule and judgement.", verdicts);
+    let pick = |field: fn(&crate::dcheck::engine::Counts) -> u64| -> Vec<(String, u64)> {
+        view.counts.iter().map(|(rule, c)| (label("rule", rule), field(c))).collect()
+    };
+    family("taken", "counter", "Occurrences that became a rule's to judge.", pick(|c| c.taken));
+    family("duplicates", "counter", "Redeliveries of what was taken.", pick(|c| c.duplicates));
+    family("pending", "gauge", "Occurrences not judged yet.", pick(|c| c.pending));
+    let one = |value: u64| vec![(String::new(), value)];
+    family("open_windows", "gauge", "Windows open.", one(view.open_windows));
+    family("lookups_out", "gauge", "Lookups without an answer yet.", one(view.lookups_out));
+    family("alerts_delivered", "counter", "Messages acknowledged.", one(delivered));
+    family("alert_posts_failed", "counter", "Posts that were not acknowledged.", one(failed_posts));
+    family("alerts_due", "gauge", "Messages to deliver now.", one(figures.deliveries_due));
+    family("blind", "gauge", "Open alerts of blindness.", one(view.blind.len() as u64));
+    family(
+        "results_away",
+        "gauge",
+        "1 while the results database takes no commit.",
+        one(figures.results_away.into()),
+    );
+    let runs = plan_runs.iter().map(|(state, n)| (label("state", state), *n)).collect();
+    family("plan_runs", "gauge", "Plan runs, by state.", runs);
+    family("settled_mark", "gauge", "The last mark that is settled.", one(view.settled));
+    text.push_str("# EOF\n");
+    text
+}
+
+fn label(name: &str, value: &str) -> String {
+    format!("{{{name}=\"{}\"}}", escaped(value))
+}
+
+fn two(name: &str, value: &str, other: &str, text: &str) -> String {
+    format!("{{{name}=\"{}\",{other}=\"{}\"}}", escaped(value), escaped(text))
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dcheck::engine::Counts;
+
+    #[test]
+    fn the_text_is_open_metrics() {
+        let counts = Counts { taken: 3, matched: 2, mismatched: 1, ..Counts::default() };
+        let view = View { counts: [("a\"b".to_owned(), counts)].into(), ..View::default() };
+        let text = open_metrics(&view, &Figures::default(), &[("effective", 2)], 7, 1);
+        for line in [
+            "# TYPE dcheck_verdicts counter",
+            "dcheck_verdicts_total{rule=\"a\\\"b\",judgement=\"matched\"} 2",
+            "dcheck_plan_runs{state=\"effective\"} 2",
+            "dcheck_alerts_delivered_total 7",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,333 @@
+//! The one task that owns the engine: inputs in, outputs into batches, batches to the database.
+//!
+//! Owns the order of things: what was read before goes in before time does; a plan starts after its run is stored; a
+//! watermark moves after the commit. Must not do IO itself: every wait is somebody else's task.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::ends::KnownEnds;
+use super::lookups::Lookups;
+use super::options::ResultsKept;
+use super::record::{InFlight, Pending};
+use crate::clock::{CellTime, Clock, monotonic_us};
+use crate::dcheck::alerts::Delivery;
+use crate::dcheck::console::{Console, Order, SourceView};
+use crate::dcheck::engine::{Engine, Input};
+use crate::dcheck::event::Row;
+use crate::dcheck::plans::{Ended, Executor, Nudge, Planner};
+use crate::dcheck::results::{Channel, Message, Writer};
+use crate::dcheck::sources::{BINLOG, Dating, Entry, FromSource, Position};
+
+/// Inputs taken in one turn: a batch is committed and the view renewed after as many at the latest.
+const TURN: usize = 256;
+/// Rows and messages that wait for the results database; above it reading pauses, and the log keeps the rest.
+const UNSTORED: usize = 50_000;
+/// How often sources with a known end are looked at for being overdue, real time.
+const OVERDUE_PERIOD: Duration = Duration::from_millis(100);
+/// The engine is not ticked again before this, should it name an instant that a tick did not use up.
+const TICK_GAP_MS: i64 = 5;
+/// What a stop waits for the commit under way.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// What other tasks of the daemon bring back.
+pub enum Back {
+    Answer { lookup: u64, result: Result<Vec<Row>, String> },
+    Committed,
+}
+
+/// What the core hears.
+pub struct Inboxes {
+    pub sources: mpsc::Receiver<FromSource>,
+    pub orders: mpsc::Receiver<Order>,
+    pub back: mpsc::Receiver<Back>,
+    pub ended: mpsc::Receiver<Ended>,
+    pub stop: Arc<Notify>,
+}
+
+/// One source as the core knows it.
+#[derive(Debug, Default)]
+pub struct SourceState {
+    pub position: Option<Position>,
+    pub dating: Option<Dating>,
+    pub ends: KnownEnds,
+    pub mark: u64,
+    pub view: SourceView,
+}
+
+pub struct Core {
+    pub engine: Engine,
+    pub planner: Planner,
+    pub executor: Executor,
+    pub clock: Clock,
+    pub console: Arc<Console>,
+    pub writer: Writer,
+    pub numbers: Arc<AtomicU64>,
+    pub alerts: Delivery,
+    pub events: Delivery,
+    pub lookups: Lookups,
+    pub back: mpsc::Sender<Back>,
+    pub kept: ResultsKept,
+    pub sources: BTreeMap<String, SourceState>,
+    pub pending: Pending,
+    pub in_flight: Option<InFlight>,
+    pub outgoing: VecDeque<Message>,
+    /// Start of each alert that has not ended, by fingerprint.
+    pub open_alerts: HashMap<String, CellTime>,
+    /// Inside a transaction of the binlog that came in parts: no checkpoint here.
+    pub mid_transaction: bool,
+    pub activity: u64,
+    pub last_tick: CellTime,
+}
+
+impl Core {
+    /// Until told to stop; then what was judged is stored.
+    pub async fn run(mut self, mut inboxes: Inboxes) {
+        let mut overdue = tokio::time::interval(OVERDUE_PERIOD);
+        overdue.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let clock = self.clock.clone();
+        loop {
+            self.turn_over();
+            let due = self.engine.next_due().map(|at| at.max(self.last_tick.plus_ms(TICK_GAP_MS)));
+            let reads = self.unstored() < UNSTORED;
+            let waits_for_ends = self.sources.values().any(|source| source.ends.is_open());
+            tokio::select! {
+                biased;
+                () = inboxes.stop.notified() => break,
+                Some(back) = inboxes.back.recv() => self.take_back(back),
+                Some(order) = inboxes.orders.recv() => {
+                    self.take_read(&mut inboxes.sources, None);
+                    self.obey(order);
+                }
+                Some(ended) = inboxes.ended.recv() => self.take_ended(ended),
+                () = sleep_until(&clock, due) => {
+                    self.take_read(&mut inboxes.sources, None);
+                    self.tick();
+                }
+                _ = overdue.tick(), if waits_for_ends => self.look_for_overdue(),
+                Some(news) = inboxes.sources.recv(), if reads => {
+                    self.take_read(&mut inboxes.sources, Some(news));
+                }
+            }
+        }
+        self.stop(&mut inboxes).await;
+    }
+
+    async fn stop(&mut self, inboxes: &mut Inboxes) {
+        let stored = async {
+            loop {
+                self.commit();
+                if self.in_flight.is_none() {
+                    return;
+                }
+                match inboxes.back.recv().await {
+                    Some(back) => self.take_back(back),
+                    None => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(STOP_LIMIT, stored).await;
+    }
+
+    /// Between two turns: deliver, commit, and tell the console.
+    fn turn_over(&mut self) {
+        while let Some(message) = self.outgoing.pop_front() {
+            let delivery = match message.channel {
+                Channel::Alerts => &self.alerts,
+                Channel::PlanEvents => &self.events,
+            };
+            if let Err(message) = delivery.offer(message) {
+                self.outgoing.push_front(message);
+                break;
+            }
+        }
+        self.commit();
+        self.publish();
+    }
+
+    /// What was read before this instant, at most one turn of it.
+    fn take_read(&mut self, inbox: &mut mpsc::Receiver<FromSource>, first: Option<FromSource>) {
+        if let Some(first) = first {
+            self.take(first);
+        }
+        for _ in 0..inbox.len().min(TURN) {
+            let Ok(news) = inbox.try_recv() else { return };
+            self.take(news);
+        }
+    }
+
+    fn take(&mut self, news: FromSource) {
+        match news {
+            FromSource::Connected { source, position } => {
+                let state = self.sources.entry(source.clone()).or_default();
+                // A first place is stored at once: a restart must not start behind it.
+                self.pending.dirty |= state.position.is_none();
+                state.position.get_or_insert(position);
+                if source == BINLOG {
+                    // What a broken connection left unfinished is read again from its beginning.
+                    self.mid_transaction = false;
+                    (state.view.connected, state.view.known) = (true, true);
+                }
+                self.activity += 1;
+            }
+            FromSource::Lost { source, why } => {
+                let state = self.sources.entry(source).or_default();
+                (state.view.connected, state.view.why) = (false, why);
+            }
+            FromSource::Read { source, entries, position, dating, undecodable } => {
+                self.take_entries(&source, entries, undecodable);
+                let state = self.sources.entry(source.clone()).or_default();
+                (state.view.connected, state.view.known) = (true, true);
+                state.dating = dating;
+                if source == BINLOG {
+                    self.mid_transaction = position.is_none();
+                }
+                if position.is_some() {
+                    state.position = position;
+                }
+                self.check_ends(&source);
+            }
+            FromSource::LogEnd { source, end, at } => {
+                let state = self.sources.entry(source.clone()).or_default();
+                state.ends.learn_place(end, at, monotonic_us());
+                if source != BINLOG {
+                    // The broker answered: the partition is there.
+                    (state.view.connected, state.view.known) = (true, true);
+                }
+                self.check_ends(&source);
+            }
+        }
+    }
+
+    fn take_entries(&mut self, source: &str, entries: Vec<Entry>, undecodable: u64) {
+        let state = self.sources.entry(source.to_owned()).or_default();
+        state.view.undecodable += undecodable;
+        state.view.events += entries.len() as u64;
+        self.activity += entries.len() as u64 + undecodable;
+        // Rows of other schemas move the position only: the stored position of our own commits must not make commits.
+        self.pending.dirty |= !entries.is_empty() || undecodable > 0;
+        for entry in entries {
+            match entry {
+                Entry::Event(event) => self.step(Input::Event(event)),
+                Entry::Mark(mark) => {
+                    let state = self.sources.entry(source.to_owned()).or_default();
+                    state.mark = state.mark.max(mark.seq);
+                    let (source, at) = (source.to_owned(), CellTime(mark.at));
+                    self.step(Input::Mark { source, seq: mark.seq, at });
+                }
+            }
+        }
+    }
+
+    fn check_ends(&mut self, source: &str) {
+        let Some(state) = self.sources.get_mut(source) else { return };
+        if let Some(at) = state.ends.reached(state.mark, state.position.as_ref()) {
+            self.step(Input::SourceEnd { source: source.to_owned(), at });
+        }
+        self.look_at(source);
+    }
+
+    fn look_for_overdue(&mut self) {
+        let names: Vec<String> = self.sources.keys().cloned().collect();
+        names.iter().for_each(|name| self.look_at(name));
+    }
+
+    fn look_at(&mut self, source: &str) {
+        let Some(state) = self.sources.get_mut(source) else { return };
+        let overdue = state.ends.overdue(monotonic_us());
+        let was = std::mem::replace(&mut state.view.behind_since, overdue);
+        let source = source.to_owned();
+        match (was, overdue) {
+            (None, Some(since)) => self.step(Input::Behind { source, since }),
+            (Some(_), None) => self.step(Input::CaughtUp { source }),
+            _ => return,
+        }
+        self.activity += 1;
+        self.pending.dirty = true;
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Advanced { seq } => {
+                let (now, now_us) = (self.clock.now(), monotonic_us());
+                for state in self.sources.values_mut().filter(|state| state.mark < seq) {
+                    state.ends.learn_mark(seq, now, now_us);
+                }
+                self.tick();
+            }
+            Order::Approve { run_id } => {
+                let _ = self.executor.nudge(&run_id, Nudge::Approve);
+            }
+            Order::Revert { run_id } => {
+                let _ = self.executor.nudge(&run_id, Nudge::Revert);
+            }
+        }
+        self.activity += 1;
+        self.publish();
+        self.console.inbound.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn tick(&mut self) {
+        self.last_tick = self.clock.now();
+        self.step(Input::Tick);
+    }
+
+    pub fn step(&mut self, input: Input) {
+        let outputs = self.engine.step(input, self.clock.now());
+        self.activity += outputs.len() as u64;
+        outputs.into_iter().for_each(|output| self.put(output));
+    }
+
+    fn take_back(&mut self, back: Back) {
+        self.activity += 1;
+        match back {
+            Back::Answer { lookup, result } => {
+                self.pending.dirty = true;
+                self.step(Input::Answer { lookup, result });
+            }
+            Back::Committed => self.committed(),
+        }
+    }
+
+    fn unstored(&self) -> usize {
+        self.pending.batch.verdicts.len() + self.pending.batch.messages.len() + self.outgoing.len()
+    }
+
+    fn publish(&mut self) {
+        let lagging = self
+            .sources
+            .values()
+            .filter(|state| state.ends.is_open() && state.view.behind_since.is_none())
+            .count();
+        let unstored = usize::from(self.in_flight.is_some()) + usize::from(self.pending.is_due());
+        let mut view = self.console.view();
+        view.started = true;
+        view.read = self.sources.iter().map(|(name, s)| (name.clone(), s.mark)).collect();
+        view.sources = self
+            .sources
+            .iter()
+            .map(|(name, state)| {
+                let position = state.position.as_ref().map(ToString::to_string);
+                let position = position.unwrap_or_default();
+                (name.clone(), SourceView { position, ..state.view.clone() })
+            })
+            .collect();
+        view.busy = (lagging + unstored + self.outgoing.len()) as u64;
+        view.activity = self.activity;
+        view.next_due = self.engine.next_due();
+        view.open_windows = self.engine.open_windows() as u64;
+        view.lookups_out = self.engine.pending() as u64;
+        view.counts = self.engine.counts();
+    }
+}
+
+async fn sleep_until(clock: &Clock, due: Option<CellTime>) {
+    match due {
+        Some(at) => clock.sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,281 @@
+//! From the engine's outputs to what is stored, told and done.
+//!
+//! Owns batches: what goes into one transaction, and what happens only after it is durable.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use super::core::{Back, Core};
+use super::options::ResultsKept;
+use crate::clock::{CellTime, rfc3339};
+use crate::dcheck::alerts::{fingerprint, webhook_body, wire_alert};
+use crate::dcheck::engine::{Output, Snapshot, Verdict};
+use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
+use crate::dcheck::results::{Batch, Channel, Message, VerdictRow};
+use crate::dcheck::sources::Dating;
+use crate::wire::{AlertState, Judged, Judgement, PlanRun};
+
+/// Matched verdicts of which one is kept as a row, in `--results sample`.
+const SAMPLE_ONE_IN: u8 = u8::MAX;
+
+/// What a restart goes on from.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub places: BTreeMap<String, Place>,
+    pub engine: Snapshot,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Place {
+    pub position: String,
+    pub dating: Option<Dating>,
+}
+
+/// What waits for the next commit.
+#[derive(Default)]
+pub struct Pending {
+    pub batch: Batch,
+    /// Something happened that a restart must know.
+    pub dirty: bool,
+    /// Numbers of messages that were sent from memory already.
+    early: HashSet<u64>,
+    starts: Vec<PlanRun>,
+    joins: Vec<(String, String, Finding)>,
+}
+
+impl Pending {
+    pub fn is_due(&self) -> bool {
+        self.dirty || !self.batch.is_empty()
+    }
+}
+
+/// A commit under way, and what it makes true.
+pub struct InFlight {
+    settled: u64,
+    checkpoint: u64,
+    judged: Vec<Judged>,
+    messages: Vec<Message>,
+    starts: Vec<PlanRun>,
+    joins: Vec<(String, String, Finding)>,
+}
+
+impl Core {
+    pub(super) fn put(&mut self, output: Output) {
+        match output {
+            Output::Lookup { id, sql, params, timeout_ms, .. } => {
+                self.lookups.ask(id, sql, params, timeout_ms, self.back.clone());
+            }
+            Output::Verdict(verdict) => self.record(&verdict, None),
+            Output::Blind(verdict) => {
+                let what = format!("blind: {} since {}", verdict.subject, rfc3339(verdict.at.0));
+                self.record(&verdict, Some(what));
+            }
+            Output::Unblind(verdict) => self.record(&verdict, Some(String::new())),
+        }
+    }
+
+    fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// `blind` is set for the watcher's own alerts: they go out from memory, with or without a database.
+    fn record(&mut self, verdict: &Verdict, blind: Option<String>) {
+        let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
+        let fires = !verdict.resolved && (verdict.is_firing() || blind.is_some());
+        let ends = verdict.resolved && self.open_alerts.contains_key(&print);
+        let starts_at = match fires {
+            true => *self.open_alerts.entry(print.clone()).or_insert(verdict.at),
+            false => self.open_alerts.get(&print).copied().unwrap_or(verdict.at),
+        };
+        let seq = self.number();
+        let row = verdict_row(verdict, seq, fires || ends);
+        if fires || ends {
+            self.tell(&row, &print, starts_at, ends, blind.is_some());
+        }
+        if ends {
+            self.open_alerts.remove(&print);
+        }
+        if let Some(what) = blind {
+            let mut view = self.console.view();
+            match fires {
+                true => view.blind.insert(print.clone(), what),
+                false => view.blind.remove(&print),
+            };
+        }
+        if fires {
+            self.plan(&finding(verdict, &print, starts_at));
+        }
+        self.keep(row, &print);
+    }
+
+    fn tell(&mut self, row: &VerdictRow, print: &str, start: CellTime, ends: bool, blind: bool) {
+        let state = if ends { AlertState::Resolved } else { AlertState::Firing };
+        let alert = wire_alert(row, start, state);
+        let ends_at = ends.then_some(CellTime(row.at_ms));
+        let word = if ends { "resolved" } else { "firing" };
+        let message = Message {
+            seq: self.number(),
+            channel: Channel::Alerts,
+            order_key: print.to_owned(),
+            dedupe: format!("{print}:{}:{word}:{}", start.0, row.revision),
+            body: webhook_body(&alert, ends_at),
+            created_ms: row.at_ms,
+        };
+        self.console.view().keep_alert(alert);
+        if blind {
+            self.pending.early.insert(message.seq);
+            self.outgoing.push_back(message.clone());
+        }
+        self.pending.batch.messages.push(message);
+    }
+
+    fn keep(&mut self, row: VerdictRow, print: &str) {
+        let plain = row.judgement == Judgement::Matched && !row.alerting;
+        let sampled = u8::from_str_radix(&print[..2], 16).is_ok_and(|byte| byte == SAMPLE_ONE_IN);
+        if plain && self.kept == ResultsKept::Sample {
+            let segment = segment(&row.position);
+            let key = (row.rule.clone(), row.version.clone(), segment);
+            *self.pending.batch.matched.entry(key).or_default() += 1;
+            if !sampled {
+                return;
+            }
+        }
+        self.pending.batch.verdicts.push(row);
+    }
+
+    fn plan(&mut self, finding: &Finding) {
+        let now = self.clock.now();
+        for (plan, decision) in self.planner.on_finding(finding, now) {
+            let run_id = match decision {
+                Decision::Join(run_id) => {
+                    self.pending.joins.push((plan.clone(), run_id.clone(), finding.clone()));
+                    run_id
+                }
+                Decision::Start(run) | Decision::Refuse(run) => {
+                    let run_id = run.run_id.clone();
+                    self.pending.batch.messages.push(plan_event(&run, self.number(), now));
+                    self.pending.batch.runs.push(run.clone());
+                    self.pending.starts.push(run);
+                    run_id
+                }
+            };
+            self.pending.batch.triggers.push((plan, finding.alert_key(), run_id));
+        }
+    }
+
+    pub(super) fn take_ended(&mut self, ended: Ended) {
+        self.activity += 1;
+        self.planner.ended(&ended.run, self.clock.now());
+        for finding in ended.left_over {
+            self.plan_again(&ended.run.plan, &finding);
+        }
+    }
+
+    fn plan_again(&mut self, plan: &str, finding: &Finding) {
+        self.planner.forget(plan, finding);
+        self.plan(finding);
+    }
+
+    /// Hands the batch to the writer, one at a time.
+    pub(super) fn commit(&mut self) {
+        let settled = self.engine.settled();
+        let moved = settled > self.console.view().settled;
+        if self.in_flight.is_some() || self.mid_transaction || !(self.pending.is_due() || moved) {
+            return;
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let snapshot = self.engine.snapshot();
+        let mut batch = pending.batch;
+        let mut messages = batch.messages.clone();
+        messages.retain(|message| !pending.early.contains(&message.seq));
+        self.in_flight = Some(InFlight {
+            settled,
+            checkpoint: snapshot.checkpoint,
+            judged: batch.verdicts.iter().map(judged).collect(),
+            messages,
+            starts: pending.starts,
+            joins: pending.joins,
+        });
+        let places = self.sources.iter().filter_map(|(name, state)| {
+            let position = state.position.as_ref()?.to_string();
+            Some((name.clone(), Place { position, dating: state.dating }))
+        });
+        let checkpoint = Checkpoint { places: places.collect(), engine: snapshot };
+        batch.checkpoint = serde_json::to_string(&checkpoint).ok();
+        batch.at_ms = self.clock.now().0;
+        let (writer, back) = (self.writer.clone(), self.back.clone());
+        tokio::spawn(async move {
+            if writer.commit(batch).await {
+                let _ = back.send(Back::Committed).await;
+            }
+        });
+    }
+
+    /// The batch is durable: now it may be seen, told and acted on.
+    pub(super) fn committed(&mut self) {
+        let Some(done) = self.in_flight.take() else { return };
+        self.outgoing.extend(done.messages);
+        done.starts.into_iter().for_each(|run| self.executor.take_on(run));
+        for (plan, run_id, finding) in done.joins {
+            if let Err(Nudge::Join(finding)) = self.executor.nudge(&run_id, Nudge::Join(finding)) {
+                self.plan_again(&plan, &finding);
+            }
+        }
+        let mut view = self.console.view();
+        view.settled = view.settled.max(done.settled);
+        view.checkpoint = view.checkpoint.max(done.checkpoint);
+        view.keep_judged(done.judged);
+    }
+}
+
+pub fn judged(row: &VerdictRow) -> Judged {
+    Judged {
+        seq: row.seq,
+        rule: row.rule.clone(),
+        version: row.version.clone(),
+        subject: row.subject.clone(),
+        occurrence: row.occurrence.clone(),
+        judgement: row.judgement,
+        at: rfc3339(row.at_ms),
+    }
+}
+
+fn verdict_row(verdict: &Verdict, seq: u64, alerting: bool) -> VerdictRow {
+    VerdictRow {
+        seq,
+        rule: verdict.rule.clone(),
+        version: verdict.version.clone(),
+        loss_point: verdict.loss_point.clone(),
+        subject: verdict.subject.clone(),
+        occurrence: verdict.occurrence.clone(),
+        revision: verdict.revision.clone(),
+        severity: verdict.severity.clone(),
+        resolved: verdict.resolved,
+        alerting,
+        judgement: verdict.judgement,
+        expected: verdict.expected.clone(),
+        actual: verdict.actual.clone(),
+        at_risk: verdict.at_risk,
+        position: verdict.position.clone(),
+        at_ms: verdict.at.0,
+    }
+}
+
+fn finding(verdict: &Verdict, print: &str, starts_at: CellTime) -> Finding {
+    Finding {
+        rule: verdict.rule.clone(),
+        severity: verdict.severity.clone(),
+        fingerprint: print.to_owned(),
+        starts_at,
+        subject: verdict.subject.clone(),
+        occurrence: verdict.occurrence.clone(),
+        fields: verdict.fields.clone(),
+    }
+}
+
+/// The file of a binlog position, or the source of an offset: what matched counters are kept by.
+fn segment(position: &str) -> String {
+    position.rsplit_once(':').map_or(position, |(file, _)| file).to_owned()
+}

@@ -1,0 +1,319 @@
+//! From the command line to running tasks, and the way to a clean end.
+//!
+//! The console answers first; then the results database is met (again and again until it is there), then the readers
+//! start where the checkpoint says. Configuration mistakes end the process before anything listens.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+
+use super::core::{Core, Inboxes, SourceState};
+use super::lookups::Lookups;
+use super::options::RunOptions;
+use super::record::{Checkpoint, Pending, judged};
+use crate::clock::{CellTime, Clock};
+use crate::dcheck::alerts::{Delivery, fingerprint, wire_alert};
+use crate::dcheck::console::{Console, Order, Tasks, serve};
+use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
+use crate::dcheck::plans::spec::PlanSpec;
+use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
+use crate::dcheck::results::sql::SqlClient;
+use crate::dcheck::results::{Store, Stored, VerdictRow, Writer};
+use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
+use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings};
+use crate::dcheck::sources::{BINLOG, Dating, FromSource, Position, RECONNECT_FIRST, backed_off};
+use crate::wire::AlertState;
+
+/// Transactions and messages between the readers and the core: enough to keep it busy, little to lose.
+const INBOX: usize = 1_024;
+/// Posts and calls of one process to one host.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why the process cannot run; each line is one mistake.
+#[derive(Debug)]
+pub struct Mistakes(pub Vec<String>);
+
+impl<E: std::error::Error> From<E> for Mistakes {
+    fn from(error: E) -> Mistakes {
+        Mistakes(vec![error.to_string()])
+    }
+}
+
+/// `dcheck run`: until SIGTERM or SIGINT.
+pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
+    let known = Known { targets: options.target_names(), ..Known::default() };
+    let (rules, specs) = super::load(&options.files, &known)?;
+    let schema = options.schema().map_err(|why| Mistakes(vec![why]))?;
+    if matches!(options.binlog_from, Some(Position::Offset(_))) {
+        return Err(Mistakes(vec!["--binlog-from is FILE:POS, like binlog.000002:157".into()]));
+    }
+    let clock = match options.drill_clock {
+        true => Clock::from_env().map_err(|why| Mistakes(vec![why]))?,
+        false => Clock::system(),
+    };
+    let (store, sql) = (Store::new(&options.sql)?, Arc::new(SqlClient::new(&options.sql)?));
+    let listener = TcpListener::bind(options.listen).await.map_err(|error| {
+        let address = options.listen;
+        Mistakes(vec![format!("cannot listen on {address}: {error}; choose another --listen")])
+    })?;
+    let stop = Arc::new(Notify::new());
+    stop_on_signal(Arc::clone(&stop))?;
+    let (orders, orders_inbox) = mpsc::channel(INBOX);
+    let console = Console::new(clock.clone(), options.drill_clock, orders);
+    tokio::spawn(serve(listener, Arc::clone(&console)));
+    let start = Start { options, schema, rules, specs, clock, sql, console };
+    let (store, stored) = tokio::select! {
+        opened = open(store, &start.console) => opened,
+        () = stop.notified() => return Ok(()),
+    };
+    let (core, inboxes) = start.assemble(store, stored, orders_inbox, stop)?;
+    core.run(inboxes).await;
+    Ok(())
+}
+
+fn stop_on_signal(stop: Arc<Notify>) -> Result<(), Mistakes> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        stop.notify_one();
+    });
+    Ok(())
+}
+
+async fn open(mut store: Store, console: &Console) -> (Store, Stored) {
+    let mut pause = RECONNECT_FIRST;
+    loop {
+        match store.open().await {
+            Ok(stored) => return (store, stored),
+            Err(error) => console.view().starting_why = error.to_string(),
+        }
+        tokio::time::sleep(pause).await;
+        pause = backed_off(pause);
+    }
+}
+
+struct Start {
+    options: RunOptions,
+    schema: String,
+    rules: Arc<RuleSet>,
+    specs: Vec<Arc<PlanSpec>>,
+    clock: Clock,
+    sql: Arc<SqlClient>,
+    console: Arc<Console>,
+}
+
+impl Start {
+    fn assemble(
+        self,
+        store: Store,
+        stored: Stored,
+        orders: mpsc::Receiver<Order>,
+        stop: Arc<Notify>,
+    ) -> Result<(Core, Inboxes), Mistakes> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_LIMIT)
+            .tcp_nodelay(true)
+            .build()?;
+        let checkpoint: Option<Checkpoint> =
+            stored.checkpoint.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let unsent: BTreeSet<u64> = stored.unsent.iter().map(|message| message.seq).collect();
+        let writer = Writer::start(store, unsent, self.clock.clone());
+        let deliver = |url: &str| {
+            Delivery::start(url.to_owned(), http.clone(), self.clock.clone(), writer.clone())
+        };
+        let (alerts, events) = (deliver(&self.options.alerts), deliver(&self.options.plan_events));
+        let numbers = Arc::new(AtomicU64::new(stored.last_seq));
+        let (ended, ended_inbox) = mpsc::channel(INBOX);
+        let shared = Arc::new(Shared {
+            targets: Targets {
+                http: http.clone(),
+                urls: self.options.target_urls(),
+                sql: Arc::clone(&self.sql),
+            },
+            writer: writer.clone(),
+            events: events.clone(),
+            clock: self.clock.clone(),
+            numbers: Arc::clone(&numbers),
+            state: Arc::new(RunsState::default()),
+            ended,
+        });
+        let runs = Arc::clone(&shared.state);
+        let mut executor = Executor::new(shared, &self.specs);
+        stored.runs.iter().for_each(|run| executor.take_on(run.clone()));
+        let (news, sources_inbox) = mpsc::channel(INBOX);
+        let unread = news.clone();
+        self.console.attach(Tasks {
+            writer: writer.clone(),
+            deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
+            runs,
+            unread: Box::new(move || (unread.max_capacity() - unread.capacity()) as u64),
+        });
+        let engine = self.engine(&stored, checkpoint.as_ref());
+        self.show(&stored, checkpoint.as_ref());
+        let sources = self.sources(&engine, checkpoint.as_ref());
+        self.spawn_readers(&sources, &news);
+        let (back, back_inbox) = mpsc::channel(INBOX);
+        let core = Core {
+            planner: Planner::new(self.specs, &stored.runs, &stored.triggers),
+            engine,
+            executor,
+            console: self.console,
+            writer,
+            numbers,
+            lookups: Lookups { sql: self.sql },
+            back,
+            kept: self.options.results,
+            sources,
+            pending: Pending::default(),
+            in_flight: None,
+            outgoing: stored.unsent.into_iter().collect::<VecDeque<_>>(),
+            open_alerts: open_alerts(&stored.verdicts),
+            mid_transaction: false,
+            activity: 0,
+            last_tick: self.clock.now(),
+            clock: self.clock,
+            alerts,
+            events,
+        };
+        let inboxes =
+            Inboxes { sources: sources_inbox, orders, back: back_inbox, ended: ended_inbox, stop };
+        Ok((core, inboxes))
+    }
+
+    fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {
+        let names = self.source_names();
+        let judged: HashSet<VerdictKey> = stored.verdicts.iter().map(key).collect();
+        let Some(checkpoint) = checkpoint else {
+            return Engine::new(Arc::clone(&self.rules), &names, judged);
+        };
+        let rules = Arc::clone(&self.rules);
+        match Engine::restore(rules, &names, judged.clone(), &checkpoint.engine) {
+            Ok(engine) => engine,
+            Err(error) => {
+                eprintln!("dcheck: {error}; open windows of before are lost");
+                Engine::new(Arc::clone(&self.rules), &names, judged)
+            }
+        }
+    }
+
+    fn source_names(&self) -> Vec<String> {
+        let mut names = vec![BINLOG.to_owned()];
+        names.extend(self.partitions().iter().map(|(t, p)| KafkaSettings::source(t, *p)));
+        names
+    }
+
+    fn partitions(&self) -> Vec<(String, i32)> {
+        let topics = self.options.topics.iter();
+        topics.flat_map(|t| (0..self.options.partitions).map(|p| (t.clone(), p))).collect()
+    }
+
+    fn sources(
+        &self,
+        engine: &Engine,
+        checkpoint: Option<&Checkpoint>,
+    ) -> BTreeMap<String, SourceState> {
+        let read = engine.read();
+        let state = |name: &String| {
+            let place = checkpoint.and_then(|checkpoint| checkpoint.places.get(name));
+            SourceState {
+                position: place.and_then(|place| place.position.parse().ok()),
+                dating: place.and_then(|place| place.dating),
+                mark: read.get(name).copied().unwrap_or(0),
+                ..SourceState::default()
+            }
+        };
+        self.source_names().into_iter().map(|name| (name.clone(), state(&name))).collect()
+    }
+
+    fn spawn_readers(
+        &self,
+        sources: &BTreeMap<String, SourceState>,
+        news: &mpsc::Sender<FromSource>,
+    ) {
+        let binlog = &sources[BINLOG];
+        let settings = BinlogSettings {
+            url: self.options.cdc.clone(),
+            schema: self.schema.clone(),
+            group: self.options.group.clone(),
+            from: binlog.position.clone().or_else(|| self.options.binlog_from.clone()),
+            dating: binlog.dating,
+        };
+        tokio::spawn(BinlogReader::new(settings, news.clone()).run());
+        let (url, clock) = (self.options.sql.clone(), self.clock.clone());
+        tokio::spawn(LogEndPoll { url, clock, inbox: news.clone() }.run());
+        let mut from: BTreeMap<String, (i64, Option<Dating>)> = self
+            .options
+            .kafka_from
+            .iter()
+            .map(|(source, offset)| (source.clone(), (*offset, None)))
+            .collect();
+        for (name, state) in sources {
+            if let Some(Position::Offset(offset)) = state.position {
+                from.insert(name.clone(), (offset, state.dating));
+            }
+        }
+        let settings = KafkaSettings {
+            brokers: self.options.kafka.clone(),
+            group: self.options.group.clone(),
+            prefix: self.options.topic_prefix.clone(),
+            partitions: self.partitions(),
+            start: self.options.start,
+            from,
+        };
+        tokio::spawn(KafkaReader::new(settings, self.clock.clone(), news.clone()).run());
+    }
+
+    /// What was known before the restart, for the lists of the console.
+    fn show(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) {
+        let mut starts = HashMap::new();
+        let mut view = self.console.view();
+        if let Some(checkpoint) = checkpoint {
+            view.settled = checkpoint.engine.settled;
+            view.checkpoint = checkpoint.engine.checkpoint;
+        }
+        view.keep_judged(stored.verdicts.iter().map(judged));
+        for row in stored.verdicts.iter().filter(|row| row.alerting) {
+            let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
+            let start = *starts.entry(print.clone()).or_insert(CellTime(row.at_ms));
+            let state = if row.resolved { AlertState::Resolved } else { AlertState::Firing };
+            view.keep_alert(wire_alert(row, start, state));
+            if row.resolved {
+                starts.remove(&print);
+            }
+        }
+    }
+}
+
+/// Start of each alert that was raised and has not ended.
+fn open_alerts(verdicts: &[VerdictRow]) -> HashMap<String, CellTime> {
+    let mut open = HashMap::new();
+    for row in verdicts.iter().filter(|row| row.alerting) {
+        let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
+        if row.resolved {
+            open.remove(&print);
+        } else {
+            open.entry(print).or_insert(CellTime(row.at_ms));
+        }
+    }
+    open
+}
+
+fn key(row: &VerdictRow) -> VerdictKey {
+    VerdictKey {
+        rule: row.rule.clone(),
+        version: row.version.clone(),
+        subject: row.subject.clone(),
+        occurrence: row.occurrence.clone(),
+        revision: row.revision.clone(),
+        judgement: row.judgement,
+    }
+}

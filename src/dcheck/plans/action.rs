@@ -1,0 +1,190 @@
+//! Doing one step, and looking whether it had its effect.
+//!
+//! Owns the HTTP and SQL of plans. A step carries `Idempotency-Key: RUN:STEP`, so that a repeat after a crash is the
+//! same step. Must not know states or limits of a run. Not covered: Kafka actions; an SQL action is done once only as
+//! far as its statement is idempotent, because the receipt lives in another schema.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::reading::scalar;
+use super::spec::{
+    Action, HttpAction, Method, Names, Proof, SqlTemplate, Step, path_segment, verbatim,
+};
+use crate::dcheck::results::sql::{SqlClient, SqlError};
+
+/// A target that has not answered by then is asked again.
+const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// How much of a refusal's text is kept for people.
+const REFUSAL_CHARS: usize = 160;
+
+/// Where the actions of plans go.
+pub struct Targets {
+    pub http: reqwest::Client,
+    /// Name -> base URL, from `--target`.
+    pub urls: BTreeMap<String, String>,
+    pub sql: Arc<SqlClient>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ActionError {
+    #[error("unknown target `{0}`: start with --target {0}=URL")]
+    Target(String),
+    #[error("{method} {url}: {error}")]
+    Http { method: &'static str, url: String, error: reqwest::Error },
+    #[error("{method} {url}: http {status} {text}")]
+    Refused { method: &'static str, url: String, status: u16, text: String },
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}
+
+impl Targets {
+    /// Does a step and returns its receipt.
+    pub async fn act(&self, step: &Step, names: &Names) -> Result<String, ActionError> {
+        match &step.action {
+            Action::Http(http) => {
+                let key = format!("{}:{}", names.run, step.name);
+                let body = http.body.as_ref().map(|body| filled(body, names));
+                let (status, _) = self.call(http, names, body, Some(key)).await?;
+                Ok(format!("http {status}"))
+            }
+            Action::Sql(sql) => {
+                let answer = self.query(sql, names).await?;
+                Ok(format!("{} row(s)", answer.affected))
+            }
+        }
+    }
+
+    /// True when the effect is there.
+    pub async fn is_proved(&self, proof: &Proof, names: &Names) -> Result<bool, ActionError> {
+        match proof {
+            Proof::Sql(sql) => Ok(!self.query(sql, names).await?.rows.is_empty()),
+            Proof::Http { target, path, expect } => {
+                let get = HttpAction {
+                    target: target.clone(),
+                    method: Method::Get,
+                    path: path.clone(),
+                    body: None,
+                };
+                let (_, text) = self.call(&get, names, None, None).await?;
+                let answer: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+                let expect: Vec<(String, String)> = expect
+                    .iter()
+                    .map(|(name, value)| (name.clone(), names.fill(value, verbatim)))
+                    .collect();
+                Ok(holds(&answer, &expect))
+            }
+        }
+    }
+
+    /// True when the finding still holds: the query returns a row.
+    pub async fn still_holds(&self, sql: &SqlTemplate, names: &Names) -> Result<bool, ActionError> {
+        Ok(!self.query(sql, names).await?.rows.is_empty())
+    }
+
+    async fn query(
+        &self,
+        sql: &SqlTemplate,
+        names: &Names,
+    ) -> Result<crate::dcheck::results::sql::Answer, ActionError> {
+        let params: Vec<String> =
+            sql.params.iter().map(|param| names.fill(param, verbatim)).collect();
+        Ok(self.sql.positional(&sql.text, &params, CALL_LIMIT).await?)
+    }
+
+    async fn call(
+        &self,
+        action: &HttpAction,
+        names: &Names,
+        body: Option<Value>,
+        idempotency_key: Option<String>,
+    ) -> Result<(u16, String), ActionError> {
+        let base = self
+            .urls
+            .get(&action.target)
+            .ok_or_else(|| ActionError::Target(action.target.clone()))?;
+        let path = names.fill(&action.path, path_segment);
+        let url = format!("{}{path}", base.trim_end_matches('/'));
+        let (word, method) = match action.method {
+            Method::Get => ("GET", reqwest::Method::GET),
+            Method::Put => ("PUT", reqwest::Method::PUT),
+            Method::Post => ("POST", reqwest::Method::POST),
+            Method::Delete => ("DELETE", reqwest::Method::DELETE),
+        };
+        let mut request = self.http.request(method, &url).timeout(CALL_LIMIT);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let failed = |error| ActionError::Http { method: word, url: url.clone(), error };
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(failed)?;
+        if status.is_success() {
+            return Ok((status.as_u16(), text));
+        }
+        let text = text.chars().take(REFUSAL_CHARS).collect();
+        Err(ActionError::Refused { method: word, url, status: status.as_u16(), text })
+    }
+}
+
+/// Fills the templates in every text of a body.
+fn filled(body: &Value, names: &Names) -> Value {
+    match body {
+        Value::String(text) => Value::String(names.fill(text, verbatim)),
+        Value::Array(items) => items.iter().map(|item| filled(item, names)).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, item)| (key.clone(), filled(item, names))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// True where one object of the answer, at any depth, has all the fields.
+fn holds(answer: &Value, expect: &[(String, String)]) -> bool {
+    match answer {
+        Value::Array(items) => items.iter().any(|item| holds(item, expect)),
+        Value::Object(map) => {
+            let matches = |(name, wanted): &(String, String)| {
+                map.get(name).and_then(scalar).is_some_and(|found| found == *wanted)
+            };
+            expect.iter().all(matches) || map.values().any(|value| holds(value, expect))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_effect_is_proved_by_one_object_with_all_fields() {
+        let expect = [("scope", "S-1"), ("active", "true")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        for (answer, proved) in [
+            (json!({"scope": "S-1", "active": true}), true),
+            (json!([{"scope": "S-2", "active": true}, {"scope": "S-1", "active": true}]), true),
+            (json!({"breakers": [{"scope": "S-1", "active": true}]}), true),
+            (json!([{"scope": "S-2", "active": true}, {"scope": "S-1", "active": false}]), false),
+            (json!({"scope": "S-1"}), false),
+            (json!([]), false),
+            (Value::Null, false),
+        ] {
+            assert_eq!(holds(&answer, &expect), proved, "{answer}");
+        }
+    }
+
+    #[test]
+    fn bodies_are_filled_at_any_depth() {
+        let names = Names { run: "r1".into(), scope: "S\"1".into(), ..Names::default() };
+        let body = json!({"run_id": "{run}", "list": ["{scope}", 3]});
+        assert_eq!(filled(&body, &names), json!({"run_id": "r1", "list": ["S\"1", 3]}));
+    }
+}

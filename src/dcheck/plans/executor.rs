@@ -1,0 +1,216 @@
+//! The runs under way: one task each, and what the console may know of them.
+//!
+//! Owns starting, nudging and listing runs. Must not decide whether a plan starts (`planner`), nor know how a step is
+//! done (`action`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::mpsc;
+
+use super::action::Targets;
+use super::planner::{Finding, is_active};
+use super::run::RunTask;
+use super::spec::PlanSpec;
+use crate::clock::{CellTime, Clock, rfc3339};
+use crate::dcheck::alerts::Delivery;
+use crate::dcheck::results::{Batch, Channel, Message, Writer};
+use crate::wire::{PlanRun, PlanState};
+
+/// Nudges that wait for one run: findings that join it, and a person's word.
+const NUDGES: usize = 256;
+
+/// What a run may be told.
+#[derive(Clone, Debug)]
+pub enum Nudge {
+    Join(Finding),
+    Approve,
+    Revert,
+}
+
+/// A run came to its end.
+#[derive(Debug)]
+pub struct Ended {
+    pub run: PlanRun,
+    /// Findings that came too late to join it: to be given to the planner again.
+    pub left_over: Vec<Finding>,
+}
+
+/// What all runs need.
+pub struct Shared {
+    pub targets: Targets,
+    pub writer: Writer,
+    pub events: Delivery,
+    pub clock: Clock,
+    /// The numbers of stored messages, shared with the rest of the daemon.
+    pub numbers: Arc<AtomicU64>,
+    pub state: Arc<RunsState>,
+    pub ended: mpsc::Sender<Ended>,
+}
+
+impl Shared {
+    /// The message that tells of a run as it is now.
+    pub fn event(&self, run: &PlanRun) -> Message {
+        plan_event(run, self.numbers.fetch_add(1, Ordering::AcqRel) + 1, self.clock.now())
+    }
+
+    /// Makes a run's state durable, and tells of it where `tell` is set.
+    pub async fn save(&self, run: &mut PlanRun, receipt: Option<(String, String)>, tell: bool) {
+        let now = self.clock.now();
+        run.updated_at = rfc3339(now.0);
+        let message = tell.then(|| self.event(run));
+        let receipts = receipt
+            .map(|(step, text)| (run.run_id.clone(), step, text, now.0))
+            .into_iter()
+            .collect();
+        let batch = Batch {
+            runs: vec![run.clone()],
+            messages: message.clone().into_iter().collect(),
+            receipts,
+            at_ms: now.0,
+            ..Batch::default()
+        };
+        self.writer.commit(batch).await;
+        self.state.show(run);
+        if let Some(message) = message {
+            self.events.send(message).await;
+        }
+    }
+}
+
+/// The message that tells of a plan run.
+pub fn plan_event(run: &PlanRun, seq: u64, now: CellTime) -> Message {
+    Message {
+        seq,
+        channel: Channel::PlanEvents,
+        order_key: run.run_id.clone(),
+        dedupe: format!("{}:{seq}", run.run_id),
+        body: serde_json::to_string(run).expect("invariant: a plan run is plain data"),
+        created_ms: now.0,
+    }
+}
+
+/// What is known of all runs.
+#[derive(Default)]
+pub struct RunsState {
+    runs: Mutex<BTreeMap<String, PlanRun>>,
+    due: Mutex<BTreeMap<String, CellTime>>,
+    busy: AtomicU64,
+    activity: AtomicU64,
+}
+
+impl RunsState {
+    pub fn show(&self, run: &PlanRun) {
+        self.activity.fetch_add(1, Ordering::AcqRel);
+        lock(&self.runs).insert(run.run_id.clone(), run.clone());
+    }
+
+    /// All runs, the oldest first.
+    pub fn list(&self) -> Vec<PlanRun> {
+        let mut runs: Vec<PlanRun> = lock(&self.runs).values().cloned().collect();
+        runs.sort_by(|a, b| (&a.started_at, &a.run_id).cmp(&(&b.started_at, &b.run_id)));
+        runs
+    }
+
+    /// How many runs are in each state.
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for run in lock(&self.runs).values() {
+            *counts.entry(state_name(run.state)).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Steps, proofs and ends of runs that are due now.
+    pub fn busy(&self) -> u64 {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    pub fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Acquire)
+    }
+
+    /// The earliest end of a run or retry of a step.
+    pub fn next_due(&self) -> Option<CellTime> {
+        lock(&self.due).values().min().copied()
+    }
+
+    pub(super) fn set_due(&self, run_id: &str, at: Option<CellTime>) {
+        match at {
+            Some(at) => lock(&self.due).insert(run_id.to_owned(), at),
+            None => lock(&self.due).remove(run_id),
+        };
+    }
+
+    pub(super) fn working(self: &Arc<Self>) -> Working {
+        self.busy.fetch_add(1, Ordering::AcqRel);
+        Working(Arc::clone(self))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn state_name(state: PlanState) -> &'static str {
+    match state {
+        PlanState::Armed => "armed",
+        PlanState::WaitingApproval => "waiting-approval",
+        PlanState::Running => "running",
+        PlanState::Effective => "effective",
+        PlanState::Failed => "failed",
+        PlanState::Reverted => "reverted",
+    }
+}
+
+/// A run has work due for as long as it holds one of these.
+pub(super) struct Working(Arc<RunsState>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.busy.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Starts runs and hands nudges to them.
+pub struct Executor {
+    shared: Arc<Shared>,
+    specs: HashMap<String, Arc<PlanSpec>>,
+    inboxes: HashMap<String, mpsc::Sender<Nudge>>,
+}
+
+impl Executor {
+    pub fn new(shared: Arc<Shared>, specs: &[Arc<PlanSpec>]) -> Executor {
+        let specs = specs.iter().map(|spec| (spec.id.clone(), Arc::clone(spec))).collect();
+        Executor { shared, specs, inboxes: HashMap::new() }
+    }
+
+    /// Takes a stored run on, from wherever it stands; a run that is over is only listed.
+    pub fn take_on(&mut self, run: PlanRun) {
+        self.shared.state.show(&run);
+        let Some(spec) = self.specs.get(&run.plan) else {
+            eprintln!("dcheck: run {} is of a plan that is gone; it is left as it is", run.run_id);
+            return;
+        };
+        if !is_active(&run) {
+            return;
+        }
+        self.inboxes.retain(|_, inbox| !inbox.is_closed());
+        let (inbox, nudges) = mpsc::channel(NUDGES);
+        self.inboxes.insert(run.run_id.clone(), inbox);
+        let working = self.shared.state.working();
+        let task = RunTask::new(Arc::clone(&self.shared), Arc::clone(spec), run, nudges);
+        tokio::spawn(task.drive(working));
+    }
+
+    /// Hands a nudge to a run; gives it back where the run has ended or its inbox is full.
+    pub fn nudge(&self, run_id: &str, nudge: Nudge) -> Result<(), Nudge> {
+        let Some(inbox) = self.inboxes.get(run_id) else { return Err(nudge) };
+        inbox.try_send(nudge).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(nudge) | mpsc::error::TrySendError::Closed(nudge) => {
+                nudge
+            }
+        })
+    }
+}

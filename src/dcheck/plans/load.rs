@@ -1,0 +1,432 @@
+//! Plans from YAML: strict, all mistakes of all files at once, unknown keys with a did-you-mean.
+//!
+//! Must not know how a plan is run. Try it: `cargo test --lib dcheck::plans::load`.
+//! Not covered: the column of a mistake (the line is that of the nearest key).
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::reading::{Node, parse_duration_ms};
+use super::spec::{
+    Action, Approval, BlastLimit, HttpAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step,
+    TEMPLATE_NAMES, Trigger,
+};
+use crate::wire::Effect;
+
+/// Every mistake found in the plan files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanMistakes(pub Vec<String>);
+
+impl fmt::Display for PlanMistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for PlanMistakes {}
+
+/// What plan files may refer to.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Rule ids; empty when not to be checked.
+    pub rules: BTreeSet<String>,
+    /// Names of `--target`s; empty when not to be checked.
+    pub targets: BTreeSet<String>,
+}
+
+/// Reads every `*.yaml` in `dir`, in order of name.
+pub fn load_dir(dir: &Path, known: &Known) -> Result<Vec<PlanSpec>, PlanMistakes> {
+    let unreadable = |path: &Path, error: &std::io::Error| {
+        PlanMistakes(vec![format!("cannot read plans {}: {error}", path.display())])
+    };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .map_err(|error| unreadable(dir, &error))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml"))
+        .collect();
+    files.sort();
+    let mut texts = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))?;
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        texts.push((name, text));
+    }
+    load_texts(&texts, known)
+}
+
+/// Reads plans from `(file name, text)`.
+pub fn load_texts(
+    texts: &[(String, String)],
+    known: &Known,
+) -> Result<Vec<PlanSpec>, PlanMistakes> {
+    let (mut plans, mut mistakes) = (Vec::<PlanSpec>::new(), Vec::new());
+    for (file, text) in texts {
+        let value: Value = match serde_yaml::from_str(text) {
+            Ok(value) => value,
+            Err(error) => {
+                mistakes.push(format!("{file}: {error}"));
+                continue;
+            }
+        };
+        let entries = match value {
+            Value::Array(entries) => entries,
+            single => vec![single],
+        };
+        for entry in entries {
+            let before = mistakes.len();
+            let plan = read_plan(&Node::root(file, text, &entry), known, &mut mistakes);
+            if mistakes.len() > before {
+                continue;
+            }
+            let Some(plan) = plan else { continue };
+            if plans.iter().any(|other| other.id == plan.id) {
+                mistakes.push(format!("{file}: plan id `{}` is taken: ids are unique", plan.id));
+            } else {
+                plans.push(plan);
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(plans) } else { Err(PlanMistakes(mistakes)) }
+}
+
+const KEYS: &[&str] = &[
+    "id",
+    "title",
+    "sop",
+    "trigger",
+    "scope",
+    "effect",
+    "actions",
+    "proof",
+    "ttl",
+    "while",
+    "revert",
+    "cooldown",
+    "blast_limit",
+    "approval",
+];
+
+fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<PlanSpec> {
+    node.keys(KEYS, out);
+    let id = node.text("id", out);
+    let trigger = node.child("trigger", out).and_then(|n| read_trigger(&n, known, out));
+    let scope = node.child("scope", out).and_then(|n| {
+        n.keys(&["kind", "field"], out);
+        Some(Scope { kind: n.text("kind", out)?, field: n.text("field", out)? })
+    });
+    let effect = node.child("effect", out).and_then(|n| read_effect(&n, out));
+    let actions = read_steps(node, "actions", known, out);
+    if actions.is_empty() && !matches!(effect, Some(Effect::Notifies)) {
+        out.push(node.says("a plan has at least one action under `actions`"));
+    }
+    let proof = read_proofs(node, known, out);
+    if proof.is_empty() && !matches!(effect, Some(Effect::Notifies)) {
+        out.push(node.says("a plan proves its effect: give at least one `proof`"));
+    }
+    let ttl_ms = duration(node, "ttl", out);
+    let holds_while = node.optional("while").and_then(|n| read_sql(&n, out));
+    let revert = read_steps(node, "revert", known, out);
+    if ttl_ms.is_some() && revert.is_empty() {
+        out.push(node.says("a plan with a `ttl` says how it ends: give `revert`"));
+    }
+    let blast_limit = match node.optional("blast_limit") {
+        Some(n) => read_blast_limit(&n, out),
+        None => Some(DEFAULT_BLAST_LIMIT),
+    };
+    let approval = match node.optional_text("approval", out).as_deref() {
+        None | Some("automatic") => Some(Approval::Automatic),
+        Some("manual") => Some(Approval::Manual),
+        Some(other) => {
+            out.push(node.unknown("approval", other, &["automatic", "manual"]));
+            None
+        }
+    };
+    Some(PlanSpec {
+        id: id?,
+        title: node.optional_text("title", out).unwrap_or_default(),
+        trigger: trigger?,
+        scope: scope?,
+        effect: effect?,
+        actions,
+        proof,
+        ttl_ms,
+        holds_while,
+        revert,
+        cooldown_ms: duration(node, "cooldown", out).unwrap_or(0),
+        blast_limit: blast_limit?,
+        approval: approval?,
+        sop: node.optional_text("sop", out).unwrap_or_default(),
+    })
+}
+
+/// Where a plan names none: enough for a bad hour, too few to close the shop.
+const DEFAULT_BLAST_LIMIT: BlastLimit = BlastLimit { runs: 20, per_ms: 600_000 };
+
+fn read_trigger(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Trigger> {
+    node.keys(&["rules", "min_severity"], out);
+    let rules = node.texts("rules", out);
+    if rules.is_empty() {
+        out.push(node.says("`rules` names at least one rule"));
+    }
+    for rule in &rules {
+        if !known.rules.is_empty() && !known.rules.contains(rule) {
+            let choices: Vec<&str> = known.rules.iter().map(String::as_str).collect();
+            out.push(node.unknown("rule", rule, &choices));
+        }
+    }
+    let severities = ["P0", "P1", "P2", "P3", "P4"];
+    let min_severity = node.optional_text("min_severity", out).unwrap_or_else(|| "P4".into());
+    if !severities.contains(&min_severity.as_str()) {
+        out.push(node.unknown("severity", &min_severity, &severities));
+    }
+    Some(Trigger { rules, min_severity })
+}
+
+fn read_effect(node: &Node<'_>, out: &mut Vec<String>) -> Option<Effect> {
+    match node.value {
+        Value::String(word) if word == "repairs" => Some(Effect::Repairs),
+        Value::String(word) if word == "notifies" => Some(Effect::Notifies),
+        Value::Object(_) => {
+            node.keys(&["stops"], out);
+            node.text("stops", out).map(Effect::Stops)
+        }
+        _ => {
+            out.push(node.says("an effect is `{stops: ACT}`, `repairs` or `notifies`"));
+            None
+        }
+    }
+}
+
+fn read_blast_limit(node: &Node<'_>, out: &mut Vec<String>) -> Option<BlastLimit> {
+    node.keys(&["runs", "per"], out);
+    let runs = node.child("runs", out).and_then(|n| n.value.as_u64());
+    if runs.is_none_or(|runs| runs == 0) {
+        out.push(node.says("`runs` is a whole number above 0"));
+    }
+    let per_ms = duration(node, "per", out);
+    if per_ms.is_none() {
+        out.push(node.says("`per` is a duration, like `10 min`"));
+    }
+    Some(BlastLimit { runs: usize::try_from(runs?).ok()?, per_ms: per_ms? })
+}
+
+fn read_steps(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) -> Vec<Step> {
+    let mut names = BTreeSet::new();
+    node.items(key, out)
+        .iter()
+        .filter_map(|item| {
+            item.keys(&["step", "http", "sql", "params"], out);
+            let name = item.text("step", out)?;
+            if !names.insert(name.clone()) {
+                out.push(item.says(&format!("step `{name}` stands twice")));
+            }
+            let action = match (item.optional("http"), item.optional("sql")) {
+                (Some(http), None) => Action::Http(read_http(&http, known, out)?),
+                (None, Some(_)) => Action::Sql(read_sql(item, out)?),
+                _ => {
+                    out.push(item.says("a step has either `http` or `sql`"));
+                    return None;
+                }
+            };
+            Some(Step { name, action })
+        })
+        .collect()
+}
+
+fn read_http(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<HttpAction> {
+    node.keys(&["target", "method", "path", "body"], out);
+    let target = read_target(node, known, out);
+    let method = match node.text("method", out)?.as_str() {
+        "GET" => Method::Get,
+        "PUT" => Method::Put,
+        "POST" => Method::Post,
+        "DELETE" => Method::Delete,
+        other => {
+            out.push(node.unknown("method", other, &["GET", "PUT", "POST", "DELETE"]));
+            return None;
+        }
+    };
+    let path = read_path(node, out);
+    let body = node.optional("body").map(|n| n.value.clone());
+    if let Some(body) = &body {
+        check_template(node, &body.to_string().replace("{\"", "\""), out);
+    }
+    Some(HttpAction { target: target?, method, path: path?, body })
+}
+
+fn read_target(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<String> {
+    let target = node.text("target", out)?;
+    if !known.targets.is_empty() && !known.targets.contains(&target) {
+        let choices: Vec<&str> = known.targets.iter().map(String::as_str).collect();
+        out.push(node.unknown("target", &target, &choices));
+    }
+    Some(target)
+}
+
+fn read_path(node: &Node<'_>, out: &mut Vec<String>) -> Option<String> {
+    let path = node.text("path", out)?;
+    if !path.starts_with('/') {
+        out.push(node.says(&format!("path `{path}` starts with `/`")));
+    }
+    check_template(node, &path, out);
+    Some(path)
+}
+
+fn read_proofs(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Vec<Proof> {
+    node.items("proof", out)
+        .iter()
+        .filter_map(|item| {
+            item.keys(&["http", "sql", "params"], out);
+            let Some(http) = item.optional("http") else {
+                return Some(Proof::Sql(read_sql(item, out)?));
+            };
+            http.keys(&["target", "path", "expect"], out);
+            let target = read_target(&http, known, out);
+            let path = read_path(&http, out);
+            let expect = http.child("expect", out).map(|n| n.pairs(out)).unwrap_or_default();
+            if expect.is_empty() {
+                out.push(http.says("`expect` names at least one field and its value"));
+            }
+            Some(Proof::Http { target: target?, path: path?, expect })
+        })
+        .collect()
+}
+
+/// The SQL verbs a plan may use in each place; anything else is refused when the file is read.
+const SQL_VERBS: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+
+fn read_sql(node: &Node<'_>, out: &mut Vec<String>) -> Option<SqlTemplate> {
+    let text = node.text("sql", out)?;
+    let params = node.texts("params", out);
+    let verb = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    if !SQL_VERBS.contains(&verb.as_str()) || text.trim_end().trim_end_matches(';').contains(';') {
+        out.push(node.says("`sql` is one SELECT, INSERT, UPDATE or DELETE"));
+    }
+    let (update_like, bounded) =
+        (verb == "UPDATE" || verb == "DELETE", text.to_ascii_uppercase().contains("WHERE"));
+    if update_like && !bounded {
+        out.push(node.says("an UPDATE or DELETE of a plan has a WHERE"));
+    }
+    if text.matches('?').count() != params.len() {
+        let (places, given) = (text.matches('?').count(), params.len());
+        out.push(node.says(&format!("`sql` has {places} `?` and `params` {given} entries")));
+    }
+    if text.contains('{') {
+        out.push(node.says("`sql` takes values by `?` and `params`, never by `{…}`"));
+    }
+    params.iter().for_each(|param| check_template(node, param, out));
+    Some(SqlTemplate { text, params })
+}
+
+fn check_template(node: &Node<'_>, template: &str, out: &mut Vec<String>) {
+    for part in template.split('{').skip(1) {
+        let name = part.split('}').next().unwrap_or_default();
+        if part.contains('}') && !TEMPLATE_NAMES.contains(&name) {
+            out.push(node.unknown("template name", name, &TEMPLATE_NAMES));
+        }
+    }
+}
+
+fn duration(node: &Node<'_>, key: &str, out: &mut Vec<String>) -> Option<i64> {
+    let text = node.optional_text(key, out)?;
+    let parsed = parse_duration_ms(&text);
+    if parsed.is_none() {
+        out.push(node.says(&format!("`{key}: {text}` is no duration: write `60 s`, `10 min`")));
+    }
+    parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "
+id: take-off-sale
+trigger: {rules: [bid-below-market], min_severity: P2}
+scope: {kind: item, field: sku}
+effect: {stops: buy}
+actions:
+  - step: off
+    http: {target: shop, method: PUT, path: '/breakers/sale/{scope}', body: {run_id: '{run}'}}
+proof:
+  - http: {target: shop, path: /breakers, expect: {scope: '{scope}', active: true}}
+ttl: 10 min
+while: {sql: SELECT 1 FROM bid WHERE sku = ?, params: ['{scope}']}
+revert:
+  - step: on
+    http: {target: shop, method: DELETE, path: '/breakers/sale/{scope}'}
+blast_limit: {runs: 5, per: 10 min}
+";
+
+    fn load(text: &str) -> Result<Vec<PlanSpec>, PlanMistakes> {
+        let known = Known {
+            rules: ["bid-below-market".to_owned()].into(),
+            targets: ["shop".to_owned()].into(),
+        };
+        load_texts(&[("p.yaml".to_owned(), text.to_owned())], &known)
+    }
+
+    #[test]
+    fn a_plan_is_read_whole() {
+        let plans = load(GOOD).unwrap();
+        let plan = &plans[0];
+        assert_eq!((plan.id.as_str(), plan.ttl_ms), ("take-off-sale", Some(600_000)));
+        assert_eq!(plan.effect, Effect::Stops("buy".into()));
+        assert_eq!(plan.blast_limit, BlastLimit { runs: 5, per_ms: 600_000 });
+        let Proof::Http { expect, .. } = &plan.proof[0] else { panic!("{plan:?}") };
+        assert_eq!(expect[1], ("active".to_owned(), "true".to_owned()));
+    }
+
+    #[test]
+    fn each_mistake_is_named_with_the_way_out() {
+        for (from, to, message) in [
+            ("trigger:", "triger:", "did you mean `trigger`?"),
+            ("[bid-below-market]", "[bid-below-markt]", "did you mean `bid-below-market`?"),
+            ("target: shop, method", "target: shp, method", "did you mean `shop`?"),
+            ("method: PUT", "method: PUSH", "unknown method `PUSH`"),
+            ("ttl: 10 min", "ttl: 10 minutes", "no duration"),
+            ("{stops: buy}", "stop", "an effect is"),
+            ("'/breakers/sale/{scope}', body", "'/breakers/sale/{scop}', body", "`scope`?"),
+            ("params: ['{scope}']", "params: []", "1 `?` and `params` 0 entries"),
+            ("SELECT 1 FROM bid WHERE sku = ?", "DROP TABLE bid WHERE ?", "is one SELECT"),
+            ("SELECT 1 FROM bid WHERE sku = ?", "DELETE FROM bid -- ?", "has a WHERE"),
+            ("{runs: 5, per", "{runs: 0, per", "above 0"),
+            ("min_severity: P2", "min_severity: P9", "unknown severity"),
+            ("id: take-off-sale", "id: take-off-sale\nid: again", "duplicate"),
+        ] {
+            let text = GOOD.replacen(from, to, 1);
+            assert_ne!(text, GOOD, "{from}");
+            let mistakes = load(&text).expect_err(from).to_string();
+            assert!(mistakes.contains(message), "{from}: {mistakes}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_come_at_once_with_their_lines() {
+        let text = GOOD.replace("ttl: 10 min", "ttl: soon").replace("proof:", "prof:");
+        let mistakes = load(&text).unwrap_err().0;
+        assert!(mistakes.len() >= 3, "{mistakes:?}");
+        assert!(mistakes.iter().any(|m| m.starts_with("p.yaml:9:")), "{mistakes:?}");
+    }
+
+    #[test]
+    fn an_id_is_given_once() {
+        let mistakes = load(&format!("- {}", GOOD.trim().replace('\n', "\n  "))).map(|_| ());
+        assert_eq!(mistakes, Ok(()));
+        let one = ("a.yaml".to_owned(), GOOD.to_owned());
+        let two = ("b.yaml".to_owned(), GOOD.to_owned());
+        let mistakes = load_texts(&[one, two], &Known::default()).unwrap_err();
+        assert!(mistakes.to_string().contains("is taken"), "{mistakes}");
+    }
+
+    #[test]
+    fn the_plans_of_the_repository_are_in_order() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/plans");
+        let plans = load_dir(&dir, &Known::default()).unwrap_or_else(|error| panic!("{error}"));
+        let ids: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
+        assert_eq!(ids, ["backfill-payment", "refund-breaker", "take-off-sale"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! What is stored together: verdicts, alerts, plan runs and the checkpoint of one stretch of input.
+//!
+//! Owns the shapes. Knows no SQL, no engine, no plan's meaning.
+
+use std::collections::BTreeMap;
+
+use crate::money::Money;
+use crate::wire::{Judgement, PlanRun, Subject};
+
+/// One verdict as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerdictRow {
+    pub seq: u64,
+    pub rule: String,
+    pub version: String,
+    pub loss_point: String,
+    pub subject: Subject,
+    pub occurrence: String,
+    /// Which state of the occurrence was judged, where there is more than one.
+    pub revision: String,
+    pub severity: String,
+    pub resolved: bool,
+    /// It raised an alert, or ended one.
+    pub alerting: bool,
+    pub judgement: Judgement,
+    pub expected: String,
+    pub actual: String,
+    pub at_risk: Option<Money>,
+    pub position: String,
+    pub at_ms: i64,
+}
+
+/// Where a message of the outbox goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    Alerts,
+    PlanEvents,
+}
+
+impl Channel {
+    pub const ALL: [Channel; 2] = [Channel::Alerts, Channel::PlanEvents];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Channel::Alerts => "alerts",
+            Channel::PlanEvents => "plan-events",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Channel> {
+        Channel::ALL.into_iter().find(|channel| channel.name() == name)
+    }
+}
+
+/// One message to deliver at least once, in order among those of the same key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// 0 for a message that lives in memory only.
+    pub seq: u64,
+    pub channel: Channel,
+    pub order_key: String,
+    /// The same text is stored once.
+    pub dedupe: String,
+    pub body: String,
+    pub created_ms: i64,
+}
+
+/// Everything that one commit makes durable.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub verdicts: Vec<VerdictRow>,
+    /// Matched verdicts that are only counted: (rule, version, segment) -> how many.
+    pub matched: BTreeMap<(String, String, String), u64>,
+    pub messages: Vec<Message>,
+    pub runs: Vec<PlanRun>,
+    /// (plan, alert fingerprint, run id).
+    pub triggers: Vec<(String, String, String)>,
+    /// (run id, step, receipt, at_ms).
+    pub receipts: Vec<(String, String, String, i64)>,
+    pub checkpoint: Option<String>,
+    pub at_ms: i64,
+}
+
+impl Batch {
+    pub fn is_empty(&self) -> bool {
+        self.verdicts.is_empty()
+            && self.matched.is_empty()
+            && self.messages.is_empty()
+            && self.runs.is_empty()
+            && self.triggers.is_empty()
+            && self.receipts.is_empty()
+            && self.checkpoint.is_none()
+    }
+}
+
+/// What the results database held at start.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    pub verdicts: Vec<VerdictRow>,
+    pub unsent: Vec<Message>,
+    pub runs: Vec<PlanRun>,
+    pub triggers: Vec<(String, String, String)>,
+    pub checkpoint: Option<String>,
+    /// The highest number given so far, of any row.
+    pub last_seq: u64,
+}
+
+pub fn judgement_name(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Matched => "matched",
+        Judgement::Mismatched => "mismatched",
+        Judgement::Expired => "expired",
+        Judgement::Refused => "refused",
+        Judgement::Unknown => "unknown",
+    }
+}
+
+pub fn judgement_from(name: &str) -> Judgement {
+    match name {
+        "matched" => Judgement::Matched,
+        "mismatched" => Judgement::Mismatched,
+        "expired" => Judgement::Expired,
+        "refused" => Judgement::Refused,
+        _ => Judgement::Unknown,
+    }
+}

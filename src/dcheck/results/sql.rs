@@ -1,0 +1,168 @@
+//! The checked platform's SQL: lookups of rules, and the proofs and allow-listed statements of plans.
+//!
+//! Owns a few connections and their time limits. A connection that timed out is thrown away: its answer would come
+//! for the wrong question. Values are exact in both directions. Not covered: other databases than MySQL and MariaDB.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Params, Value as Sql};
+use tokio::sync::Semaphore;
+
+use crate::dcheck::event::{Row, Value};
+use crate::dcheck::sources::binlog::plain_value;
+
+/// Questions at the same time: the reconciler is a guest on the platform's database.
+const CONNECTIONS: usize = 8;
+/// Rows of one answer: a rule compares, it does not export.
+const ANSWER_ROWS: usize = 10_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    #[error("sql url `{0}`: {1}; write mysql://USER@HOST:PORT/SCHEMA")]
+    Url(String, mysql_async::UrlError),
+    #[error("sql: {0}")]
+    Sql(#[from] mysql_async::Error),
+    #[error("sql: no answer within {0} ms")]
+    Slow(u128),
+    #[error("sql: more than {ANSWER_ROWS} rows; narrow the query")]
+    TooMany,
+}
+
+/// What a statement did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    pub rows: Vec<Row>,
+    pub affected: u64,
+}
+
+/// A bounded set of connections to one server.
+pub struct SqlClient {
+    opts: Opts,
+    idle: Mutex<Vec<Conn>>,
+    slots: Semaphore,
+}
+
+impl SqlClient {
+    pub fn new(url: &str) -> Result<SqlClient, SqlError> {
+        let opts = Opts::from_url(url).map_err(|error| SqlError::Url(url.to_owned(), error))?;
+        let opts = OptsBuilder::from_opts(opts).prefer_socket(false).tcp_nodelay(true);
+        Ok(SqlClient {
+            opts: opts.into(),
+            idle: Mutex::new(Vec::new()),
+            slots: Semaphore::new(CONNECTIONS),
+        })
+    }
+
+    /// With placeholders `:name`.
+    pub async fn named(
+        &self,
+        sql: &str,
+        params: &[(String, Value)],
+        limit: Duration,
+    ) -> Result<Answer, SqlError> {
+        let params: HashMap<Vec<u8>, Sql> = params
+            .iter()
+            .map(|(name, value)| (name.trim_start_matches(':').as_bytes().to_vec(), to_sql(value)))
+            .collect();
+        let params = if params.is_empty() { Params::Empty } else { Params::Named(params) };
+        self.ask(sql, params, limit).await
+    }
+
+    /// With placeholders `?`, as texts.
+    pub async fn positional(
+        &self,
+        sql: &str,
+        params: &[String],
+        limit: Duration,
+    ) -> Result<Answer, SqlError> {
+        let params: Vec<Sql> = params.iter().map(Into::into).collect();
+        let params = if params.is_empty() { Params::Empty } else { Params::Positional(params) };
+        self.ask(sql, params, limit).await
+    }
+
+    async fn ask(&self, sql: &str, params: Params, limit: Duration) -> Result<Answer, SqlError> {
+        let asked = tokio::time::timeout(limit, async {
+            let _slot = self.slots.acquire().await.expect("invariant: never closed");
+            let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match idle {
+                // A connection that the server closed while idle is no news: ask once more on a new one.
+                Some(conn) => match run(conn, sql, params.clone()).await {
+                    Err(SqlError::Sql(
+                        mysql_async::Error::Io(_) | mysql_async::Error::Driver(_),
+                    )) => run(Conn::new(self.opts.clone()).await?, sql, params).await,
+                    done => done,
+                },
+                None => run(Conn::new(self.opts.clone()).await?, sql, params).await,
+            }
+        })
+        .await;
+        let (conn, answer) = asked.map_err(|_| SqlError::Slow(limit.as_millis()))??;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+        Ok(answer)
+    }
+}
+
+async fn run(mut conn: Conn, sql: &str, params: Params) -> Result<(Conn, Answer), SqlError> {
+    let mut answer = Answer::default();
+    {
+        let mut result = conn.exec_iter(sql, params).await?;
+        while let Some(row) = result.next().await? {
+            if answer.rows.len() == ANSWER_ROWS {
+                return Err(SqlError::TooMany);
+            }
+            answer.rows.push(to_row(row));
+        }
+        answer.affected = result.affected_rows();
+    }
+    Ok((conn, answer))
+}
+
+fn to_row(row: mysql_async::Row) -> Row {
+    let columns = row.columns();
+    let values = row.unwrap_raw();
+    columns
+        .iter()
+        .zip(values)
+        .map(|(column, value)| {
+            let value = plain_value(value.unwrap_or(Sql::NULL), column.column_type());
+            (column.name_str().into_owned(), value)
+        })
+        .collect()
+}
+
+fn to_sql(value: &Value) -> Sql {
+    match value {
+        Value::Null => Sql::NULL,
+        Value::Bool(truth) => Sql::Int((*truth).into()),
+        Value::Int(int) => match (i64::try_from(*int), u64::try_from(*int)) {
+            (Ok(int), _) => Sql::Int(int),
+            (_, Ok(int)) => Sql::UInt(int),
+            _ => Sql::Bytes(int.to_string().into_bytes()),
+        },
+        Value::Dec(decimal) => Sql::Bytes(decimal.to_string().into_bytes()),
+        Value::Wide(text) | Value::Text(text) => Sql::Bytes(text.clone().into_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_exact() {
+        for (value, sql) in [
+            (Value::Null, Sql::NULL),
+            (Value::Bool(true), Sql::Int(1)),
+            (Value::Int(-1), Sql::Int(-1)),
+            (Value::Int(u64::MAX.into()), Sql::UInt(u64::MAX)),
+            (Value::Int(i128::MAX), Sql::Bytes(i128::MAX.to_string().into_bytes())),
+            (Value::decimal("0.10").unwrap(), Sql::Bytes(b"0.10".to_vec())),
+            (Value::from("x"), Sql::Bytes(b"x".to_vec())),
+        ] {
+            assert_eq!(to_sql(&value), sql, "{value}");
+        }
+    }
+}
