@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Known, Scenario, Sentence, read_feature};
+use super::{Known, Scenario, Selection, Sentence, Tier, read_feature};
 use crate::catalog::tests::small_catalog;
 use crate::config::{Mistake, Severity};
 
@@ -565,4 +565,33 @@ fn all_mistakes_of_a_file_come_at_once() {
     for code in ["misspelt-keyword", "full-width", "misspelt-tag", "bound-too-long", "bad-value"] {
         assert!(codes.contains(&code), "{code} in {codes:?}");
     }
+}
+
+#[test]
+fn a_selection_that_holds_nothing_is_told_apart() {
+    let (scenarios, _) = read(EN);
+    let point = |id: &str| Selection { loss_points: vec![id.into()], ..Selection::default() };
+    let named = |name: &str| Selection { names: vec![name.into()], ..Selection::default() };
+    let tags = |text: &str| Selection { tags: text.parse().ok(), ..Selection::default() };
+    let tier = |tier: Tier| Selection { tiers: vec![tier], ..Selection::default() };
+    for (selection, expect) in [
+        (Selection::default(), Ok(2)),
+        (tier(Tier::Gate), Ok(2)),
+        (tier(Tier::Drill), Err("none of 2 scenarios has @tier:drill")),
+        (tags("@control"), Ok(1)),
+        (tags("not @tier:gate"), Err("tags not @tier:gate")),
+        (named("too much"), Ok(1)),
+        (named(&scenarios[1].id), Ok(1)),
+        (named("One refnd"), Err("did you mean `One refund`?")),
+        (point("refund-exceeds-payment"), Ok(2)),
+        (point("refund-exceed-payment"), Err("did you mean `refund-exceeds-payment`?")),
+    ] {
+        match (selection.of(&scenarios, "features"), expect) {
+            (Ok(found), Ok(count)) => assert_eq!(found.len(), count, "{selection:?}"),
+            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+            (got, _) => panic!("{selection:?}: {got:?}"),
+        }
+    }
+    let error = Selection::default().of(&[], "features").expect_err("nothing there").to_string();
+    assert!(error.contains("is `features` the folder of the features?"));
 }

@@ -396,8 +396,11 @@ impl Scanner<'_> {
             Language::ZhCn => nearest_chinese(written, known),
         };
         let in_steps = !matches!(self.under, None | Some(Heading::Feature | Heading::Rule));
+        let (whole, rest) = (vocabulary().likeness(text), vocabulary().likeness(said));
+        let lost = whole >= SENTENCE_LIKENESS && whole > rest;
         if let Some(meant) = meant
-            && (in_steps || vocabulary().likeness(said) >= SENTENCE_LIKENESS)
+            && !lost
+            && (in_steps || rest >= SENTENCE_LIKENESS)
         {
             let message = format!("`{written}` is not a keyword: the line would be read as prose");
             let place = line.place_of(self.file, written);
@@ -408,7 +411,7 @@ impl Scanner<'_> {
                 false => Some(LineKind::Dropped),
             };
         }
-        if vocabulary().likeness(text) >= SENTENCE_LIKENESS {
+        if whole >= SENTENCE_LIKENESS {
             let message = "this reads like a step and has no keyword".to_owned();
             let help = "begin it with Given, When, Then, And or But (假如 当 那么 并且 但是)";
             self.error("step-without-keyword", line.place(self.file), message, help);
