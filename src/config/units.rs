@@ -68,7 +68,7 @@ impl fmt::Display for Span {
         let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
         // `60 s` and `24 h` are how deadlines are spoken of; so a larger unit only from two up.
         let whole = |(unit_ms, unit): &(u128, &str)| {
-            ms > 0 && ms % unit_ms == 0 && (ms / unit_ms > 1 || *unit == "s")
+            ms > 0 && ms.is_multiple_of(*unit_ms) && (ms / unit_ms > 1 || *unit == "s")
         };
         match units.iter().find(|unit| whole(unit)) {
             Some((unit_ms, unit)) => write!(f, "{} {unit}", ms / unit_ms),

@@ -177,11 +177,11 @@ impl Lint<'_> {
             Sentence::OrderPaid { channel, .. }
             | Sentence::BuyerBuys { channel, .. }
             | Sentence::BuyerPays { channel, .. } => self.channel(step, channel),
-            Sentence::BidFollowsPattern { pattern, .. } => {
-                if !self.known.patterns.contains(&pattern.as_str()) {
-                    let known = self.known.patterns.iter().copied();
-                    self.unknown("unknown-pattern", step, "pattern", pattern, known);
-                }
+            Sentence::BidFollowsPattern { pattern, .. }
+                if !self.known.patterns.contains(&pattern.as_str()) =>
+            {
+                let known = self.known.patterns.iter().copied();
+                self.unknown("unknown-pattern", step, "pattern", pattern, known);
             }
             Sentence::AlertRaised { alert, subject, bound } => {
                 self.alert(step, alert);

@@ -15,6 +15,7 @@ mod scan;
 mod scenario;
 mod selection;
 mod sentence;
+mod slips;
 mod table;
 mod tags;
 mod tree;
@@ -33,5 +34,7 @@ pub use sentence::{Bound, Kind, Sentence};
 pub use table::{Row, VOCABULARY};
 pub use vocabulary::{Match, Vocabulary, VocabularyError, vocabulary, wording};
 
+#[cfg(test)]
+mod mistake_cases;
 #[cfg(test)]
 mod mistake_tests;

@@ -3,13 +3,9 @@
 //! The parser takes what it does not know for description, so that a misspelt `Scenaro:` would pass with no steps. The
 //! scanner names such lines, mends them in a copy, and goes on: so one pass finds all. Knows no sentence's meaning.
 
-use super::keywords::{Heading, STRANGERS, StepWord, headings, step_words};
-use super::vocabulary::vocabulary;
+use super::keywords::{Heading, StepWord, headings, step_words};
 use super::{Kind, Language};
-use crate::config::{Mistake, Place, nearest};
-
-/// From here on a line without a keyword is a step that lost it, not prose.
-const SENTENCE_LIKENESS: f64 = 0.72;
+use crate::config::{Mistake, Place};
 
 /// What a line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +116,12 @@ fn plain_indentation(text: &str) -> String {
     format!("{}{body}", " ".repeat(spaces))
 }
 
-struct Scanner<'f> {
-    file: &'f str,
-    language: Language,
+/// Where the scan stands.
+pub(super) struct Scanner<'f> {
+    pub(super) file: &'f str,
+    pub(super) language: Language,
     /// The heading that the line stands under.
-    under: Option<Heading>,
+    pub(super) under: Option<Heading>,
     steps_begun: bool,
     /// The mark that ends the open doc string.
     fence: Option<&'static str>,
@@ -132,7 +129,7 @@ struct Scanner<'f> {
 }
 
 impl Scanner<'_> {
-    fn error(&mut self, code: &'static str, place: Place, message: String, help: &str) {
+    pub(super) fn error(&mut self, code: &'static str, place: Place, message: String, help: &str) {
         self.mistakes.push(Mistake::error(code, place, message).with_help(help));
     }
 
@@ -309,7 +306,13 @@ impl Scanner<'_> {
         Some(self.open(line, word, heading, name))
     }
 
-    fn open(&mut self, line: &mut Line, word: &str, heading: Heading, name: &str) -> LineKind {
+    pub(super) fn open(
+        &mut self,
+        line: &mut Line,
+        word: &str,
+        heading: Heading,
+        name: &str,
+    ) -> LineKind {
         let indent = line.mended.chars().take_while(|c| *c == ' ').count();
         line.mended = format!("{}{word}: {name}", " ".repeat(indent));
         self.under = Some(heading);
@@ -339,7 +342,7 @@ impl Scanner<'_> {
         Some(self.take_step(line, keyword, word, said))
     }
 
-    fn take_step(
+    pub(super) fn take_step(
         &mut self,
         line: &mut Line,
         keyword: &str,
@@ -351,70 +354,6 @@ impl Scanner<'_> {
         let space = if self.language == Language::En { " " } else { "" };
         line.mended = format!("{}{keyword}{space}{said}", " ".repeat(indent));
         LineKind::Step { keyword: keyword.to_owned(), word, text: said.to_owned() }
-    }
-
-    fn misspelt_heading(&mut self, line: &mut Line, text: &str) -> Option<LineKind> {
-        /// More words before a colon are prose.
-        const WORDS_MAX: usize = 2;
-        let colon = text.find([':', '：'])?;
-        let word = text[..colon].trim();
-        let name = text[colon..].trim_start_matches([':', '：']).trim();
-        if word.split_whitespace().count() > WORDS_MAX {
-            return None;
-        }
-        let known = headings(self.language);
-        let stranger = STRANGERS.iter().find(|(stranger, _)| *stranger == word);
-        let meant = match stranger {
-            Some((_, meant)) => Some(*meant),
-            None => nearest(word, known.iter().map(|(word, _)| *word))
-                .or_else(|| nearest_chinese(word, known.iter().map(|(word, _)| *word))),
-        }?;
-        let heading = known.iter().find(|(word, _)| *word == meant).map(|(_, h)| *h)?;
-        let message = match word {
-            "规则" => {
-                "`规则` is not a keyword of the parser: it would be read as prose".to_owned()
-            }
-            _ => format!("`{word}` is not a keyword: the line would be read as prose"),
-        };
-        let place = line.place_of(self.file, word);
-        self.error("misspelt-keyword", place, message, &format!("write `{meant}:`"));
-        Some(self.open(line, meant, heading, name))
-    }
-
-    fn misspelt_step(&mut self, line: &mut Line, text: &str) -> Option<LineKind> {
-        let words = step_words(self.language);
-        let (written, said) = match self.language {
-            Language::En => text.split_once(char::is_whitespace)?,
-            Language::ZhCn => text.split_at(text.char_indices().nth(2)?.0),
-        };
-        let known = words.iter().map(|(word, _)| *word);
-        let meant = match self.language {
-            Language::En => {
-                let same = |word: &&str| word.eq_ignore_ascii_case(written);
-                known.clone().find(same).or_else(|| nearest(written, known))
-            }
-            Language::ZhCn => nearest_chinese(written, known),
-        };
-        let in_steps = !matches!(self.under, None | Some(Heading::Feature | Heading::Rule));
-        if let Some(meant) = meant
-            && (in_steps || vocabulary().likeness(said) >= SENTENCE_LIKENESS)
-        {
-            let message = format!("`{written}` is not a keyword: the line would be read as prose");
-            let place = line.place_of(self.file, written);
-            self.error("misspelt-keyword", place, message, &format!("write `{meant}`"));
-            let word = words.iter().find(|(word, _)| *word == meant).map(|(_, word)| *word)?;
-            return match in_steps {
-                true => Some(self.take_step(line, meant, word, said.trim())),
-                false => Some(LineKind::Dropped),
-            };
-        }
-        if vocabulary().likeness(text) >= SENTENCE_LIKENESS {
-            let message = "this reads like a step and has no keyword".to_owned();
-            let help = "begin it with Given, When, Then, And or But (假如 当 那么 并且 但是)";
-            self.error("step-without-keyword", line.place(self.file), message, help);
-            return Some(LineKind::Dropped);
-        }
-        None
     }
 }
 
@@ -436,16 +375,6 @@ fn split_heading(
             }
             _ => None,
         }
-    })
-}
-
-/// A Chinese keyword that shares one of its two characters, in its place.
-fn nearest_chinese<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let written: Vec<char> = written.chars().collect();
-    known.into_iter().find(|word| {
-        let word: Vec<char> = word.chars().collect();
-        let same = word.iter().zip(&written).filter(|(a, b)| a == b).count();
-        word.len() == written.len() && word.len() >= 2 && same + 1 == word.len()
     })
 }
 
