@@ -1,6 +1,8 @@
-//! A Kafka link before a real broker that tells its clients a port nobody listens on: who gets past the link fails.
+//! A Kafka link before a real broker that tells its clients a port nobody listens on: who gets past
+//! the link fails.
 //!
-//! Needs a JRE and the jars that `ci/setup` puts into the cache. Without them the test says that it is skipped; with
+//! Needs a JRE and the jars that `ci/setup` puts into the cache. Without them the test says that it
+//! is skipped; with
 //! `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) that is a failure.
 #![cfg(feature = "harness")]
 
@@ -10,6 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lossdrill::clock::Clock;
+use lossdrill::faults::{Ground, Nemesis, Struck};
+use lossdrill::journal::{Journal, Phase};
 use lossdrill::proxy::{Direction, Kind, Link, LinkSpec, Nodes, Toxic};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -197,6 +201,21 @@ async fn clients_stay_behind_the_link_and_its_faults_heal() {
     link.disarm(id);
     produce(&producer, topic, MESSAGES + 1, MESSAGES).await;
     consume(&consumer, MESSAGES + 1, MESSAGES).await;
+
+    // The same through the faults that scenarios name, with their own proofs.
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::create(&dir.path().join("journal.ndjson")).unwrap();
+    let scribe = journal.scribe("s", Clock::starting_at(0));
+    let links = [("kafka".to_owned(), link.clone())].into();
+    let mut nemesis = Nemesis::new(Ground { links, ..Ground::default() });
+    for id in ["link.kafka.stalled", "link.kafka.slow", "link.kafka.reset"] {
+        let struck = nemesis.strike(id, Default::default(), &scribe, Phase::When).await;
+        assert!(matches!(struck, Ok(Struck::Bites(_))), "{id}: {struck:?}");
+        let healed = nemesis.heal_all(&scribe, Phase::Heal, LIMIT).await;
+        assert!(healed.iter().all(|healed| healed.result.is_ok()), "{healed:?}");
+    }
+    produce(&producer, topic, 2 * MESSAGES + 1, 1).await;
+    consume(&consumer, 2 * MESSAGES + 1, 1).await;
 
     admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
     let unread: Vec<_> =
