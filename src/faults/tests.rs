@@ -219,7 +219,10 @@ async fn shop() -> (Switches, String) {
     }
     let list = |State(switches): State<Switches>| async move {
         let state = switches.state.lock().unwrap();
-        let row = |(name, (on, params, hits)): (&String, &Switch)| json!({"name": name, "on": on, "params": params, "hits": hits});
+        let row = |(name, (on, params, hits)): (&String, &Switch)| {
+            let (on, hits) = (json!(on), json!(hits));
+            json!({"name": name, "on": on, "params": params, "hits": hits})
+        };
         Json(state.iter().map(row).collect::<Vec<_>>())
     };
     let change = |State(switches): State<Switches>,

@@ -89,7 +89,8 @@ impl Answers {
         if gather && length > GATHERED_BYTES_MAX {
             let Asked { api, version, .. } = asked;
             self.shared.note(&format!(
-                "answer of api {api} v{version} has {length} bytes, above {GATHERED_BYTES_MAX}: passed raw"
+                "answer of api {api} v{version} has {length} bytes, \
+                 above {GATHERED_BYTES_MAX}: passed raw"
             ));
             gather = false;
         }
