@@ -1,1 +1,36 @@
-//! Room `faults`: see `lib.rs` for its place.
+//! What the harness can do to a cell: `FaultSpec` (data), `Fault` (behaviour: inject, prove, heal,
+//! prove), `Nemesis` (holds every live fault of a scenario).
+//!
+//! The promise: the intent is journalled before anything is touched; a fault is proved to bite from
+//! outside the injector; healing is idempotent, safe after half an inject, in reverse order, each
+//! with a limit, and proved. Judges nothing, and knows no scenario, cell or rule engine: what may
+//! be touched is handed over as a [`Ground`].
+//!
+//! Try it: `cargo test --lib faults::`.
+//!
+//! Not covered: faults on disk, in MySQL, in Kafka and in data (`domain/faults.md` lists them); the
+//! guard list of an
+//! `external` stage. Nothing here outlives a kill of the harness: links end with it, switches and
+//! processes end with the cell's processes, which are the guardian's.
+
+mod app;
+mod error;
+mod fault;
+mod ground;
+mod link;
+mod nemesis;
+mod params;
+mod process;
+pub mod registry;
+mod sounding;
+mod spec;
+
+pub use error::FaultError;
+pub use ground::{Ground, Process};
+pub use nemesis::{Healed, Nemesis, Struck};
+pub use params::{Param, Params};
+pub use sounding::Speech;
+pub use spec::{Blast, FaultSpec, Layer, Need};
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,8 @@ impl Board {
         }
     }
 
-    /// When a connection opened at `opened` is cut, and by which toxic: the earliest where there are several.
+    /// When a connection opened at `opened` is cut, and by which toxic: the earliest where there
+    /// are several.
     pub fn cut(&self, opened: Stamp) -> Option<(Due, Arc<Armed>)> {
         let cuts = self.armed.iter().filter_map(|armed| {
             let after = armed.toxic.cut_after()?;

@@ -25,7 +25,8 @@ enum End {
     Reset,
 }
 
-/// Serves one client until either side is done. `upstream` overrides the board's: a node of a Kafka cluster.
+/// Serves one client until either side is done. `upstream` overrides the board's: a node of a Kafka
+/// cluster.
 pub(super) async fn serve(
     shared: Arc<Shared>,
     mut client: TcpStream,
@@ -36,8 +37,10 @@ pub(super) async fn serve(
     let opened = Stamp::now(&shared.clock);
     let mut server = None;
     let end = tokio::select! {
-        end = relay(&shared, &mut client, &mut server, upstream, number) => end,
+        // A reset that is due comes first, whatever the upstream does.
+        biased;
         () = cut(&shared, opened, number) => End::Reset,
+        end = relay(&shared, &mut client, &mut server, upstream, number) => end,
     };
     if let End::Reset = end {
         // Closing with a zero linger is what sends RST; a socket that is gone already needs none.

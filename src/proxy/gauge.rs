@@ -44,6 +44,7 @@ pub(super) struct Gauge {
     pub to_client: AtomicU64,
     held: AtomicU64,
     drained: Notify,
+    filled: Notify,
     waiting: Mutex<HashMap<Waiting, (CellTime, u64)>>,
     notes: Mutex<VecDeque<String>>,
 }
@@ -55,9 +56,13 @@ impl Gauge {
 
     /// A pipe's share of the held bytes went from `before` to `after`.
     pub fn hold(&self, before: u64, after: u64) {
-        if after >= before {
-            self.held.fetch_add(after - before, Ordering::AcqRel);
-        } else if self.held.fetch_sub(before - after, Ordering::AcqRel) == before - after {
+        if after > before {
+            if self.held.fetch_add(after - before, Ordering::AcqRel) == 0 {
+                self.filled.notify_waiters();
+            }
+        } else if after < before
+            && self.held.fetch_sub(before - after, Ordering::AcqRel) == before - after
+        {
             self.drained.notify_waiters();
         }
     }
@@ -67,6 +72,17 @@ impl Gauge {
         loop {
             let notified = self.drained.notified();
             if self.held() == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Waits until something is held.
+    pub async fn filled(&self) {
+        loop {
+            let notified = self.filled.notified();
+            if self.held() > 0 {
                 return;
             }
             notified.await;

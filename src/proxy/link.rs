@@ -16,11 +16,13 @@ use super::toxic::{Stamp, Toxic, ToxicId};
 use super::{ProxyError, connection};
 use crate::clock::{CellTime, Clock};
 
-/// Connections of one link at once; more are reset. Far above any pool of a cell, far below the descriptor limit.
+/// Connections of one link at once; more are reset. Far above any pool of a cell, far below the
+/// descriptor limit.
 const CONNECTIONS_MAX: u64 = 4096;
 /// Toxics of one link at once: more is a leak of the one who arms.
 const TOXICS_MAX: usize = 64;
-/// After a failed accept (no descriptors left): long enough not to spin, short enough not to be noticed.
+/// After a failed accept (no descriptors left): long enough not to spin, short enough not to be
+/// noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Connections end by RST at once; this only bounds a starved machine.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -149,7 +151,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Listens and relays from now on. The upstream is dialled for each client, not here: it may come up later.
+    /// Listens and relays from now on. The upstream is dialled for each client, not here: it may
+    /// come up later.
     pub async fn open(spec: LinkSpec) -> Result<Link, ProxyError> {
         let LinkSpec { name, upstream, kind, listen, clock, seed } = spec;
         let refused = |source| ProxyError::Listen { link: name.clone(), listen, source };
@@ -269,6 +272,11 @@ impl Link {
     /// Waits until no byte is held. Give it a deadline: under a stall that is never.
     pub async fn drained(&self) {
         self.shared().gauge.drained().await;
+    }
+
+    /// Waits until some byte is held.
+    pub async fn holding(&self) {
+        self.shared().gauge.filled().await;
     }
 
     /// What the link met and passed over: failed dials, frames it could not read.

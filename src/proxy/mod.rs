@@ -1,15 +1,17 @@
 //! Every byte between a cell and its servers: TCP and Kafka links, and the toxics on them.
 //!
-//! A [`Link`] listens, dials its upstream for each client and relays both directions. What hurts it is a *board*: an
-//! immutable snapshot that arming publishes and that connections read. So arming and disarming never wait for a
-//! connection, whatever its peers do, and one slow reader holds up nobody else.
+//! A [`Link`] listens, dials its upstream for each client and relays both directions. What hurts it
+//! is a *board*: an immutable snapshot that arming publishes and that connections read. So arming
+//! and disarming never wait for a connection, whatever its peers do, and one slow reader holds up
+//! nobody else.
 //!
 //! Knows no scenario, fault id, journal or rule. Holds no lock across an await.
 //!
 //! Try it: `cargo test --lib proxy::`, and with a real broker `cargo test --test proxy_kafka`.
 //!
-//! Not covered: MySQL packets, the admin API (`lossdrill proxy`), toxicity (a share of the connections), bandwidth
-//! and the other toxics of `domain/faults.md`; SASL and TLS on Kafka links (frames inside are not seen, and pass raw).
+//! Not covered: MySQL packets, the admin API (`lossdrill proxy`), toxicity (a share of the
+//! connections), bandwidth and the other toxics of `domain/faults.md`; SASL and TLS on Kafka links
+//! (frames inside are not seen, and pass raw).
 
 mod board;
 mod connection;

@@ -1,7 +1,8 @@
 //! One direction of one connection: read, hold as the board says, write, in order.
 //!
-//! A chunk keeps the instant of its arrival; how long it is held is asked of the board each time, so that arming and
-//! disarming take effect on what is held already. The buffer is bounded: past it the sender feels back-pressure.
+//! A chunk keeps the instant of its arrival; how long it is held is asked of the board each time,
+//! so that arming and disarming take effect on what is held already. The buffer is bounded: past it
+//! the sender feels back-pressure.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -21,9 +22,11 @@ use super::kafka::Filter;
 use super::link::Shared;
 use super::toxic::{Direction, Due, Hold, Stamp};
 
-/// One read. With 8 KB a 64 KB answer was published to cost 20 ms in another proxy; with 64 KB, 0.13 ms.
+/// One read. With 8 KB a 64 KB answer was published to cost 20 ms in another proxy; with 64 KB,
+/// 0.13 ms.
 const READ_BYTES: usize = 64 * 1024;
-/// Held per direction and connection before reading stops; a whole decoded frame may go above it once.
+/// Held per direction and connection before reading stops; a whole decoded frame may go above it
+/// once.
 pub(super) const HELD_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces written by one call: header and body of a few frames.
 const WRITE_PIECES_MAX: usize = 16;
@@ -54,7 +57,8 @@ pub(super) struct Pipe<'a> {
     who: Waiting,
     queue: VecDeque<Chunk>,
     queued: usize,
-    /// Read to its end; the end itself stands in the queue as an empty chunk, so that it is held like a byte.
+    /// Read to its end; the end itself stands in the queue as an empty chunk, so that it is held
+    /// like a byte.
     ended: bool,
     /// The end was no orderly one.
     broken: Option<io::Error>,
@@ -93,7 +97,8 @@ impl<'a> Pipe<'a> {
         }
     }
 
-    /// Relays until the end of the stream was passed on. An error means that the connection is broken.
+    /// Relays until the end of the stream was passed on. An error means that the connection is
+    /// broken.
     pub async fn run(mut self) -> io::Result<()> {
         loop {
             let board = self.board.borrow_and_update().clone();

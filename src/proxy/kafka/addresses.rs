@@ -16,7 +16,8 @@ const NODES_MAX: usize = 64;
 pub enum Nodes {
     /// One broker: every node is the link's own upstream, and its address the link's own.
     One,
-    /// One listener a node, made on first sight. Leads to where the map says, else to the advertised address.
+    /// One listener a node, made on first sight. Leads to where the map says, else to the
+    /// advertised address.
     PerNode(BTreeMap<i32, String>),
 }
 

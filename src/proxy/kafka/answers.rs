@@ -1,4 +1,5 @@
-//! Answers: matched with what was asked; those that may hold addresses are gathered, rewritten and sent on.
+//! Answers: matched with what was asked; those that may hold addresses are gathered, rewritten and
+//! sent on.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use crate::proxy::link::Shared;
 
 /// Length and correlation id.
 const HEAD_BYTES: usize = 8;
-/// A frame gathered whole: 50 MiB is what consumers ask for at most by default, and one batch may go above it.
+/// A frame gathered whole: 50 MiB is what consumers ask for at most by default, and one batch may
+/// go above it.
 const GATHERED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 pub(in crate::proxy) struct Answers {
@@ -87,7 +89,8 @@ impl Answers {
         if gather && length > GATHERED_BYTES_MAX {
             let Asked { api, version, .. } = asked;
             self.shared.note(&format!(
-                "answer of api {api} v{version} has {length} bytes, above {GATHERED_BYTES_MAX}: passed raw"
+                "answer of api {api} v{version} has {length} bytes, \
+                 above {GATHERED_BYTES_MAX}: passed raw"
             ));
             gather = false;
         }
@@ -100,7 +103,8 @@ impl Answers {
         Ok(())
     }
 
-    /// The frame as the client gets it: the very same bytes where nothing is replaced or it cannot be read.
+    /// The frame as the client gets it: the very same bytes where nothing is replaced or it cannot
+    /// be read.
     fn rewritten(&self, asked: Asked, frame: Bytes) -> Result<Bytes, String> {
         let Asked { api, version, .. } = asked;
         let book = self.shared.addresses.as_ref().expect("invariant: a Kafka link has addresses");

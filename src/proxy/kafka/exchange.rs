@@ -1,4 +1,5 @@
-//! What was asked on one connection and is not answered yet, in order: a broker answers in the order of the requests.
+//! What was asked on one connection and is not answered yet, in order: a broker answers in the
+//! order of the requests.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -1,12 +1,15 @@
-//! Kafka on a link: clients stay behind it, because every broker address in an answer is replaced by the link's own.
+//! Kafka on a link: clients stay behind it, because every broker address in an answer is replaced
+//! by the link's own.
 //!
-//! Requests are only looked at (which API and version was asked, under which correlation id); answers without
-//! addresses are passed on as they stream by; those with addresses are gathered whole, and sent byte for byte as they
-//! came where nothing was replaced. Frames are walked by hand with checked lengths: the codecs of `kafka-protocol`
-//! reserve memory by lengths they have not checked, and a lying answer would take the harness down; the crate gives
-//! the version limits, and in the tests it is the judge of every rewritten answer.
+//! Requests are only looked at (which API and version was asked, under which correlation id);
+//! answers without addresses are passed on as they stream by; those with addresses are gathered
+//! whole, and sent byte for byte as they came where nothing was replaced. Frames are walked by hand
+//! with checked lengths: the codecs of `kafka-protocol` reserve memory by lengths they have not
+//! checked, and a lying answer would take the harness down; the crate gives the version limits, and
+//! in the tests it is the judge of every rewritten answer.
 //!
-//! Not covered: TLS and SASL (bytes that are no frames pass raw, with a note), Streams groups' user endpoints.
+//! Not covered: TLS and SASL (bytes that are no frames pass raw, with a note), Streams groups' user
+//! endpoints.
 
 mod addresses;
 mod answers;
@@ -28,7 +31,8 @@ use requests::Requests;
 
 use super::link::Shared;
 
-/// A frame longer than this is no Kafka frame (a broker takes 100 MB at most; a TLS hello reads as 350 MB).
+/// A frame longer than this is no Kafka frame (a broker takes 100 MB at most; a TLS hello reads as
+/// 350 MB).
 const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What a pipe does to the bytes it read, before they are held or passed on.
@@ -39,7 +43,8 @@ pub(super) enum Filter {
 }
 
 impl Filter {
-    /// Takes `bytes` in, gives out what may go on. An error ends the connection, with the error as the link's note.
+    /// Takes `bytes` in, gives out what may go on. An error ends the connection, with the error as
+    /// the link's note.
     pub fn feed(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), String> {
         match self {
             Filter::Plain => {

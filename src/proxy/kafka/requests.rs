@@ -18,7 +18,8 @@ const PRODUCE_HEAD_BYTES_MAX: usize = 80 * 1024;
 pub(in crate::proxy) struct Requests {
     exchange: Arc<Exchange>,
     shared: Arc<Shared>,
-    /// The start of a frame that is not long enough yet to be understood; a copy, its bytes have gone on.
+    /// The start of a frame that is not long enough yet to be understood; a copy, its bytes have
+    /// gone on.
     head: BytesMut,
     /// Bytes of a frame that was understood and still goes by.
     left: usize,

@@ -1,7 +1,8 @@
 //! Where broker addresses stand in an answer, per API and version, and how they are replaced.
 //!
-//! Metadata, FindCoordinator and DescribeCluster always hold some; Produce from v10 and Fetch from v16 name nodes in
-//! tagged field 0 after a leader moved, ShareFetch and ShareAcknowledge in a field of their own. Nothing else does.
+//! Metadata, FindCoordinator and DescribeCluster always hold some; Produce from v10 and Fetch from
+//! v16 name nodes in tagged field 0 after a leader moved, ShareFetch and ShareAcknowledge in a
+//! field of their own. Nothing else does.
 
 use std::net::SocketAddr;
 
@@ -42,8 +43,8 @@ pub(super) fn may_hold_addresses(api: i16, version: i16) -> bool {
     }
 }
 
-/// `body` (all but the length) with each address replaced by what `place(node, host, port)` says; none where nothing
-/// was to be replaced.
+/// `body` (all but the length) with each address replaced by what `place(node, host, port)` says;
+/// none where nothing was to be replaced.
 pub(super) fn rewritten(
     api: i16,
     version: i16,

@@ -1,5 +1,6 @@
-//! Rewriting, judged by the codecs of `kafka-protocol`; and a link before a *scripted peer*: a stand-in of these tests
-//! that answers frames as it is told. The real broker is in `tests/proxy_kafka.rs`.
+//! Rewriting, judged by the codecs of `kafka-protocol`; and a link before a *scripted peer*: a
+//! stand-in of these tests that answers frames as it is told. The real broker is in
+//! `tests/proxy_kafka.rs`.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! The ApiVersions answer, patched in place: a client must not choose a version whose addresses the link cannot find.
+//! The ApiVersions answer, patched in place: a client must not choose a version whose addresses the
+//! link cannot find.
 //!
-//! Only the APIs that are rewritten are capped. `max_version` is two bytes, so no length changes; any version of the
-//! answer itself can be read, its list of APIs has the same shape from v3 on.
+//! Only the APIs that are rewritten are capped. `max_version` is two bytes, so no length changes;
+//! any version of the answer itself can be read, its list of APIs has the same shape from v3 on.
 
 use kafka_protocol::messages as m;
 use kafka_protocol::protocol::Message;

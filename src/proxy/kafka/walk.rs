@@ -1,4 +1,5 @@
-//! A walk over one frame with every length checked; pieces may be replaced on the way, the rest is copied as it is.
+//! A walk over one frame with every length checked; pieces may be replaced on the way, the rest is
+//! copied as it is.
 
 /// The frame is not what its API and version promise: where, and what was expected.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,7 +81,8 @@ impl<'a> Walk<'a> {
         std::str::from_utf8(bytes).map(Some).or(self.lost("UTF-8"))
     }
 
-    /// The number of an array's elements, 0 for null. Each takes at least a byte, so a lying count ends in [`Lost`].
+    /// The number of an array's elements, 0 for null. Each takes at least a byte, so a lying count
+    /// ends in [`Lost`].
     pub fn count(&mut self, flexible: bool) -> Walked<usize> {
         let count = if flexible {
             self.uvarint()?.saturating_sub(1) as usize
@@ -102,7 +104,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Tagged fields, each shown as (tag, content); content is replaced where `change` returns some.
+    /// Tagged fields, each shown as (tag, content); content is replaced where `change` returns
+    /// some.
     pub fn tags_with(
         &mut self,
         mut change: impl FnMut(u32, &'a [u8]) -> Walked<Option<Vec<u8>>>,

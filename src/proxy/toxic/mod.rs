@@ -1,7 +1,8 @@
 //! The ways to hurt a link: one small file each, and what they have in common.
 //!
-//! A toxic is data. The pipe asks it how long a chunk must be held, the connection asks it when to be cut. To add one:
-//! a file beside `stall.rs` with its limits and its answer, a variant in [`ToxicKind`], and the compiler lists the rest.
+//! A toxic is data. The pipe asks it how long a chunk must be held, the connection asks it when to
+//! be cut. To add one: a file beside `stall.rs` with its limits and its answer, a variant in
+//! [`ToxicKind`], and the compiler lists the rest.
 
 mod latency;
 mod reset;
@@ -18,7 +19,8 @@ pub use stall::Stall;
 
 use crate::clock::{CellTime, Clock};
 
-/// Delays up to this are real; a longer one is a `next_due` on cell time, so that an advance moves it.
+/// Delays up to this are real; a longer one is a `next_due` on cell time, so that an advance moves
+/// it.
 pub(super) const REAL_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// Names one armed toxic of one link; never used twice.
@@ -100,7 +102,8 @@ impl Toxic {
         }
     }
 
-    /// How long a chunk that flows in direction `flow` is held; `draw` is the chunk's own random number.
+    /// How long a chunk that flows in direction `flow` is held; `draw` is the chunk's own random
+    /// number.
     pub(super) fn hold(&self, flow: Direction, draw: u64) -> Hold {
         if !self.direction.covers(flow) {
             return Hold::Not;
@@ -163,6 +166,10 @@ impl Due {
     }
 
     pub async fn reached(self, clock: &Clock) {
+        // A timer rounds up to the next millisecond, even for what is over.
+        if self.is_over(clock) {
+            return;
+        }
         match self {
             Due::Real(instant) => tokio::time::sleep_until(instant).await,
             Due::Cell(instant) => clock.sleep_until(instant).await,

@@ -7,7 +7,8 @@ use super::Direction;
 /// As for latency: past any deadline that a scenario can name.
 const AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Cuts a connection `after_ms` after it was opened, or after arming where that is later. A silent connection is cut too.
+/// Cuts a connection `after_ms` after it was opened, or after arming where that is later. A silent
+/// connection is cut too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Reset {
     pub after_ms: u64,

@@ -1,0 +1,64 @@
+//! `Fault`: the behaviour behind a spec. A closed set, so that the compiler lists what a new layer
+//! must answer.
+
+use super::app::AppFault;
+use super::link::LinkFault;
+use super::process::ProcessFault;
+use super::{FaultError, FaultSpec, Ground, Need, Params};
+
+pub(super) enum Fault {
+    App(AppFault),
+    Link(LinkFault),
+    Process(ProcessFault),
+}
+
+impl Fault {
+    /// Ready to strike; nothing is touched. Errors where the ground lacks what it needs.
+    pub fn new(
+        spec: &'static FaultSpec,
+        params: &Params,
+        ground: &Ground,
+    ) -> Result<Fault, FaultError> {
+        Ok(match spec.needs {
+            Need::Switches => Fault::App(AppFault::new(spec, params, ground)?),
+            Need::Link(name) => Fault::Link(LinkFault::new(spec, params, ground, name)?),
+            Need::Process(name) => Fault::Process(ProcessFault::new(spec, ground, name)?),
+        })
+    }
+
+    /// Strikes and reads back that it is in place; again changes nothing.
+    pub async fn inject(&mut self) -> Result<String, FaultError> {
+        match self {
+            Fault::App(fault) => fault.inject().await,
+            Fault::Link(fault) => fault.inject().await,
+            Fault::Process(fault) => fault.inject().await,
+        }
+    }
+
+    /// What a probe saw of it; none while a fault that waits for traffic was not met.
+    pub async fn bites(&mut self) -> Result<Option<String>, FaultError> {
+        match self {
+            Fault::App(fault) => fault.bites().await,
+            Fault::Link(fault) => fault.bites().await.map(Some),
+            Fault::Process(fault) => fault.bites().await.map(Some),
+        }
+    }
+
+    /// Undoes it; again, and after half an inject, is fine.
+    pub async fn heal(&mut self) -> Result<(), FaultError> {
+        match self {
+            Fault::App(fault) => fault.heal().await,
+            Fault::Link(fault) => fault.heal().await,
+            Fault::Process(fault) => fault.heal().await,
+        }
+    }
+
+    /// What a probe saw of its absence.
+    pub async fn healed(&mut self) -> Result<String, FaultError> {
+        match self {
+            Fault::App(fault) => fault.healed().await,
+            Fault::Link(fault) => fault.healed().await,
+            Fault::Process(fault) => fault.healed().await,
+        }
+    }
+}

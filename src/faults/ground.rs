@@ -1,0 +1,72 @@
+//! What faults may touch in one cell. The one who leases the cell fills it in.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use super::{FaultError, FaultSpec, Need, Speech};
+use crate::proxy::Link;
+
+/// A process that can be killed, paused and restarted. Each call may be repeated.
+pub trait Process: Send + Sync {
+    fn kill(&self) -> BoxFuture<'_, Result<(), String>>;
+    fn pause(&self) -> BoxFuture<'_, Result<(), String>>;
+    fn resume(&self) -> BoxFuture<'_, Result<(), String>>;
+    /// Starts it anew where it is dead, kills and starts it where it lives; returns when it was
+    /// started.
+    fn restart(&self) -> BoxFuture<'_, Result<(), String>>;
+    /// Does it exist (paused counts)?
+    fn is_running(&self) -> BoxFuture<'_, bool>;
+    /// Where it listens itself, not a link before it; may change with a restart.
+    fn address(&self) -> SocketAddr;
+    /// What can be asked of it there.
+    fn speech(&self) -> Speech;
+    /// Tells this life of the process from the one before: its pid, or a count of starts.
+    fn life(&self) -> u64;
+}
+
+/// Links by name (`cdc`, `sql`, `kafka`, `alerts`, `plans`, `shop-sql`, `shop-kafka`,
+/// `shop-channel`, `channel-shop`), processes by name (`shop`, `channel`, `dcheck`, `mysql`).
+#[derive(Clone, Default)]
+pub struct Ground {
+    pub links: BTreeMap<String, Link>,
+    /// The practice shop itself, past every link: `http://127.0.0.1:…`.
+    pub shop_url: Option<String>,
+    pub processes: BTreeMap<String, Arc<dyn Process>>,
+}
+
+impl Ground {
+    fn missing(spec: &FaultSpec, need: String) -> FaultError {
+        FaultError::Missing { fault: spec.id.clone(), need }
+    }
+
+    pub(super) fn link(&self, spec: &FaultSpec, name: &str) -> Result<Link, FaultError> {
+        let missing = || Ground::missing(spec, format!("a link `{name}`"));
+        self.links.get(name).cloned().ok_or_else(missing)
+    }
+
+    pub(super) fn shop_url(&self, spec: &FaultSpec) -> Result<String, FaultError> {
+        let missing = || Ground::missing(spec, "the practice shop's switches".to_owned());
+        self.shop_url.clone().ok_or_else(missing)
+    }
+
+    pub(super) fn process(
+        &self,
+        spec: &FaultSpec,
+        name: &str,
+    ) -> Result<Arc<dyn Process>, FaultError> {
+        let missing = || Ground::missing(spec, format!("a process `{name}`"));
+        self.processes.get(name).cloned().ok_or_else(missing)
+    }
+
+    /// Can this fault be injected here?
+    pub fn allows(&self, spec: &FaultSpec) -> Result<(), FaultError> {
+        match spec.needs {
+            Need::Switches => self.shop_url(spec).map(drop),
+            Need::Link(name) => self.link(spec, name).map(drop),
+            Need::Process(name) => self.process(spec, name).map(drop),
+        }
+    }
+}

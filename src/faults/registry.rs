@@ -1,0 +1,232 @@
+//! The one table of faults. To add one: a row here; behaviour in the file of its layer.
+
+use std::sync::LazyLock;
+
+use super::{Blast, FaultError, FaultSpec, Layer, Need, Param};
+
+/// Names shown for an id that does not exist.
+const NEAREST: usize = 3;
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// (name in the id, name of the link, what it carries, what a stall withholds, what a stall may
+/// raise)
+type LinkRow =
+    (&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str]);
+
+const BLIND: &[&str] = &["change-capture-stalled"];
+const TOPICS: &[&str] = &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
+
+const LINKS: &[LinkRow] = &[
+    (
+        "binlog",
+        "cdc",
+        "change capture: MySQL's binlog to the reconciler",
+        &["binlog", "cdc"],
+        BLIND,
+    ),
+    ("kafka", "kafka", "Kafka to the reconciler", TOPICS, &[]),
+    ("alerts", "alerts", "alerts from the reconciler to the inbox", &["dcheck", "alerts"], &[]),
+    ("plans", "plans", "plan events from the reconciler to the inbox", &["dcheck", "plans"], &[]),
+    ("sql", "sql", "the reconciler's look-ups and results", &["dcheck", "sql"], BLIND),
+    (
+        "shop-channel",
+        "shop-channel",
+        "the shop's calls of the payment channel",
+        &["shop", "shop-channel"],
+        &[],
+    ),
+    (
+        "channel-shop",
+        "channel-shop",
+        "the payment channel's callbacks",
+        &["channel", "channel-shop"],
+        &[],
+    ),
+];
+
+/// (name, what killing or pausing it withholds, what that may raise)
+const PROCESSES: &[(&str, &[&str], &[&str])] = &[
+    ("shop", &["shop"], &[]),
+    ("channel", &["channel"], &[]),
+    ("dcheck", &["dcheck"], &[]),
+    ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
+];
+
+fn app(id: &str, doc: &str, params: Vec<Param>) -> FaultSpec {
+    FaultSpec {
+        id: format!("app.{id}"),
+        doc: doc.to_owned(),
+        layer: Layer::App,
+        params,
+        needs: Need::Switches,
+        blast: Blast::Cell,
+        withholds: Vec::new(),
+        raises: Vec::new(),
+        waits_for_traffic: true,
+    }
+}
+
+fn apps() -> Vec<FaultSpec> {
+    let delay = Param {
+        name: "delay",
+        doc: "processed so much later, on cell time",
+        default_ms: 20_000,
+        min_ms: 1,
+        max_ms: DAY_MS,
+    };
+    vec![
+        app(
+            "payment-callback.dropped",
+            "the shop answers 200 to a payment callback and does nothing",
+            vec![],
+        ),
+        app(
+            "payment-callback.delayed",
+            "the shop answers 200 to a payment callback and books it later",
+            vec![delay],
+        ),
+        app("refund-payout.not-idempotent", "each delivery of a refund approval pays out", vec![]),
+        app("refund-guard.bypassed", "refunds are not held against what was paid", vec![]),
+        app("price-guard.bypassed", "bids far below the market price are accepted", vec![]),
+    ]
+}
+
+fn links(row: &LinkRow) -> [FaultSpec; 3] {
+    let (name, link, carries, withholds, raises) = *row;
+    let spec = |what: &str, doc: String, params: Vec<Param>| FaultSpec {
+        id: format!("link.{name}.{what}"),
+        doc,
+        layer: Layer::Link,
+        params,
+        needs: Need::Link(link),
+        blast: Blast::Link,
+        withholds: Vec::new(),
+        raises: Vec::new(),
+        waits_for_traffic: false,
+    };
+    let param =
+        |name, doc, default_ms, min_ms, max_ms| Param { name, doc, default_ms, min_ms, max_ms };
+    let delay =
+        param("delay", "each byte arrives so much later, in each direction", 300, 1, DAY_MS);
+    let after = param("after", "cut so long after arming, or after connecting", 0, 0, 1000);
+    let mut stalled =
+        spec("stalled", format!("nothing passes, nothing is lost: {carries}"), vec![]);
+    stalled.withholds = withholds.to_vec();
+    stalled.raises = raises.to_vec();
+    let slow = spec("slow", format!("late, in order: {carries}"), vec![delay]);
+    let mut reset = spec("reset", format!("cut by RST, again and again: {carries}"), vec![after]);
+    reset.withholds = withholds.to_vec();
+    reset.raises = raises.to_vec();
+    [stalled, slow, reset]
+}
+
+fn processes() -> Vec<FaultSpec> {
+    let mut specs = Vec::new();
+    for &(name, withholds, raises) in PROCESSES {
+        for (what, doc) in [
+            ("killed", "killed without warning; healing starts it again"),
+            ("paused", "stopped in mid-work; healing lets it go on"),
+            ("restarted", "killed without warning and started again at once"),
+        ] {
+            let away = what != "restarted";
+            specs.push(FaultSpec {
+                id: format!("process.{name}.{what}"),
+                doc: format!("{name} is {doc}"),
+                layer: Layer::Process,
+                params: Vec::new(),
+                needs: Need::Process(name),
+                blast: Blast::Cell,
+                withholds: if away { withholds.to_vec() } else { Vec::new() },
+                raises: if away { raises.to_vec() } else { Vec::new() },
+                waits_for_traffic: false,
+            });
+        }
+    }
+    specs
+}
+
+static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
+    let mut all = apps();
+    all.extend(LINKS.iter().flat_map(links));
+    all.extend(processes());
+    all
+});
+
+/// Every fault, in the order of the list: what `lossdrill faults list` shows (text from the fields,
+/// JSON by serde).
+pub fn all() -> &'static [FaultSpec] {
+    &FAULTS
+}
+
+/// The fault of this id, or the nearest ids there are.
+pub fn find(id: &str) -> Result<&'static FaultSpec, FaultError> {
+    all().iter().find(|spec| spec.id == id).ok_or_else(|| {
+        let mut by_distance: Vec<_> = all().iter().collect();
+        by_distance
+            .sort_by_cached_key(|spec| (strsim::damerau_levenshtein(&spec.id, id), &spec.id));
+        let nearest = by_distance.iter().take(NEAREST).map(|spec| spec.id.clone()).collect();
+        FaultError::Unknown { id: id.to_owned(), nearest }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_table_holds_together() {
+        let ids: BTreeSet<_> = all().iter().map(|spec| &spec.id).collect();
+        assert_eq!(ids.len(), all().len(), "ids are unique");
+        for spec in all() {
+            let parts: Vec<_> = spec.id.split('.').collect();
+            assert_eq!(parts.len(), 3, "{}: layer.thing.what-happened", spec.id);
+            let layer = serde_json::to_value(spec.layer).unwrap();
+            assert_eq!(layer, parts[0], "{}", spec.id);
+            let kebab = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(parts.iter().all(|part| part.chars().all(kebab)), "{}", spec.id);
+            assert!(!spec.doc.is_empty());
+            spec.check_params(&Default::default()).unwrap();
+            for param in &spec.params {
+                assert!((param.min_ms..=param.max_ms).contains(&param.default_ms), "{}", spec.id);
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_scenarios_rely_on() {
+        // (id, withholds a source, raises, waits for traffic)
+        for (id, withholds, raises, waits) in [
+            ("app.payment-callback.dropped", None, None, true),
+            ("app.payment-callback.delayed", None, None, true),
+            ("app.refund-payout.not-idempotent", None, None, true),
+            ("app.refund-guard.bypassed", None, None, true),
+            ("app.price-guard.bypassed", None, None, true),
+            ("link.binlog.stalled", Some("binlog"), Some("change-capture-stalled"), false),
+            ("link.binlog.slow", None, None, false),
+            ("link.channel-shop.reset", Some("channel"), None, false),
+            ("process.dcheck.paused", Some("dcheck"), None, false),
+            ("process.mysql.restarted", None, None, false),
+        ] {
+            let spec = find(id).unwrap();
+            assert_eq!(spec.withholds.first().copied(), withholds, "{id}");
+            assert_eq!(spec.raises.first().copied(), raises, "{id}");
+            assert_eq!(spec.waits_for_traffic, waits, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_id_gets_its_nearest() {
+        for (wrong, nearest) in [
+            ("app.payment-calback.droped", "app.payment-callback.dropped"),
+            ("link.binlog.stall", "link.binlog.stalled"),
+            ("link.cdc.slow", "link.sql.slow"),
+            ("process.shop.kiled", "process.shop.killed"),
+        ] {
+            let error = find(wrong).unwrap_err().to_string();
+            assert!(error.contains(nearest), "{error}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `FaultSpec`: all that is known of a fault without touching anything.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{FaultError, Param, Params};
+use crate::journal::FaultUse;
+
+/// The first part of an id, and what is touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layer {
+    /// A defect of the practice shop, behind a switch.
+    App,
+    /// A link between two processes of a cell.
+    Link,
+    Process,
+}
+
+/// What a cell must have for a fault to be possible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "need", content = "of", rename_all = "kebab-case")]
+pub enum Need {
+    /// `GET`/`PUT /switches` of the practice shop.
+    Switches,
+    /// The link of this name.
+    Link(&'static str),
+    /// The process of this name.
+    Process(&'static str),
+}
+
+/// How far a fault reaches: what may not be shared while it is live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blast {
+    Link,
+    Cell,
+    /// The Kafka server itself: a broker of its own is needed.
+    Broker,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FaultSpec {
+    /// `layer.thing.what-happened`
+    pub id: String,
+    /// One sentence for `faults list`.
+    pub doc: String,
+    pub layer: Layer,
+    pub params: Vec<Param>,
+    pub needs: Need,
+    pub blast: Blast,
+    /// Excused from rest while it bites: sources as the watermark names them, processes, links.
+    pub withholds: Vec<&'static str>,
+    /// Blind alerts that it may raise.
+    pub raises: Vec<&'static str>,
+    /// Proved by its first hit, which needs traffic.
+    pub waits_for_traffic: bool,
+}
+
+impl FaultSpec {
+    /// The last part of the id: what a twin varies.
+    pub fn what_happened(&self) -> &str {
+        self.id.rsplit('.').next().unwrap_or_default()
+    }
+
+    pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
+        Params::check(self, given)
+    }
+
+    /// This fault as the journal names it.
+    pub fn used(&self, params: BTreeMap<String, String>) -> FaultUse {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        FaultUse {
+            fault: self.id.clone(),
+            params,
+            withholds: owned(&self.withholds),
+            raises: owned(&self.raises),
+            waits_for_traffic: self.waits_for_traffic,
+        }
+    }
+}
