@@ -57,6 +57,8 @@ pub struct SourceState {
     pub ends: KnownEnds,
     pub mark: u64,
     pub view: SourceView,
+    /// A known end was reached since this process started.
+    pub caught_up: bool,
 }
 
 pub struct Core {
@@ -229,6 +231,15 @@ impl Core {
             self.step(Input::SourceEnd { source: source.to_owned(), at });
         }
         self.look_at(source);
+        // A restored engine may still believe that the source is behind.
+        if let Some(state) = self.sources.get_mut(source)
+            && !state.caught_up
+            && state.view.known
+            && !state.ends.is_open()
+        {
+            state.caught_up = true;
+            self.step(Input::CaughtUp { source: source.to_owned() });
+        }
     }
 
     fn look_for_overdue(&mut self) {

@@ -83,7 +83,7 @@ impl Core {
     /// `blind` is set for the watcher's own alerts: they go out from memory, with or without a database.
     fn record(&mut self, verdict: &Verdict, blind: Option<String>) {
         let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
-        let fires = !verdict.resolved && (verdict.is_firing() || blind.is_some());
+        let fires = verdict.is_firing();
         let ends = verdict.resolved && self.open_alerts.contains_key(&print);
         let starts_at = match fires {
             true => *self.open_alerts.entry(print.clone()).or_insert(verdict.at),
