@@ -1,8 +1,10 @@
 //! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
 //!
-//! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`), the
-//! lookups and the known ends of sources (`ends`). Imports every other room of `dcheck`; nothing imports it.
-//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and `tests/dcheck.rs`.
+//! Owns the command line (`options`), the start (`start`), the one task that owns the engine
+//! (`core`, `record`), the lookups and the known ends of sources (`ends`). Imports every other room
+//! of `dcheck`; nothing imports it.
+//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
+//! `tests/dcheck.rs`.
 //! Not covered: hot reload of rules, replay, reconcile, bench, watchdog.
 
 mod core;
