@@ -2,19 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use lossdrill::wire::{PlanState, Watermark};
+use lossdrill::wire::{Health, Judged, Judgement, PlanState, Watermark};
 use mysql_async::prelude::Queryable;
 
-use crate::cell::Cell;
+use crate::cell::{Cell, Heard};
 use crate::link::Link;
 use crate::servers::Servers;
 
 const ALL: [&str; 4] = ["binlog", "orders.events/0", "refund.events/0", "channel.flow/0"];
 
 fn flow(kind: &str, order: &str, refund: &str, amount: &str, txn: &str, at_ms: i64) -> String {
-    format!(
-        r#"{{"seq":1,"kind":"{kind}","order":"{order}","refund":"{refund}","channel":"alipay","amount":"{amount} CNY","txn":"{txn}","at_ms":{at_ms}}}"#
-    )
+    serde_json::json!({
+        "seq": 1, "kind": kind, "order": order, "refund": refund, "channel": "alipay",
+        "amount": format!("{amount} CNY"), "txn": txn, "at_ms": at_ms,
+    })
+    .to_string()
 }
 
 /// A collected payment, booked as paid.
@@ -52,6 +54,13 @@ pub async fn marks_move_the_watermark_of_idle_sources(servers: &Servers) {
     tokio::time::sleep(Duration::from_millis(700)).await;
     let later: Watermark = cell.rest(seq, &ALL).await;
     assert_eq!(quiet.clock.activity, later.clock.activity, "idle means idle");
+    // A new log file holds only its head; its end is reached all the same.
+    cell.sql.query_drop("FLUSH BINARY LOGS").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(2_800)).await;
+    let health: Health = cell.get("healthz").await;
+    assert_eq!(health.reasons, Vec::<String>::new());
+    let seq = cell.mark().await;
+    cell.rest(seq, &ALL).await;
 }
 
 pub async fn rows_in_alert_and_plan_out(servers: &Servers) {
@@ -90,6 +99,56 @@ pub async fn rows_in_alert_and_plan_out(servers: &Servers) {
     .await;
     let place = ("refund".to_owned(), "alipay".to_owned());
     assert!(!cell.heard.breakers.lock().unwrap()[&place]);
+}
+
+pub async fn a_bid_below_the_market_is_off_sale_until_it_is_mended(servers: &Servers) {
+    let mut cell = Cell::new(servers, "bids", None).await;
+    let now = cell.clock.now().0;
+    for ago_ms in 1..=5 {
+        cell.sql
+            .exec_drop(
+                "INSERT INTO shop.sku_deal (sku, price, currency, at_ms) VALUES ('S', 1999, 'CNY', ?)",
+                (now - ago_ms * 60_000,),
+            )
+            .await
+            .unwrap();
+    }
+    for (bid, price) in [("B-1", "1899.00"), ("B-2", "199.90")] {
+        cell.sql
+            .exec_drop(
+                "INSERT INTO shop.bid VALUES (?, 's', 'S', ?, 'CNY', 1, 'ACTIVE', NULL, ?, ?)",
+                (bid, price, now, now),
+            )
+            .await
+            .unwrap();
+    }
+    let state = |wanted: PlanState, note: &'static str| {
+        move |heard: &Heard| {
+            let plans = heard.plans.lock().unwrap();
+            plans.iter().any(|run| run.state == wanted && run.note.contains(note))
+        }
+    };
+    cell.until("the plan", state(PlanState::Effective, "")).await;
+    let alerts = cell.alerts("bid-below-market");
+    assert_eq!((alerts.len(), alerts[0].0.as_str()), (1, "S"), "the honest bid is silent");
+    let place = ("sale".to_owned(), "S".to_owned());
+    assert!(cell.heard.breakers.lock().unwrap()[&place]);
+    cell.advance(601_000).await;
+    cell.until("the extension", state(PlanState::Effective, "still holds")).await;
+    assert!(cell.heard.breakers.lock().unwrap()[&place]);
+    let mended = "UPDATE shop.bid SET price = 1999, updated_at_ms = ? WHERE bid_id = 'B-2'";
+    cell.sql.exec_drop(mended, (cell.clock.now().0,)).await.unwrap();
+    cell.until("the end of the alert", |heard| heard.alerts.lock().unwrap().len() == 2).await;
+    assert_eq!(cell.alerts("bid-below-market")[1].1, "resolved");
+    let seq = cell.mark().await;
+    cell.rest(seq, &ALL).await;
+    cell.advance(601_000).await;
+    cell.until("the revert", state(PlanState::Reverted, "")).await;
+    assert!(!cell.heard.breakers.lock().unwrap()[&place]);
+    let judged: Vec<Judged> = cell.get("judged?after=0").await;
+    let honest = judged.iter().find(|judged| judged.occurrence == "B-1").unwrap();
+    assert_eq!(honest.judgement, Judgement::Matched);
+    assert!(judged.is_sorted_by_key(|judged| judged.seq));
 }
 
 pub async fn a_kill_alerts_nothing_twice_and_loses_nothing(servers: &Servers) {

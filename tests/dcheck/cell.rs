@@ -32,7 +32,8 @@ const TABLES: [&str; 8] = [
     "DROP DATABASE IF EXISTS dcheck",
     "DROP DATABASE IF EXISTS shop",
     "CREATE DATABASE shop",
-    "CREATE TABLE shop.drill_mark (seq BIGINT PRIMARY KEY, kind VARCHAR(8), offset_ms BIGINT, at BIGINT)",
+    "CREATE TABLE shop.drill_mark (seq BIGINT PRIMARY KEY, kind VARCHAR(8), offset_ms BIGINT, \
+     at BIGINT)",
     "CREATE TABLE shop.orders (order_id VARCHAR(64) PRIMARY KEY, buyer VARCHAR(64), payable \
      DECIMAL(18,2), currency CHAR(3), status VARCHAR(16))",
     "CREATE TABLE shop.bid (bid_id VARCHAR(64) PRIMARY KEY, seller VARCHAR(64), sku VARCHAR(64), \
@@ -40,7 +41,8 @@ const TABLES: [&str; 8] = [
      clearance_ticket VARCHAR(64) NULL, created_at_ms BIGINT, updated_at_ms BIGINT)",
     "CREATE TABLE shop.sku_deal (deal_id BIGINT AUTO_INCREMENT PRIMARY KEY, sku VARCHAR(64), \
      price DECIMAL(18,2), currency CHAR(3), at_ms BIGINT)",
-    "CREATE TABLE shop.clearance (ticket VARCHAR(64) PRIMARY KEY, sku VARCHAR(64), approved TINYINT)",
+    "CREATE TABLE shop.clearance (ticket VARCHAR(64) PRIMARY KEY, sku VARCHAR(64), \
+     approved TINYINT)",
 ];
 
 /// What was posted, and the practice shop's breakers.
@@ -206,7 +208,8 @@ impl Cell {
         }
     }
 
-    /// Until two watermarks in a row are idle with equal activity, and mark `seq` is read on `sources`.
+    /// Until two watermarks in a row are idle with equal activity, and mark `seq` is read on
+    /// `sources`.
     pub async fn rest(&self, seq: u64, sources: &[&str]) -> Watermark {
         let (from, mut last) = (Instant::now(), None);
         loop {

@@ -1,7 +1,8 @@
 //! Delivery: each message posted until it is acknowledged, in order among those of one key.
 //!
-//! Owns the queue, the retries and the figures of what is due. Knows URLs and bodies, not their meaning.
-//! Retries up to a second apart are real time and count as busy; longer ones wait on cell time and are `next_due`.
+//! Owns the queue, the retries and the figures of what is due. Knows URLs and bodies, not their
+//! meaning. Retries up to a second apart are real time and count as busy; longer ones wait on cell
+//! time and are `next_due`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,8 @@ const QUEUE: usize = 4_096;
 const POSTS: usize = 16;
 /// A receiver that has not answered by then is asked again.
 const POST_LIMIT: Duration = Duration::from_secs(3);
-/// Pauses between attempts: a receiver that restarts is met again within a second, a dead one is not hammered.
+/// Pauses between attempts: a receiver that restarts is met again within a second, a dead one is
+/// not hammered.
 const PAUSES_MS: [i64; 7] = [50, 100, 200, 400, 800, 2_000, 5_000];
 /// Pauses above this wait on cell time.
 const REAL_PAUSE_MS: i64 = 1_000;

@@ -1,7 +1,8 @@
 //! The console: what the reconciler says of itself over HTTP.
 //!
-//! Owns the routes (`http`), the metrics text (`metrics`) and the view that the daemon keeps up to date (`view`). Must
-//! not know the engine's inside or the database. Not covered: a page for people, authentication.
+//! Owns the routes (`http`), the metrics text (`metrics`) and the view that the daemon keeps up to
+//! date (`view`). Must not know the engine's inside or the database. Not covered: a page for
+//! people, authentication.
 
 mod http;
 mod metrics;

@@ -1,6 +1,7 @@
 //! What the daemon last said of its state, and what follows from it: watermark and health.
 //!
-//! A watermark may be behind the truth, never ahead of it: `read` counts what went through the engine, `settled` and
+//! A watermark may be behind the truth, never ahead of it: `read` counts what went through the
+//! engine, `settled` and
 //! `checkpoint` what is committed.
 
 use std::collections::BTreeMap;

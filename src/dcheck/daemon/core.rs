@@ -1,7 +1,8 @@
 //! The one task that owns the engine: inputs in, outputs into batches, batches to the database.
 //!
-//! Owns the order of things: what was read before goes in before time does; a plan starts after its run is stored; a
-//! watermark moves after the commit. Must not do IO itself: every wait is somebody else's task.
+//! Owns the order of things: what was read before goes in before time does; a plan starts after its
+//! run is stored; a watermark moves after the commit. Must not do IO itself: every wait is somebody
+//! else's task.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,11 +26,13 @@ use crate::dcheck::sources::{BINLOG, Dating, Entry, FromSource, Position};
 
 /// Inputs taken in one turn: a batch is committed and the view renewed after as many at the latest.
 const TURN: usize = 256;
-/// Rows and messages that wait for the results database; above it reading pauses, and the log keeps the rest.
+/// Rows and messages that wait for the results database; above it reading pauses, and the log keeps
+/// the rest.
 const UNSTORED: usize = 50_000;
 /// How often sources with a known end are looked at for being overdue, real time.
 const OVERDUE_PERIOD: Duration = Duration::from_millis(100);
-/// The engine is not ticked again before this, should it name an instant that a tick did not use up.
+/// The engine is not ticked again before this, should it name an instant that a tick did not use
+/// up.
 const TICK_GAP_MS: i64 = 5;
 /// What a stop waits for the commit under way.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -57,6 +60,8 @@ pub struct SourceState {
     pub ends: KnownEnds,
     pub mark: u64,
     pub view: SourceView,
+    /// A known end was reached since this process started.
+    pub caught_up: bool,
 }
 
 pub struct Core {
@@ -149,12 +154,13 @@ impl Core {
         self.publish();
     }
 
-    /// What was read before this instant, at most one turn of it.
+    /// What was read before this instant: all of it before time passes, else one turn of it.
     fn take_read(&mut self, inbox: &mut mpsc::Receiver<FromSource>, first: Option<FromSource>) {
+        let limit = if first.is_some() { TURN } else { inbox.len() };
         if let Some(first) = first {
             self.take(first);
         }
-        for _ in 0..inbox.len().min(TURN) {
+        for _ in 0..limit {
             let Ok(news) = inbox.try_recv() else { return };
             self.take(news);
         }
@@ -208,7 +214,8 @@ impl Core {
         state.view.undecodable += undecodable;
         state.view.events += entries.len() as u64;
         self.activity += entries.len() as u64 + undecodable;
-        // Rows of other schemas move the position only: the stored position of our own commits must not make commits.
+        // Rows of other schemas move the position only: the stored position of our own commits must
+        // not make commits.
         self.pending.dirty |= !entries.is_empty() || undecodable > 0;
         for entry in entries {
             match entry {
@@ -229,6 +236,15 @@ impl Core {
             self.step(Input::SourceEnd { source: source.to_owned(), at });
         }
         self.look_at(source);
+        // A restored engine may still believe that the source is behind.
+        if let Some(state) = self.sources.get_mut(source)
+            && !state.caught_up
+            && state.view.known
+            && !state.ends.is_open()
+        {
+            state.caught_up = true;
+            self.step(Input::CaughtUp { source: source.to_owned() });
+        }
     }
 
     fn look_for_overdue(&mut self) {

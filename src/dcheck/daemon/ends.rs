@@ -1,15 +1,15 @@
 //! Ends of a source that are known and not reached yet: pure.
 //!
-//! Owns when a source counts as overdue. An end is a mark's number (the drill clock was advanced, mark `seq` must
-//! come) or a polled place in the log. Reads no clock: instants are handed in.
+//! Owns when a source counts as overdue. An end is a mark's number (the drill clock was advanced,
+//! mark `seq` must come) or a polled place in the log. Reads no clock: instants are handed in.
 
 use std::collections::VecDeque;
 
 use crate::clock::CellTime;
 use crate::dcheck::sources::Position;
 
-/// A known end that is not reached for longer than this real time makes the source overdue: far above the latency of
-/// a healthy link, far below every window.
+/// A known end that is not reached for longer than this real time makes the source overdue: far
+/// above the latency of a healthy link, far below every window.
 pub const OVERDUE_US: u64 = 2_000_000;
 /// Ends kept: ten minutes of polls. The oldest decides, so the newest are dropped beyond it.
 const KEPT: usize = 1_200;
@@ -43,7 +43,8 @@ impl KnownEnds {
     }
 
     fn learn(&mut self, end: End, at: CellTime, learned_us: u64) {
-        // The same end again proves nothing new about what is missing, but its time is later once it is reached.
+        // The same end again proves nothing new about what is missing, but its time is later once
+        // it is reached.
         let several = self.0.len() > 1;
         if let Some(last) = self.0.back_mut()
             && last.end == end

@@ -1,4 +1,5 @@
-//! Lookups of rules: asked in tasks of their own, answered back to the core, bounded in time and number.
+//! Lookups of rules: asked in tasks of their own, answered back to the core, bounded in time and
+//! number.
 
 use std::sync::Arc;
 use std::time::Duration;

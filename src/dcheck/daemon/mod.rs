@@ -1,8 +1,10 @@
 //! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
 //!
-//! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`), the
-//! lookups and the known ends of sources (`ends`). Imports every other room of `dcheck`; nothing imports it.
-//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and `tests/dcheck.rs`.
+//! Owns the command line (`options`), the start (`start`), the one task that owns the engine
+//! (`core`, `record`), the lookups and the known ends of sources (`ends`). Imports every other room
+//! of `dcheck`; nothing imports it.
+//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
+//! `tests/dcheck.rs`.
 //! Not covered: hot reload of rules, replay, reconcile, bench, watchdog.
 
 mod core;
@@ -57,7 +59,7 @@ fn refuse(why: &str) -> ExitCode {
 
 fn check(options: &CheckOptions) -> Result<(), Mistakes> {
     let (rules, plans) = load(options, &Known::default())?;
-    println!("{} rules and {} plans are in order", rules.rules.len(), plans.len());
+    println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
     Ok(())
 }
 
@@ -72,7 +74,7 @@ fn load(
         RuleSet::default()
     });
     // With broken rules their ids are not known, and every plan would seem to name a wrong one.
-    let ids = rules.rules.iter().map(|rule| rule.id.clone()).collect();
+    let ids = rules.heads().map(|rule| rule.id.clone()).collect();
     let known = Known { rules: ids, ..known.clone() };
     let plans = plans::load_dir(&options.plans, &known).unwrap_or_else(|errors| {
         mistakes.extend(errors.0);

@@ -87,7 +87,7 @@ pub struct RunOptions {
     #[arg(long, value_enum, default_value = "earliest")]
     pub start: Start,
     /// The same for single partitions, by offset.
-    #[arg(long, value_name = "TOPIC/PARTITION=OFFSET", value_delimiter = ',', value_parser = offset)]
+    #[arg(long, value_name = "TOPIC/PART=OFFSET", value_delimiter = ',', value_parser = offset)]
     pub kafka_from: Vec<(String, i64)>,
     /// Where alerts are posted (Alertmanager webhook, version 4).
     #[arg(long, value_name = "URL")]
@@ -157,7 +157,8 @@ mod tests {
 
     fn parse(more: &[&str]) -> Result<RunOptions, String> {
         let base = "dcheck run --rules r --plans p --cdc mysql://root@h:1/shop --sql mysql://h:1/s \
-                    --kafka h:9 --topics a,b --group g --alerts http://h/a --plan-events http://h/p \
+                    --kafka h:9 --topics a,b --group g --alerts http://h/a \
+                    --plan-events http://h/p \
                     --listen 127.0.0.1:0";
         let args = base.split_whitespace().chain(more.iter().copied());
         match Cli::try_parse_from(args).map_err(|error| error.to_string())?.command {

@@ -80,10 +80,11 @@ impl Core {
         self.numbers.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// `blind` is set for the watcher's own alerts: they go out from memory, with or without a database.
+    /// `blind` is set for the watcher's own alerts: they go out from memory, with or without a
+    /// database.
     fn record(&mut self, verdict: &Verdict, blind: Option<String>) {
         let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
-        let fires = !verdict.resolved && (verdict.is_firing() || blind.is_some());
+        let fires = verdict.is_firing();
         let ends = verdict.resolved && self.open_alerts.contains_key(&print);
         let starts_at = match fires {
             true => *self.open_alerts.entry(print.clone()).or_insert(verdict.at),
@@ -219,7 +220,9 @@ impl Core {
         self.outgoing.extend(done.messages);
         done.starts.into_iter().for_each(|run| self.executor.take_on(run));
         for (plan, run_id, finding) in done.joins {
-            if let Err(Nudge::Join(finding)) = self.executor.nudge(&run_id, Nudge::Join(finding)) {
+            if let Err(Nudge::Join(finding)) =
+                self.executor.nudge(&run_id, Nudge::Join(Box::new(finding)))
+            {
                 self.plan_again(&plan, &finding);
             }
         }

@@ -1,7 +1,8 @@
 //! From the command line to running tasks, and the way to a clean end.
 //!
-//! The console answers first; then the results database is met (again and again until it is there), then the readers
-//! start where the checkpoint says. Configuration mistakes end the process before anything listens.
+//! The console answers first; then the results database is met (again and again until it is there),
+//! then the readers start where the checkpoint says. Configuration mistakes end the process before
+//! anything listens.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -29,7 +30,8 @@ use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings};
 use crate::dcheck::sources::{BINLOG, Dating, FromSource, Position, RECONNECT_FIRST, backed_off};
 use crate::wire::AlertState;
 
-/// Transactions and messages between the readers and the core: enough to keep it busy, little to lose.
+/// Transactions and messages between the readers and the core: enough to keep it busy, little to
+/// lose.
 const INBOX: usize = 1_024;
 /// Posts and calls of one process to one host.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);

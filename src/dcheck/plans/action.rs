@@ -1,8 +1,9 @@
 //! Doing one step, and looking whether it had its effect.
 //!
-//! Owns the HTTP and SQL of plans. A step carries `Idempotency-Key: RUN:STEP`, so that a repeat after a crash is the
-//! same step. Must not know states or limits of a run. Not covered: Kafka actions; an SQL action is done once only as
-//! far as its statement is idempotent, because the receipt lives in another schema.
+//! Owns the HTTP and SQL of plans. A step carries `Idempotency-Key: RUN:STEP`, so that a repeat
+//! after a crash is the same step. Must not know states or limits of a run. Not covered: Kafka
+//! actions; an SQL action is done once only as far as its statement is idempotent, because the
+//! receipt lives in another schema.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

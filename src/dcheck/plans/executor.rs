@@ -1,7 +1,7 @@
 //! The runs under way: one task each, and what the console may know of them.
 //!
-//! Owns starting, nudging and listing runs. Must not decide whether a plan starts (`planner`), nor know how a step is
-//! done (`action`).
+//! Owns starting, nudging and listing runs. Must not decide whether a plan starts (`planner`), nor
+//! know how a step is done (`action`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +24,7 @@ const NUDGES: usize = 256;
 /// What a run may be told.
 #[derive(Clone, Debug)]
 pub enum Nudge {
-    Join(Finding),
+    Join(Box<Finding>),
     Approve,
     Revert,
 }

@@ -1,6 +1,7 @@
 //! Emergency plans: alert -> plan -> idempotent actions with proof of effect and revert.
 //!
-//! Owns the plan files (`spec`, `load`), the decision (`planner`, pure) and the execution (`executor`, `run`,
+//! Owns the plan files (`spec`, `load`), the decision (`planner`, pure) and the execution
+//! (`executor`, `run`,
 //! `action`). Must not know sources or rules. Try it: `cargo test --lib dcheck::plans`.
 //! Not covered: approval by several people, Kafka actions, a kill switch over all plans.
 

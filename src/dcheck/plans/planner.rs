@@ -1,7 +1,7 @@
 //! Which finding starts which plan, joins which run, or must not: pure.
 //!
-//! Owns the limits (blast limit, cooldown, one run per plan and scope). Must not know how an action is done, and reads
-//! no clock. Not covered: triggers by money or by a count in a window.
+//! Owns the limits (blast limit, cooldown, one run per plan and scope). Must not know how an action
+//! is done, and reads no clock. Not covered: triggers by money or by a count in a window.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -133,7 +133,8 @@ impl Planner {
         })
     }
 
-    /// A run came to its end; findings that it could no longer take in are given again by the caller.
+    /// A run came to its end; findings that it could no longer take in are given again by the
+    /// caller.
     pub fn ended(&mut self, run: &PlanRun, now: CellTime) {
         let Some(scope) = run.scope.first() else { return };
         let key = (run.plan.clone(), scope.clone());

@@ -1,7 +1,7 @@
 //! One run, from armed to its end: actions, proof, TTL, revert.
 //!
-//! Each state and each receipt is durable before the next thing is done, so that a crash resumes in the middle. Owns
-//! the time limits of a run. Not covered: a revert by hand of a plan without TTL.
+//! Each state and each receipt is durable before the next thing is done, so that a crash resumes in
+//! the middle. Owns the time limits of a run. Not covered: a revert by hand of a plan without TTL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use super::spec::{Names, PlanSpec, Step};
 use crate::clock::{CellTime, rfc3339};
 use crate::wire::{PlanRun, PlanState, StepReceipt};
 
-/// An action or proof that has not come by then has failed: people must take over inside the 5 minutes of `respond`.
+/// An action or proof that has not come by then has failed: people must take over inside the 5
+/// minutes of `respond`.
 const RESPOND_LIMIT_MS: i64 = 300_000;
 /// A revert may take longer: what it lifts is a restriction, not a loss.
 const REVERT_LIMIT_MS: i64 = 600_000;
@@ -159,7 +160,7 @@ impl RunTask {
         let mut left_over: Vec<Finding> = Vec::new();
         while let Ok(nudge) = self.nudges.try_recv() {
             if let Nudge::Join(finding) = nudge {
-                left_over.push(finding);
+                left_over.push(*finding);
             }
         }
         let _ = self.shared.ended.send(Ended { run: self.run, left_over }).await;

@@ -1,7 +1,8 @@
 //! The data of an emergency plan, as its YAML file says it.
 //!
-//! Owns the shape only: `load` reads it from YAML, `planner` decides when it runs, `executor` runs it.
-//! Templates know `{scope}`, `{run}`, `{plan}`, `{alert}`, `{rule}`, `{now_ms}` and nothing else.
+//! Owns the shape only: `load` reads it from YAML, `planner` decides when it runs, `executor` runs
+//! it. Templates know `{scope}`, `{run}`, `{plan}`, `{alert}`, `{rule}`, `{now_ms}` and nothing
+//! else.
 
 use crate::wire::Effect;
 
@@ -95,7 +96,8 @@ pub struct SqlTemplate {
 /// How the effect is proved after the actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The JSON of a GET holds `field` = `equals`; where the answer is a list, one element matches all of `at`.
+    /// The JSON of a GET holds `field` = `equals`; where the answer is a list, one element matches
+    /// all of `at`.
     Http { target: String, path: String, expect: Vec<(String, String)> },
     /// The query returns a row.
     Sql(SqlTemplate),
@@ -118,7 +120,8 @@ pub struct Names {
 pub const TEMPLATE_NAMES: [&str; 6] = ["scope", "run", "plan", "alert", "rule", "now_ms"];
 
 impl Names {
-    /// Fills a template in; `encode` is applied to each value (percent-encoding in a path, identity elsewhere).
+    /// Fills a template in; `encode` is applied to each value (percent-encoding in a path, identity
+    /// elsewhere).
     pub fn fill(&self, template: &str, encode: fn(&str) -> String) -> String {
         let pairs = [
             ("{scope}", &self.scope),

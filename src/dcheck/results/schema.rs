@@ -1,6 +1,7 @@
 //! The tables of schema `dcheck`, made at start when missing.
 //!
-//! Owns the DDL. Every key that must hold once is a PRIMARY or UNIQUE key: idempotence is the database's, not ours.
+//! Owns the DDL. Every key that must hold once is a PRIMARY or UNIQUE key: idempotence is the
+//! database's, not ours.
 //! Not covered: migrations between versions of these tables (there is one version so far).
 
 /// The statements, in order; each may be run again.

@@ -1,7 +1,9 @@
-//! The checked platform's SQL: lookups of rules, and the proofs and allow-listed statements of plans.
+//! The checked platform's SQL: lookups of rules, and the proofs and allow-listed statements of
+//! plans.
 //!
-//! Owns a few connections and their time limits. A connection that timed out is thrown away: its answer would come
-//! for the wrong question. Values are exact in both directions. Not covered: other databases than MySQL and MariaDB.
+//! Owns a few connections and their time limits. A connection that timed out is thrown away: its
+//! answer would come for the wrong question. Values are exact in both directions. Not covered:
+//! other databases than MySQL and MariaDB.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -88,7 +90,8 @@ impl SqlClient {
             let _slot = self.slots.acquire().await.expect("invariant: never closed");
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match idle {
-                // A connection that the server closed while idle is no news: ask once more on a new one.
+                // A connection that the server closed while idle is no news: ask once more on a new
+                // one.
                 Some(conn) => match run(conn, sql, params.clone()).await {
                     Err(SqlError::Sql(
                         mysql_async::Error::Io(_) | mysql_async::Error::Driver(_),

@@ -1,7 +1,8 @@
 //! The results database: one transaction per batch, and what is read back at start.
 //!
-//! Owns the SQL of schema `dcheck`. Must not know the engine or what a plan means. Every call is bounded in time; a
-//! failed commit may be repeated with the same batch, because every key holds once.
+//! Owns the SQL of schema `dcheck`. Must not know the engine or what a plan means. Every call is
+//! bounded in time; a failed commit may be repeated with the same batch, because every key holds
+//! once.
 //! Try it: `tests/dcheck.rs`. Not covered: a results database other than MySQL or MariaDB.
 
 use std::time::Duration;
@@ -243,7 +244,8 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
         .query(format!(
             "SELECT seq, rule, version, loss_point, subject_kind, subject, occurrence, revision, \
              judgement, severity, resolved, alerting, expected, actual, at_risk, position, at_ms \
-             FROM (SELECT * FROM dcheck.result ORDER BY seq DESC LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
+             FROM (SELECT * FROM dcheck.result ORDER BY seq DESC \
+             LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
         ))
         .await?;
     stored.verdicts = rows.into_iter().map(verdict_from).collect();

@@ -1,7 +1,8 @@
 //! The task that owns the results database: commits in order, again until they are durable.
 //!
-//! Owns the retries. While the database is away the commit at the head is tried again with a bounded back-off, and the
-//! callers wait; nothing is dropped and nothing overtakes. Must not know what a batch means.
+//! Owns the retries. While the database is away the commit at the head is tried again with a
+//! bounded back-off, and the callers wait; nothing is dropped and nothing overtakes. Must not know
+//! what a batch means.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::clock::Clock;
 
 /// Commits and acknowledgements that wait for the database.
 const WAITING: usize = 1_024;
-/// First and last pause between two attempts: the database is local, and its return is to be noticed at once.
+/// First and last pause between two attempts: the database is local, and its return is to be
+/// noticed at once.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_LAST: Duration = Duration::from_millis(1_000);
 

@@ -1,8 +1,10 @@
 //! Sources: the logs that are read, MySQL's binlog and Kafka's topics.
 //!
-//! Owns connections, positions, decoding and the dating of events by marks. Must not know rules, results or alerts. A
-//! reader runs until its receiver is gone: it reconnects with a bounded back-off and goes on where it was.
-//! Not covered: MariaDB's GTIDs, binlog files above 4 GB, Kafka transactions (control records count as unread).
+//! Owns connections, positions, decoding and the dating of events by marks. Must not know rules,
+//! results or alerts. A reader runs until its receiver is gone: it reconnects with a bounded
+//! back-off and goes on where it was.
+//! Not covered: MariaDB's GTIDs, binlog files above 4 GB, Kafka transactions (control records count
+//! as unread).
 
 pub mod binlog;
 pub mod json;
@@ -22,7 +24,8 @@ pub use position::Position;
 /// The source name of the binlog.
 pub const BINLOG: &str = "binlog";
 
-/// First and last pause between two attempts to connect: quick after a blip, no storm while a server is away.
+/// First and last pause between two attempts to connect: quick after a blip, no storm while a
+/// server is away.
 pub const RECONNECT_FIRST: Duration = Duration::from_millis(50);
 pub const RECONNECT_LAST: Duration = Duration::from_millis(1_000);
 

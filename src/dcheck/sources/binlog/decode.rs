@@ -1,8 +1,9 @@
 //! Rows of the binlog as exact rows with column names.
 //!
-//! DECIMAL by its digits, unsigned as unsigned, ENUM and SET by their labels, JSON as its text, NULL kept. Floats
-//! become the digits that they print as. Must not know connections.
-//! Not covered: character sets other than UTF-8 (bytes that are no UTF-8 become hex), partial JSON (refused).
+//! DECIMAL by its digits, unsigned as unsigned, ENUM and SET by their labels, JSON as its text,
+//! NULL kept. Floats become the digits that they print as. Must not know connections.
+//! Not covered: character sets other than UTF-8 (bytes that are no UTF-8 become hex), partial JSON
+//! (refused).
 
 use std::collections::HashMap;
 
@@ -154,7 +155,8 @@ impl Shape {
     }
 }
 
-/// An SQL value whose column needs no more knowledge than its type; also for the answers of lookups.
+/// An SQL value whose column needs no more knowledge than its type; also for the answers of
+/// lookups.
 pub fn plain_value(sql: Sql, kind: ColumnType) -> Value {
     match sql {
         Sql::NULL => Value::Null,

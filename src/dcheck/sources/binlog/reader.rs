@@ -1,7 +1,9 @@
-//! The replication connection: connect, check, stream, cut at the borders of transactions, reconnect.
+//! The replication connection: connect, check, stream, cut at the borders of transactions,
+//! reconnect.
 //!
-//! A transaction reaches the daemon as one stretch with the position behind it; what was read of an unfinished one is
-//! thrown away when the connection breaks, and read again. Must not know what the daemon does with it.
+//! A transaction reaches the daemon as one stretch with the position behind it; what was read of an
+//! unfinished one is thrown away when the connection breaks, and read again. Must not know what the
+//! daemon does with it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,7 +40,8 @@ pub struct BinlogSettings {
     pub url: String,
     /// Tables of other schemas are dropped.
     pub schema: String,
-    /// Gives this reader's replica id on the server: the same group replaces its own old connection.
+    /// Gives this reader's replica id on the server: the same group replaces its own old
+    /// connection.
     pub group: String,
     /// Where to start; the log's present end when None.
     pub from: Option<Position>,
@@ -75,6 +78,10 @@ pub struct BinlogReader {
     dating: Option<Dating>,
     shapes: HashMap<u64, Shape>,
     open: Transaction,
+    /// Between the GTID and the commit.
+    inside: bool,
+    /// The end of the compressed transaction whose events are coming.
+    payload_end: Option<u64>,
 }
 
 /// What was read of the transaction that is not at its end.
@@ -97,6 +104,8 @@ impl BinlogReader {
             dating,
             shapes: HashMap::new(),
             open: Transaction::default(),
+            inside: false,
+            payload_end: None,
         }
     }
 
@@ -120,6 +129,7 @@ impl BinlogReader {
 
     async fn read(&mut self) -> Result<std::convert::Infallible, ReadError> {
         self.open = Transaction::default();
+        (self.inside, self.payload_end) = (false, None);
         self.shapes.clear();
         let slow = |_| ReadError::Server(ServerError::Slow(HANDSHAKE_LIMIT.as_secs()));
         let (mut stream, from) =
@@ -162,7 +172,10 @@ impl BinlogReader {
         let kind = event.header().event_type().unwrap_or(EventType::UNKNOWN_EVENT);
         match kind {
             EventType::ROTATE_EVENT => {
-                if let Some(EventData::RotateEvent(rotate)) = event.read_data()? {
+                // The first one only names the file that was asked for.
+                if let Some(EventData::RotateEvent(rotate)) = event.read_data()?
+                    && rotate.name() != self.file
+                {
                     self.file = rotate.name().into_owned();
                     let pos = rotate.position();
                     self.border = Some(Position::Log { file: self.file.clone(), pos });
@@ -198,6 +211,9 @@ impl BinlogReader {
                     self.commit(end).await?;
                 }
             }
+            EventType::TRANSACTION_PAYLOAD_EVENT => self.payload_end = Some(end),
+            // The head of a file and heartbeats: the log's end may be right behind them.
+            _ if !self.inside && end > 0 => self.commit(end).await?,
             _ => {}
         }
         Ok(())
@@ -216,6 +232,7 @@ impl BinlogReader {
         };
         let id = (gtid.gno() > 0).then(|| format!("{}:{}", hex::encode(gtid.sid()), gtid.gno()));
         self.open = Transaction { id, commit_us, ..Transaction::default() };
+        self.inside = true;
         Ok(())
     }
 
@@ -262,11 +279,10 @@ impl BinlogReader {
     }
 
     async fn commit(&mut self, end: u64) -> Result<(), ReadError> {
-        // 0 inside a compressed transaction: its border is that of the payload, given by the next event outside.
-        if end > 0 {
-            self.border = Some(Position::Log { file: self.file.clone(), pos: end });
-        }
-        let border = self.border.clone();
+        let pos = self.payload_end.take().unwrap_or(end);
+        let border = Some(Position::Log { file: self.file.clone(), pos });
+        self.border.clone_from(&border);
+        self.inside = false;
         self.hand_over(border).await?;
         self.open = Transaction::default();
         Ok(())

@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::dcheck::sources::{BINLOG, FromSource, Position};
 
-/// How often the log's end is asked for, real time: the end of a silent log must become known well inside 2 s.
+/// How often the log's end is asked for, real time: the end of a silent log must become known well
+/// inside 2 s.
 const POLL_PERIOD: Duration = Duration::from_millis(500);
 /// A poll that takes longer is given up: its answer would be old.
 const POLL_LIMIT: Duration = Duration::from_secs(2);
@@ -27,7 +28,8 @@ pub enum ServerError {
     Slow(u64),
 }
 
-/// (variable, accepted values, how to set it). A variable that the server does not know is taken as accepted.
+/// (variable, accepted values, how to set it). A variable that the server does not know is taken as
+/// accepted.
 const SETTINGS: [(&str, &[&str], &str); 4] = [
     ("binlog_format", &["ROW"], "--binlog-format=ROW"),
     ("binlog_row_image", &["FULL"], "--binlog-row-image=FULL"),
@@ -78,7 +80,8 @@ pub async fn log_end(conn: &mut Conn) -> Result<Position, ServerError> {
     }
 }
 
-/// Asks for the log's end on a connection of its own, so that a stalled log stream does not hide it.
+/// Asks for the log's end on a connection of its own, so that a stalled log stream does not hide
+/// it.
 pub struct LogEndPoll {
     pub url: String,
     pub clock: Clock,

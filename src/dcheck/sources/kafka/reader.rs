@@ -22,6 +22,9 @@ const POLL_PERIOD: Duration = Duration::from_millis(500);
 /// A question for a partition's end that takes longer is given up.
 const POLL_LIMIT: Duration = Duration::from_millis(1_500);
 
+/// Undecodable messages that are printed; a poisoned topic must not fill the disk with log lines.
+const COMPLAINTS: usize = 20;
+
 /// Where a partition is read from when no checkpoint knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Start {
@@ -67,6 +70,7 @@ pub struct KafkaReader {
     clock: Clock,
     inbox: mpsc::Sender<FromSource>,
     datings: BTreeMap<String, Dating>,
+    complaints: usize,
 }
 
 impl KafkaReader {
@@ -80,7 +84,7 @@ impl KafkaReader {
             .iter()
             .filter_map(|(source, (_, dating))| Some((source.clone(), (*dating)?)))
             .collect();
-        KafkaReader { settings, clock, inbox, datings }
+        KafkaReader { settings, clock, inbox, datings, complaints: 0 }
     }
 
     /// Until the receiver is gone.
@@ -110,7 +114,8 @@ impl KafkaReader {
             .set("client.id", "dcheck")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // A log that was cut under us is read from its beginning: twice is harmless, a gap is a loss.
+            // A log that was cut under us is read from its beginning: twice is harmless, a gap is a
+            // loss.
             .set("auto.offset.reset", "earliest")
             .set("broker.address.family", "v4")
             .set("reconnect.backoff.ms", "20")
@@ -128,7 +133,8 @@ impl KafkaReader {
             .create()
     }
 
-    /// Explicit offsets for every partition; waits for the broker where the checkpoint does not know one.
+    /// Explicit offsets for every partition; waits for the broker where the checkpoint does not
+    /// know one.
     async fn assign(&mut self, consumer: &Arc<StreamConsumer>) -> Result<(), ReadError> {
         let mut list = TopicPartitionList::new();
         for (topic, partition) in self.settings.partitions.clone() {
@@ -181,7 +187,8 @@ impl KafkaReader {
                     let Some(news) = self.decode(&message) else { continue };
                     self.send(news).await?;
                 }
-                // While the broker is away librdkafka reconnects by itself and tells us now and then.
+                // While the broker is away librdkafka reconnects by itself and tells us now and
+                // then.
                 Err(error) => {
                     self.lost(&error.to_string()).await;
                     tokio::time::sleep(pause).await;
@@ -221,13 +228,22 @@ impl KafkaReader {
                 })),
                 Err(error) => {
                     undecodable = 1;
-                    eprintln!("dcheck: {source} offset {}: {error}", message.offset());
+                    self.complain(&format!("{source} offset {}: {error}", message.offset()));
                 }
             }
         }
         let position = Some(Position::Offset(message.offset() + 1));
         let dating = self.datings.get(&source).copied();
         Some(FromSource::Read { source, entries, position, dating, undecodable })
+    }
+
+    fn complain(&mut self, what: &str) {
+        self.complaints += 1;
+        match self.complaints.cmp(&COMPLAINTS) {
+            std::cmp::Ordering::Less => eprintln!("dcheck: {what}"),
+            std::cmp::Ordering::Equal => eprintln!("dcheck: {what}; the rest is only counted"),
+            std::cmp::Ordering::Greater => {}
+        }
     }
 
     async fn lost(&self, why: &str) {

@@ -1,0 +1,90 @@
+//! Plan files that are read, and mistakes that are named.
+
+use super::*;
+
+const GOOD: &str = "
+id: take-off-sale
+trigger: {rules: [bid-below-market], min_severity: P2}
+scope: {kind: item, field: sku}
+effect: {stops: buy}
+actions:
+  - step: off
+    http: {target: shop, method: PUT, path: '/breakers/sale/{scope}', body: {run_id: '{run}'}}
+proof:
+  - http: {target: shop, path: /breakers, expect: {scope: '{scope}', active: true}}
+ttl: 10 min
+while: {sql: SELECT 1 FROM bid WHERE sku = ?, params: ['{scope}']}
+revert:
+  - step: on
+    http: {target: shop, method: DELETE, path: '/breakers/sale/{scope}'}
+blast_limit: {runs: 5, per: 10 min}
+";
+
+fn load(text: &str) -> Result<Vec<PlanSpec>, PlanMistakes> {
+    let known = Known {
+        rules: ["bid-below-market".to_owned()].into(),
+        targets: ["shop".to_owned()].into(),
+    };
+    load_texts(&[("p.yaml".to_owned(), text.to_owned())], &known)
+}
+
+#[test]
+fn a_plan_is_read_whole() {
+    let plans = load(GOOD).unwrap();
+    let plan = &plans[0];
+    assert_eq!((plan.id.as_str(), plan.ttl_ms), ("take-off-sale", Some(600_000)));
+    assert_eq!(plan.effect, Effect::Stops("buy".into()));
+    assert_eq!(plan.blast_limit, BlastLimit { runs: 5, per_ms: 600_000 });
+    let Proof::Http { expect, .. } = &plan.proof[0] else { panic!("{plan:?}") };
+    assert_eq!(expect[1], ("active".to_owned(), "true".to_owned()));
+}
+
+#[test]
+fn each_mistake_is_named_with_the_way_out() {
+    for (from, to, message) in [
+        ("trigger:", "triger:", "did you mean `trigger`?"),
+        ("[bid-below-market]", "[bid-below-markt]", "did you mean `bid-below-market`?"),
+        ("target: shop, method", "target: shp, method", "did you mean `shop`?"),
+        ("method: PUT", "method: PUSH", "unknown method `PUSH`"),
+        ("ttl: 10 min", "ttl: 10 minutes", "no duration"),
+        ("{stops: buy}", "stop", "an effect is"),
+        ("'/breakers/sale/{scope}', body", "'/breakers/sale/{scop}', body", "`scope`?"),
+        ("params: ['{scope}']", "params: []", "1 `?` and `params` 0 entries"),
+        ("SELECT 1 FROM bid WHERE sku = ?", "DROP TABLE bid WHERE ?", "is one SELECT"),
+        ("SELECT 1 FROM bid WHERE sku = ?", "DELETE FROM bid -- ?", "has a WHERE"),
+        ("{runs: 5, per", "{runs: 0, per", "above 0"),
+        ("min_severity: P2", "min_severity: P9", "unknown severity"),
+        ("id: take-off-sale", "id: take-off-sale\nid: again", "duplicate"),
+    ] {
+        let text = GOOD.replacen(from, to, 1);
+        assert_ne!(text, GOOD, "{from}");
+        let mistakes = load(&text).expect_err(from).to_string();
+        assert!(mistakes.contains(message), "{from}: {mistakes}");
+    }
+}
+
+#[test]
+fn all_mistakes_come_at_once_with_their_lines() {
+    let text = GOOD.replace("ttl: 10 min", "ttl: soon").replace("proof:", "prof:");
+    let mistakes = load(&text).unwrap_err().0;
+    assert!(mistakes.len() >= 3, "{mistakes:?}");
+    assert!(mistakes.iter().any(|m| m.starts_with("p.yaml:9:")), "{mistakes:?}");
+}
+
+#[test]
+fn an_id_is_given_once() {
+    let mistakes = load(&format!("- {}", GOOD.trim().replace('\n', "\n  "))).map(|_| ());
+    assert_eq!(mistakes, Ok(()));
+    let one = ("a.yaml".to_owned(), GOOD.to_owned());
+    let two = ("b.yaml".to_owned(), GOOD.to_owned());
+    let mistakes = load_texts(&[one, two], &Known::default()).unwrap_err();
+    assert!(mistakes.to_string().contains("is taken"), "{mistakes}");
+}
+
+#[test]
+fn the_plans_of_the_repository_are_in_order() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/plans");
+    let plans = load_dir(&dir, &Known::default()).unwrap_or_else(|error| panic!("{error}"));
+    let ids: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
+    assert_eq!(ids, ["backfill-payment", "refund-breaker", "take-off-sale"]);
+}
