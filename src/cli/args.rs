@@ -149,12 +149,7 @@ pub enum StageCommand {
     Down,
     /// The process that holds the warm servers
     #[command(hide = true)]
-    Hold {
-        #[arg(long)]
-        provider: Option<String>,
-        #[arg(long)]
-        config: Option<PathBuf>,
-    },
+    Hold,
 }
 
 #[derive(Args, Debug)]

@@ -1,1 +1,58 @@
-//! Room `cli`: see `lib.rs` for its place.
+//! The command line: reads arguments, calls one room, prints, returns the exit code.
+//!
+//! Owns no behaviour. Everything that it prints is made by the room that knows it.
+
+pub mod args;
+mod drill;
+mod inspect;
+mod live;
+mod run;
+mod stage;
+mod texts;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command, StageArgs, StageCommand};
+
+/// The `lossdrill` program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    if let Command::Stage(StageArgs { command: StageCommand::Hold }) = &cli.command {
+        let runtime =
+            tokio::runtime::Runtime::new().expect("invariant: a holder has threads to start");
+        return runtime.block_on(crate::stage::warm::hold());
+    }
+    if let Command::Guardian { state_dir } = &cli.command {
+        // Before any thread exists: its children die with the thread that forked them.
+        return crate::stage::guardian::serve(state_dir);
+    }
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: start the runtime: {error}");
+            return crate::journal::Exit::Usage.into();
+        }
+    };
+    runtime.block_on(dispatch(cli.command)).into()
+}
+
+async fn dispatch(command: Command) -> crate::journal::Exit {
+    match command {
+        Command::Check(args) => inspect::check(&args),
+        Command::Steps(args) => inspect::steps(&args),
+        Command::Coverage(args) => inspect::coverage(&args),
+        Command::Report(args) => inspect::report(&args),
+        Command::Recheck(args) => inspect::recheck(&args),
+        Command::Gate(args) => run::gate(args).await,
+        Command::Run(args) => run::run(args).await,
+        Command::Drill(args) => drill::drill(args).await,
+        Command::Stage(args) => stage::stage(args).await,
+        Command::Faults(args) => stage::faults(args).await,
+        Command::Guardian { .. } => unreachable!("`main` serves it before the runtime starts"),
+    }
+}

@@ -1,1 +1,21 @@
-//! Room `runner`: see `lib.rs` for its place.
+//! Runs scenarios: the ten steps, the clock of each cell, the one judging loop.
+//!
+//! Owns *when*: rest, advance, order, limits. What a sentence means is in `steps`, what a fault does in `faults`,
+//! what a pass is worth in `expect`. The cucumber crate lives here (`world`) and in `steps`, nowhere else.
+//! Try it: `lossdrill run --loss-point bid-below-market`.
+
+mod bench;
+mod clockwork;
+mod conduct;
+mod desk;
+mod feed;
+mod ground;
+mod judge;
+mod names;
+mod proofs;
+mod rest;
+mod run;
+mod script;
+mod world;
+
+pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};

@@ -8,6 +8,8 @@
 //! --local && cargo test --test stage`.
 //! Not covered: provider `external`.
 
+pub mod cell;
+pub mod clean;
 mod disk;
 mod docker;
 pub mod engine;
@@ -22,6 +24,7 @@ pub mod state;
 pub mod sweep;
 mod template;
 mod theatre;
+pub mod topics;
 pub mod warm;
 
 pub use error::StageError;

@@ -64,7 +64,8 @@ impl Service {
         Service { name: name.to_owned(), kind, endpoint, backend }
     }
 
-    pub(super) fn renamed(mut self, name: &str) -> Service {
+    /// The same server under another name.
+    pub fn renamed(mut self, name: &str) -> Service {
         self.name = name.to_owned();
         self
     }

@@ -32,7 +32,7 @@ pub use scenario::{Language, Scenario, Step};
 pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionError, of_drill};
 pub use sentence::{Bound, Kind, Sentence};
 pub use table::{Row, VOCABULARY};
-pub use vocabulary::{Match, Vocabulary, VocabularyError, vocabulary, wording};
+pub use vocabulary::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
 
 #[cfg(test)]
 mod mistake_cases;

@@ -201,7 +201,7 @@ fn captured<'t>(
 }
 
 /// One space for each run of white space, and Chinese clauses parted by `，` however the comma was typed.
-fn normalise(text: &str) -> String {
+pub fn normalise(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
     let chars: Vec<char> = text.trim().chars().collect();
     for (index, &c) in chars.iter().enumerate() {

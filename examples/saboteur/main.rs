@@ -1,0 +1,96 @@
+//! A saboteur around the real `dcheck`: the harness must go red, with the right word, in each of its modes.
+//!
+//! `saboteur MODE dcheck run …` starts the real reconciler behind itself. Alerts, plan runs, plan actions, watermark,
+//! clock and change capture pass through; each mode changes one thing. It is told no scenario's name.
+
+mod mode;
+mod relay;
+mod tunnel;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use lossdrill::clock::Clock;
+use mode::Mode;
+use relay::Relay;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let mode = match words.next().unwrap_or_default().parse::<Mode>() {
+        Ok(mode) => mode,
+        Err(error) => return complain(&error),
+    };
+    if mode == Mode::DeadFromTheStart {
+        return complain("dead from the start");
+    }
+    let Some(program) = words.next() else { return complain("name the reconciler's command") };
+    match serve(mode, &program, words.collect()).await {
+        Ok(code) => code,
+        Err(error) => complain(&error),
+    }
+}
+
+fn complain(why: &str) -> ExitCode {
+    eprintln!("saboteur: {why}");
+    ExitCode::from(2)
+}
+
+/// Starts the reconciler with its addresses turned to us, and relays until it ends.
+async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode, String> {
+    let clock = Clock::from_env()?;
+    let mut args = Args(args);
+    let listen: SocketAddr =
+        args.get("--listen").and_then(|a| a.parse().ok()).ok_or("no --listen")?;
+    let behind = free_port().await?;
+    args.set("--listen", &behind.to_string());
+    let alerts = args.get("--alerts").ok_or("no --alerts")?;
+    let plans = args.get("--plan-events").ok_or("no --plan-events")?;
+    let target = args.get("--target").ok_or("no --target")?;
+    let shop = target.strip_prefix("shop=").ok_or("--target is not shop=URL")?.to_owned();
+    let side = free_port().await?;
+    args.set("--alerts", &format!("http://{side}/alerts"));
+    args.set("--plan-events", &format!("http://{side}/plans"));
+    args.set("--target", &format!("shop=http://{side}/shop"));
+    let cdc = args.get("--cdc").ok_or("no --cdc")?;
+    let (mysql, rest) = tunnel::split(&cdc).ok_or("--cdc is no mysql://user@host:port/schema")?;
+    let tunnel = tunnel::open(mysql, mode == Mode::DeafAfterAReconnect).await?;
+    args.set("--cdc", &rest.replace("{}", &tunnel.to_string()));
+    let relay = Relay::new(mode, clock, format!("http://{behind}"), alerts, plans, shop);
+    relay.listen(listen, side).await?;
+    let mut child = tokio::process::Command::new(program)
+        .args(&args.0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("start {program}: {error}"))?;
+    let status = child.wait().await.map_err(|error| error.to_string())?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A command line whose options may be read and replaced, as `--name value` or `--name=value`.
+struct Args(Vec<String>);
+
+impl Args {
+    fn get(&self, name: &str) -> Option<String> {
+        let prefix = format!("{name}=");
+        let joined = self.0.iter().find_map(|word| word.strip_prefix(&prefix));
+        let next = || self.0.iter().position(|word| word == name).and_then(|at| self.0.get(at + 1));
+        joined.map(str::to_owned).or_else(|| next().cloned())
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        let prefix = format!("{name}=");
+        if let Some(word) = self.0.iter_mut().find(|word| word.starts_with(&prefix)) {
+            *word = format!("{name}={value}");
+        } else if let Some(at) = self.0.iter().position(|word| word == name)
+            && let Some(word) = self.0.get_mut(at + 1)
+        {
+            *word = value.to_owned();
+        }
+    }
+}
+
+async fn free_port() -> Result<SocketAddr, String> {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
+    listener.local_addr().map_err(|e| e.to_string())
+}

@@ -1,0 +1,106 @@
+//! `stage up | status | down` and `faults list | heal --all`.
+
+use super::args::{FaultsArgs, FaultsCommand, Format, StageArgs, StageCommand};
+use super::run;
+use crate::config::Settings;
+use crate::faults::registry;
+use crate::journal::Exit;
+use crate::stage::{sweep, warm};
+
+/// MySQL servers that a warm stage keeps ready: one for each cell of a default run, and one ahead.
+const MYSQL_AHEAD: usize = 5;
+
+pub async fn stage(args: StageArgs) -> Exit {
+    match args.command {
+        StageCommand::Up { provider, config } => up(provider, config).await,
+        StageCommand::Status => match warm::status() {
+            Some(warm) => {
+                println!("a warm stage is up (pid {}), kafka at {}", warm.pid, warm.kafka);
+                for facts in &warm.facts {
+                    println!(
+                        "  {} {} by {}: {}",
+                        facts.service, facts.version, facts.provider, facts.source
+                    );
+                }
+                Exit::Proved
+            }
+            None => {
+                println!("no warm stage is up");
+                Exit::Nothing
+            }
+        },
+        StageCommand::Down => match warm::down().await {
+            Ok(true) => told("the warm stage is down"),
+            Ok(false) => told("no warm stage was up"),
+            Err(error) => failed(&error),
+        },
+        StageCommand::Hold => unreachable!("`main` serves it"),
+    }
+}
+
+async fn up(provider: Option<String>, config: Option<std::path::PathBuf>) -> Exit {
+    let settings = match Settings::load(config.as_deref()) {
+        Ok(settings) => settings,
+        Err(mistakes) => {
+            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
+            return Exit::Usage;
+        }
+    };
+    let schema_sql = match run::schema().await {
+        Ok(schema_sql) => schema_sql,
+        Err(error) => return failed(&error),
+    };
+    let spec = warm::HoldSpec {
+        provider: provider.unwrap_or_else(|| "auto".to_owned()),
+        mysql_image: settings.stage.mysql.image,
+        kafka_image: settings.stage.kafka.image,
+        schema_sql,
+        mysql_ahead: MYSQL_AHEAD,
+    };
+    let own = match std::env::current_exe() {
+        Ok(own) => own,
+        Err(error) => return failed(&error),
+    };
+    match warm::up(&own, &spec).await {
+        Ok(warm) => {
+            told(&format!("a warm stage is up (pid {}), kafka at {}", warm.pid, warm.kafka))
+        }
+        Err(error) => failed(&error),
+    }
+}
+
+pub async fn faults(args: FaultsArgs) -> Exit {
+    match args.command {
+        FaultsCommand::List { format: Format::Json } => {
+            match serde_json::to_string_pretty(registry::all()) {
+                Ok(text) => told(&text),
+                Err(error) => failed(&error),
+            }
+        }
+        FaultsCommand::List { format: Format::Text } => {
+            for fault in registry::all() {
+                println!("{:34}  {}", fault.id, fault.doc);
+                for param in &fault.params {
+                    let (name, doc, default_ms) = (param.name, param.doc, param.default_ms);
+                    println!("{:36}| {name} | {default_ms} ms |  {doc}", "");
+                }
+            }
+            Exit::Proved
+        }
+        FaultsCommand::Heal { .. } => {
+            let swept = sweep::sweep().await;
+            println!("{swept}");
+            if swept.is_clean() { Exit::Proved } else { Exit::Dirty }
+        }
+    }
+}
+
+fn told(text: &str) -> Exit {
+    println!("{text}");
+    Exit::Proved
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Exit {
+    eprintln!("error: {error}");
+    Exit::Inconclusive
+}

@@ -1,0 +1,247 @@
+//! Rest and advance in a cell: the only place that moves cell time.
+//!
+//! Asks shop, channel, reconciler, inbox and links how busy they are, round by round, until all rest; orders advances in the
+//! one order that leaves no row undated. The decisions are pure (`rest`); the waits here have named limits.
+
+use std::time::{Duration, Instant};
+
+use super::rest::{Round, Sounding};
+use crate::clock::{CellTime, Clock, parse_rfc3339};
+use crate::journal::{Event, Phase, Scribe};
+use crate::platform::{ClockPeer, Platform};
+use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
+use crate::wire::{Advance, ClockReport, Health, MarkKind};
+
+/// Between two rounds: long enough for a message to cross a link, short beside a scenario.
+const ROUND_PAUSE: Duration = Duration::from_millis(4);
+/// After an advance, a withheld source may be told apart from a slow one only when its mark is this long overdue;
+/// the reconciler's own limit is 2 s, the rest is its reaction time.
+const OVERDUE_LIMIT: Duration = Duration::from_millis(2_600);
+
+/// Why the cell does not come to rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unrest {
+    /// The system under test: it is deaf, or works without end.
+    Reconciler(String),
+    /// Shop, channel or the harness itself.
+    House(String),
+    /// The run was aborted, or its deadline passed.
+    Stopped,
+}
+
+/// The limits of a cell's waits.
+pub struct Timing {
+    /// How long anything may stay restless, real time.
+    pub rest_limit: Duration,
+    /// True once the run is aborted or its deadline has passed.
+    pub stopped: tokio::sync::watch::Receiver<bool>,
+}
+
+/// The probes of a cell.
+pub struct Instruments {
+    pub recorder: Recorder,
+    pub reconciler: Reconciler,
+    pub marks: Marks,
+    pub truth: Truth,
+    pub inbox: Inbox,
+}
+
+/// The moving parts of a cell as the runner holds them.
+pub struct Clockwork {
+    pub clock: Clock,
+    pub shop: ClockPeer,
+    pub channel: ClockPeer,
+    pub instruments: Instruments,
+    pub scribe: Scribe,
+    timing: Timing,
+    last_round: Round,
+    seq: u64,
+}
+
+impl Clockwork {
+    pub fn new(
+        clock: &Clock,
+        platform: &Platform,
+        instruments: Instruments,
+        scribe: Scribe,
+        timing: Timing,
+    ) -> Clockwork {
+        Clockwork {
+            clock: clock.clone(),
+            shop: platform.shop().clone(),
+            channel: platform.channel().clone(),
+            instruments,
+            scribe,
+            timing,
+            last_round: Round::default(),
+            seq: 0,
+        }
+    }
+
+    /// The earliest instant at which some process has something to do, as of the last rest.
+    pub fn next_due(&self) -> Option<CellTime> {
+        self.last_round.next_due()
+    }
+
+    /// Waits until everything rests and the last mark was read on every source not in `excused`.
+    pub async fn rest(&mut self, phase: Phase, excused: &[String]) -> Result<(), Unrest> {
+        let started = Instant::now();
+        let mark = self.mark(MarkKind::Beat).await?;
+        let mut before: Option<Round> = None;
+        loop {
+            if *self.timing.stopped.borrow() {
+                return Err(Unrest::Stopped);
+            }
+            let (round, settled, silent) = self.round().await;
+            let unrest = silent.or_else(|| {
+                let reason = round.unrest(mark, excused, self.clock.now())?;
+                Some(blame(&round, reason, mark, excused, self.clock.now()))
+            });
+            let overdue = excused.is_empty()
+                || started.elapsed() >= OVERDUE_LIMIT
+                || round.next_due().is_some_and(|due| self.is_news(due));
+            match unrest {
+                None if overdue && before.as_ref().is_some_and(|b| round.rests_after(b)) => {
+                    self.settle_truth(mark).await?;
+                    let real_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    let excused = excused.to_vec();
+                    self.scribe.write(phase, Event::Rest { excused, settled, real_ms });
+                    self.last_round = round;
+                    return Ok(());
+                }
+                Some(unrest) if started.elapsed() > self.timing.rest_limit => return Err(unrest),
+                None => before = Some(round),
+                Some(_) => before = None,
+            }
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    /// Something due that was not due at the last rest: the reconciler has noticed what is overdue.
+    fn is_news(&self, due: CellTime) -> bool {
+        self.last_round.next_due() != Some(due)
+    }
+
+    /// Advances to `target`: mark A; shop and channel, and their rest; mark B; the reconciler.
+    pub async fn advance(&mut self, phase: Phase, target: CellTime) -> Result<(), Unrest> {
+        let ahead_ms = target.since_ms(self.clock.now());
+        if ahead_ms <= 0 {
+            return Ok(());
+        }
+        self.seq += 1;
+        let offset_ms = self.clock.offset_ms() + ahead_ms;
+        let towards = crate::clock::rfc3339(target.0);
+        self.scribe.write(phase, Event::Advanced { seq: self.seq, offset_ms, towards });
+        self.clock.advance(self.seq, offset_ms);
+        self.mark(MarkKind::A).await?;
+        let order = Advance { seq: self.seq, offset_ms };
+        for peer in [&self.shop, &self.channel] {
+            // A process that is down gets the offset in its environment when it is back.
+            let _ = peer.advance(order).await;
+        }
+        self.peers_rest().await?;
+        let mark = self.mark(MarkKind::B).await?;
+        let order = Advance { seq: mark, offset_ms };
+        if let Err(error) = self.instruments.reconciler.advance(order).await {
+            return Err(Unrest::Reconciler(format!("POST clock/advance: {error}")));
+        }
+        Ok(())
+    }
+
+    async fn mark(&self, kind: MarkKind) -> Result<u64, Unrest> {
+        let written = self.instruments.marks.write(kind, self.clock.offset_ms()).await;
+        let mark = written.map_err(|error| Unrest::House(format!("write a mark: {error}")))?;
+        Ok(mark.seq)
+    }
+
+    async fn settle_truth(&self, mark: u64) -> Result<(), Unrest> {
+        let read = self.instruments.truth.read_to(mark, self.timing.rest_limit).await;
+        read.map_err(|error| Unrest::House(format!("the harness's own reader: {error}")))
+    }
+
+    /// Shop and channel, or why they are not ready.
+    pub async fn house_ready(&self) -> Result<Health, crate::platform::PlatformError> {
+        let (shop, channel) = tokio::try_join!(self.shop.ready(), self.channel.ready())?;
+        Ok(if shop.ready { channel } else { shop })
+    }
+
+    async fn peers_rest(&mut self) -> Result<(), Unrest> {
+        let started = Instant::now();
+        let mut before: Option<Round> = None;
+        loop {
+            let mut round = Round::default();
+            let mut silent = None;
+            for peer in [&self.shop, &self.channel] {
+                match peer.clock().await {
+                    Ok(report) => round.soundings.push(sounding(&peer.name, &report)),
+                    Err(error) => silent = Some(format!("{}: {error}", &peer.name)),
+                }
+            }
+            let unrest = silent.or_else(|| round.unrest(0, &[], self.clock.now()));
+            match unrest {
+                None if before.as_ref().is_some_and(|b| round.rests_after(b)) => return Ok(()),
+                Some(reason) if started.elapsed() > self.timing.rest_limit => {
+                    return Err(Unrest::House(reason));
+                }
+                None => before = Some(round),
+                Some(_) => before = None,
+            }
+            tokio::time::sleep(ROUND_PAUSE).await;
+        }
+    }
+
+    /// One round of questions: (answers, the reconciler's settled mark, who did not answer).
+    async fn round(&self) -> (Round, Option<u64>, Option<Unrest>) {
+        let (shop, channel, watermark) = tokio::join!(
+            self.shop.clock(),
+            self.channel.clock(),
+            self.instruments.reconciler.watermark()
+        );
+        let mut round = Round::default();
+        let (mut settled, mut silent) = (None, None);
+        for (peer, report) in [(&self.shop, shop), (&self.channel, channel)] {
+            match report {
+                Ok(report) => round.soundings.push(sounding(&peer.name, &report)),
+                Err(error) => silent = Some(Unrest::House(format!("{}: {error}", &peer.name))),
+            }
+        }
+        match watermark {
+            Ok(Some(watermark)) => {
+                settled = Some(watermark.settled);
+                let sounding = sounding("reconciler", &watermark.clock);
+                round.soundings.push(Sounding { read: watermark.read, ..sounding });
+            }
+            Ok(None) => {}
+            Err(error) => {
+                silent = Some(Unrest::Reconciler(format!("GET watermark: {error}")));
+            }
+        }
+        round.soundings.push(Sounding {
+            name: "inbox".to_owned(),
+            activity: self.instruments.inbox.activity() + self.instruments.truth.activity(),
+            ..Sounding::default()
+        });
+        (round, settled, silent)
+    }
+}
+
+/// Whose unrest it is: the reconciler's only where everything else of the round is idle.
+fn blame(round: &Round, reason: String, mark: u64, excused: &[String], now: CellTime) -> Unrest {
+    let others = Round {
+        soundings: round.soundings.iter().filter(|s| s.name != "reconciler").cloned().collect(),
+    };
+    match others.unrest(mark, excused, now) {
+        Some(house) => Unrest::House(house),
+        None => Unrest::Reconciler(reason),
+    }
+}
+
+fn sounding(name: &str, report: &ClockReport) -> Sounding {
+    Sounding {
+        name: name.to_owned(),
+        busy: report.busy,
+        activity: report.activity,
+        next_due: report.next_due.as_deref().and_then(parse_rfc3339).map(CellTime),
+        ..Sounding::default()
+    }
+}

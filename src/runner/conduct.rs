@@ -1,0 +1,299 @@
+//! One scenario in its cell, step by step: Givens, steady state, faults, Whens. Judging is in `judge`.
+//!
+//! Knows sentences only as moves (`script`). The first trouble ends the doing: later steps are skipped, the verdict says why.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::clockwork::{Clockwork, Unrest};
+use super::feed::Feed;
+use super::script::{Move, Script};
+use crate::faults::Nemesis;
+use crate::forge;
+use crate::journal::{
+    Act, Event, Expectation, Outcome, Phase, Role, ScenarioFacts, Scribe, Verdict, Word,
+};
+use crate::money::Money;
+use crate::oracle::Oracle;
+use crate::platform::Platform;
+use crate::stage::Service;
+use crate::stage::cell::Cell;
+use crate::steps::{Kind, Scenario, Step};
+
+/// Healthy acts around a scenario: half of them before its Whens.
+pub const HEALTHY_ACTS: usize = 24;
+
+/// What ends a scenario before its expectations could be judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub verdict: Verdict,
+    pub word: Word,
+    pub evidence: String,
+}
+
+impl Trouble {
+    pub fn inconclusive(word: Word, evidence: impl Into<String>) -> Trouble {
+        Trouble { verdict: Verdict::Inconclusive, word, evidence: evidence.into() }
+    }
+
+    pub fn fail(word: Word, evidence: impl Into<String>) -> Trouble {
+        Trouble { verdict: Verdict::Fail, word, evidence: evidence.into() }
+    }
+}
+
+impl From<Unrest> for Trouble {
+    fn from(unrest: Unrest) -> Trouble {
+        match unrest {
+            Unrest::Reconciler(why) => Trouble::fail(Word::Deaf, why),
+            Unrest::House(why) => Trouble::inconclusive(Word::StageDown, why),
+            Unrest::Stopped => Trouble::inconclusive(Word::NotJudged, "the run was ended"),
+        }
+    }
+}
+
+/// Where a scenario lives, and since when (for its real time).
+pub struct Home {
+    pub cell: Cell,
+    pub mysql: Service,
+    pub started: Instant,
+}
+
+/// An expectation that a Then registered.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    pub expectation: Expectation,
+    pub decided: bool,
+}
+
+/// A scenario while it runs.
+pub struct Conduct {
+    pub scenario: Arc<Scenario>,
+    pub facts: ScenarioFacts,
+    pub home: Home,
+    /// The attack that proves a control's silence.
+    pub canary: Option<Arc<Scenario>>,
+    pub works: Clockwork,
+    pub platform: Platform,
+    pub nemesis: Nemesis,
+    pub scribe: Scribe,
+    pub feed: Feed,
+    pub script: Script,
+    pub seed: forge::Seed,
+    pub phase: Phase,
+    pub registered: Vec<Registered>,
+    pub trouble: Option<Trouble>,
+    pub(super) background: VecDeque<Act>,
+    pub(super) next_act: u64,
+    pub(super) canary_sent: bool,
+    /// An item of the healthy traffic and its median.
+    pub(super) healthy_item: Option<(String, Money)>,
+    begun: bool,
+}
+
+/// What a conduct is made of.
+pub struct Parts {
+    pub scenario: Arc<Scenario>,
+    pub facts: ScenarioFacts,
+    pub home: Home,
+    pub canary: Option<Arc<Scenario>>,
+    pub works: Clockwork,
+    pub platform: Platform,
+    pub nemesis: Nemesis,
+    pub feed: Feed,
+    pub script: Script,
+    pub seed: forge::Seed,
+}
+
+impl Conduct {
+    pub fn new(parts: Parts) -> Conduct {
+        let background = background(&parts.scenario, &parts.seed);
+        let healthy_item = background.iter().find_map(|act| match act {
+            Act::ListItem { sku, median, .. } => Some((sku.clone(), *median)),
+            _ => None,
+        });
+        Conduct {
+            scribe: parts.works.scribe.clone(),
+            scenario: parts.scenario,
+            facts: parts.facts,
+            home: parts.home,
+            canary: parts.canary,
+            works: parts.works,
+            platform: parts.platform,
+            nemesis: parts.nemesis,
+            feed: parts.feed,
+            script: parts.script,
+            seed: parts.seed,
+            phase: Phase::Given,
+            registered: Vec::new(),
+            trouble: None,
+            background,
+            next_act: 0,
+            canary_sent: false,
+            healthy_item,
+            begun: false,
+        }
+    }
+
+    /// Sets the phase for the runner's and the inbox's entries alike.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.works.instruments.recorder.set_phase(phase);
+    }
+
+    /// Carries out one step; after trouble nothing is done any more.
+    pub async fn step(&mut self, step: &Step) {
+        if self.trouble.is_some() {
+            return;
+        }
+        if let Err(trouble) = self.try_step(step).await {
+            self.trouble = Some(trouble);
+        }
+    }
+
+    async fn try_step(&mut self, step: &Step) -> Result<(), Trouble> {
+        if step.kind != Kind::Given && !self.begun {
+            self.begin().await?;
+        }
+        let moves = self.script.moves(step);
+        let moves = moves.map_err(|e| Trouble::inconclusive(Word::NotJudged, e.to_string()))?;
+        let role = if step.kind == Kind::Given { Role::Setup } else { Role::Scripted };
+        for one in moves {
+            match one {
+                Move::Act(act) => {
+                    self.act(role, act).await?;
+                }
+                Move::Arm(fault, params) => self.arm(&fault, params)?,
+                Move::Strike(fault, params) => self.strike(&fault, params).await?,
+                Move::Expect(expectation) => self.register(expectation, step),
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, expectation: Expectation, step: &Step) {
+        let sentence = format!("{} {}", step.keyword, step.text);
+        let index = self.registered.len();
+        let event = Event::Registered { index, expectation: expectation.clone(), sentence };
+        self.scribe.write(self.phase, event);
+        self.registered.push(Registered { expectation, decided: false });
+    }
+
+    pub(super) fn arm(
+        &mut self,
+        fault: &str,
+        params: BTreeMap<String, String>,
+    ) -> Result<(), Trouble> {
+        let armed = self.nemesis.arm(fault, params, &self.scribe, self.phase);
+        armed.map_err(|e| Trouble::inconclusive(Word::FaultDidNotBite, e.to_string()))
+    }
+
+    pub(super) async fn strike(
+        &mut self,
+        fault: &str,
+        params: BTreeMap<String, String>,
+    ) -> Result<(), Trouble> {
+        let struck = self.nemesis.strike(fault, params, &self.scribe, self.phase).await;
+        struck.map_err(|e| Trouble::inconclusive(Word::FaultDidNotBite, e.to_string()))?;
+        Ok(())
+    }
+
+    /// Intent, act, outcome. A Given that is refused leaves the books in no known state.
+    pub async fn act(&mut self, role: Role, act: Act) -> Result<Outcome, Trouble> {
+        let id = self.next_act;
+        self.next_act += 1;
+        self.scribe.write(self.phase, Event::Intent { id, role, act: act.clone() });
+        let outcome = self.platform.apply(&act, self.works.clock.now()).await;
+        self.scribe.write(self.phase, Event::Done { id, outcome: outcome.clone() });
+        if role == Role::Setup && outcome != Outcome::Ok {
+            let what = format!("a Given could not be set: {act:?}: {outcome:?}");
+            return Err(Trouble::inconclusive(Word::BooksOffBalance, what));
+        }
+        Ok(outcome)
+    }
+
+    /// After the Givens: healthy traffic, rest, books balanced, no alert; then the armed faults strike.
+    async fn begin(&mut self) -> Result<(), Trouble> {
+        self.begun = true;
+        self.enter(Phase::Steady);
+        let half = self.background.len() / 2;
+        self.traffic(half).await?;
+        self.works.rest(self.phase, &[]).await?;
+        self.steady()?;
+        self.enter(Phase::Inject);
+        self.inject().await?;
+        self.enter(Phase::When);
+        Ok(())
+    }
+
+    fn steady(&mut self) -> Result<(), Trouble> {
+        let now = self.works.clock.now();
+        let history = self.feed.history();
+        if let Some(alert) = history.entries().iter().find_map(|entry| match &entry.event {
+            Event::Alerted { alert } => Some(alert),
+            _ => None,
+        }) {
+            let what =
+                format!("alert {} for {} before anything went wrong", alert.rule, alert.subject);
+            return Err(Trouble::fail(Word::AlreadyAlerting, what));
+        }
+        let books = Oracle::of(history);
+        if !books.balanced(now) {
+            let rows: Vec<String> = books.bad_rows_at(now).map(|row| format!("{row:?}")).collect();
+            return Err(Trouble::inconclusive(Word::BooksOffBalance, rows.join("; ")));
+        }
+        self.scribe.write(self.phase, Event::Steady);
+        Ok(())
+    }
+
+    pub(super) async fn inject(&mut self) -> Result<(), Trouble> {
+        let injected = self.nemesis.inject_all(&self.scribe, self.phase).await;
+        injected.map_err(|e| Trouble::inconclusive(Word::FaultDidNotBite, e.to_string()))?;
+        Ok(())
+    }
+
+    /// Names that a live fault excuses from rest.
+    pub(super) fn excused(&self) -> Vec<String> {
+        self.nemesis.withheld().into_iter().collect()
+    }
+
+    /// The next `count` healthy acts.
+    pub(super) async fn traffic(&mut self, count: usize) -> Result<(), Trouble> {
+        for _ in 0..count {
+            let Some(act) = self.background.pop_front() else { break };
+            self.act(Role::Background, act).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Healthy traffic that keeps away from the scenario's own channels: a breaker on one of them must not decide, by
+/// the order of two threads, what becomes of an honest refund.
+fn background(scenario: &Scenario, seed: &forge::Seed) -> VecDeque<Act> {
+    let named = |channel: &&&str| {
+        let quoted = |text: &str| text.contains(**channel);
+        !scenario.steps.iter().any(|step| quoted(&step.text))
+    };
+    let free: Vec<&str> = forge::CHANNELS.iter().filter(named).copied().collect();
+    let mut acts = forge::healthy(seed.derive("background"), HEALTHY_ACTS);
+    if let Some(first) = free.first() {
+        for act in &mut acts {
+            redirect(act, |channel| {
+                if !free.contains(&channel.as_str()) {
+                    *channel = (*first).to_owned();
+                }
+            });
+        }
+    }
+    acts.into()
+}
+
+fn redirect(act: &mut Act, mut to: impl FnMut(&mut String)) {
+    match act {
+        Act::Buy { channel, .. }
+        | Act::PlaceOrder { channel, .. }
+        | Act::PayOrder { channel, .. }
+        | Act::Refund { channel, .. } => to(channel),
+        _ => {}
+    }
+}

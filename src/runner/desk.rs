@@ -1,0 +1,175 @@
+//! The run's desk: opens a scenario on a cell, closes it with its verdict, keeps the count.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::bench::{Bench, Ground};
+use super::clockwork::{Clockwork, Instruments, Timing};
+use super::conduct::{Conduct, Home, Parts, Trouble};
+use super::feed::Feed;
+use super::names::Names;
+use super::script::Script;
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::expect;
+use crate::forge;
+use crate::journal::{Event, Journal, Phase, ScenarioFacts, Scribe, Verdict, Word};
+use crate::oracle::Oracle;
+use crate::steps::Scenario;
+
+/// How one scenario came out.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub id: String,
+    pub verdict: Verdict,
+    pub word: Word,
+    pub clean: bool,
+}
+
+/// Everything a run's scenarios share.
+pub struct Desk {
+    pub journal: Journal,
+    pub catalog: Arc<Catalog>,
+    pub scenarios: BTreeMap<String, Arc<Scenario>>,
+    pub ground: Ground,
+    pub run_seed: u64,
+    /// The system under test reports single judgements.
+    pub judged: bool,
+    pub stopped: watch::Receiver<bool>,
+    pub outcomes: RefCell<Vec<Outcome>>,
+}
+
+impl Desk {
+    pub fn scenario(&self, id: &str) -> Option<Arc<Scenario>> {
+        self.scenarios.get(id).cloned()
+    }
+
+    pub fn note(&self, text: String) {
+        self.journal.run_scribe().write(Phase::Start, Event::Note { text });
+    }
+
+    /// A conduct for `scenario` on a cell of its own; none when there is no cell, which is a verdict already.
+    pub async fn open(&self, scenario: &Arc<Scenario>) -> Option<Conduct> {
+        if *self.stopped.borrow() {
+            self.unopened(scenario, Trouble::inconclusive(Word::NotJudged, "the run was ended"));
+            return None;
+        }
+        let bench = match self.ground.bench().await {
+            Ok(bench) => bench,
+            Err(trouble) => {
+                self.unopened(scenario, trouble);
+                return None;
+            }
+        };
+        let started = Instant::now();
+        let mut conduct = self.conduct(scenario, bench, started);
+        if let Err(trouble) = conduct.home.ready(self.ground.deaf_limit, &conduct.works).await {
+            conduct.trouble = Some(trouble);
+        }
+        Some(conduct)
+    }
+
+    fn conduct(&self, scenario: &Arc<Scenario>, bench: Bench, started: Instant) -> Conduct {
+        let Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler } = bench;
+        let feed = Feed::new(&self.journal, &scenario.id);
+        let scribe = self.journal.scribe(&scenario.id, cell.clock.clone());
+        let seed = forge::Seed::of_scenario(self.run_seed, &scenario.id);
+        let facts = self.facts(scenario, &seed);
+        let started_event =
+            Event::ScenarioStarted { cell: cell.spec.name.clone(), facts: Box::new(facts.clone()) };
+        scribe.write(Phase::Given, started_event);
+        recorder.set_scribe(Some(scribe.clone()));
+        recorder.set_phase(Phase::Given);
+        let nemesis = super::ground::nemesis(&cell, &mysql);
+        let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
+        let timing = Timing { rest_limit: self.ground.deaf_limit, stopped: self.stopped.clone() };
+        let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, timing);
+        let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
+        let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
+        Conduct::new(Parts {
+            scenario: scenario.clone(),
+            facts,
+            canary,
+            home: Home { cell, mysql, started },
+            works,
+            platform,
+            nemesis,
+            feed,
+            script,
+            seed,
+        })
+    }
+
+    fn facts(&self, scenario: &Scenario, seed: &forge::Seed) -> ScenarioFacts {
+        ScenarioFacts {
+            name: scenario.name.clone(),
+            feature: scenario.feature.clone(),
+            location: scenario.location(),
+            control: scenario.control,
+            canary: scenario.canary.clone(),
+            loss_point: self
+                .catalog
+                .facts(&scenario.loss_point)
+                .expect("invariant: features are bound to loss points of this catalogue"),
+            seed: seed.number(),
+            steps: scenario.lines(),
+            judged: self.judged,
+        }
+    }
+
+    /// A scenario that got no cell: its facts and its verdict are in the journal all the same.
+    fn unopened(&self, scenario: &Scenario, trouble: Trouble) {
+        let mut feed = Feed::new(&self.journal, &scenario.id);
+        let scribe = self.journal.scribe(&scenario.id, Clock::starting_at(self.ground.epoch_ms));
+        let seed = forge::Seed::of_scenario(self.run_seed, &scenario.id);
+        let facts = Box::new(self.facts(scenario, &seed));
+        scribe.write(Phase::Start, Event::ScenarioStarted { cell: String::new(), facts });
+        let Trouble { word, evidence, .. } = trouble;
+        scribe.write(Phase::Start, Event::Premise { word, evidence });
+        let (verdict, word, evidence) = expect::scenario_verdict(feed.history(), Oracle::of);
+        scribe.write(Phase::Start, Event::ScenarioVerdict { verdict, word, evidence, real_ms: 0 });
+        let id = scenario.id.clone();
+        self.outcomes.borrow_mut().push(Outcome { id, verdict, word, clean: true });
+    }
+
+    /// Judges, heals, keeps the logs of what is red, and gives the cell back.
+    pub async fn close(&self, conduct: Conduct) {
+        let id = conduct.scenario.id.clone();
+        let (ended, conduct) = conduct.finish().await;
+        if ended.verdict != Verdict::Pass {
+            self.keep_logs(&conduct);
+        }
+        let outcome = Outcome { id, verdict: ended.verdict, word: ended.word, clean: ended.clean };
+        self.outcomes.borrow_mut().push(outcome);
+        let Home { cell, mysql, .. } = conduct.home;
+        drop(conduct.works);
+        self.ground.give_back(cell, mysql).await;
+    }
+
+    /// Copies the processes' logs beside the journal, under `evidence/`.
+    fn keep_logs(&self, conduct: &Conduct) {
+        let Some(run_dir) = self.journal.path().parent() else { return };
+        let cell = &conduct.home.cell;
+        for member in [&cell.shop, &cell.channel, &cell.reconciler] {
+            keep_log(&conduct.scribe, run_dir, member.log(), member.name());
+        }
+    }
+}
+
+fn keep_log(scribe: &Scribe, run_dir: &std::path::Path, log: &std::path::Path, name: &str) {
+    use sha2::Digest;
+    let Ok(bytes) = std::fs::read(log) else { return };
+    let file = format!("evidence/{}", hex::encode(sha2::Sha256::digest(&bytes)));
+    let target = run_dir.join(&file);
+    let kept = std::fs::create_dir_all(run_dir.join("evidence"))
+        .and_then(|()| std::fs::write(&target, &bytes));
+    let event = match kept {
+        Ok(()) => Event::Evidence { what: format!("log of {name}"), file, subject: None },
+        Err(error) => Event::Note { text: format!("cannot keep the log of {name}: {error}") },
+    };
+    scribe.write(Phase::Teardown, event);
+}

@@ -1,0 +1,111 @@
+//! What the faults of a scenario may touch: its cell's links, switches, processes and MySQL.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::faults::{Ground, Nemesis, Process, Speech};
+use crate::stage::Service;
+use crate::stage::cell::{Cell, Member};
+
+/// The nemesis of one scenario, with everything of its cell in reach.
+pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
+    let mut ground = Ground { shop_url: Some(cell.shop.base_url()), ..Ground::default() };
+    for (name, link) in &cell.links {
+        ground.links.insert((*name).to_owned(), link.clone());
+    }
+    let members = [("shop", &cell.shop), ("channel", &cell.channel), ("dcheck", &cell.reconciler)];
+    for (name, member) in members {
+        ground.processes.insert(name.to_owned(), Arc::new(CellProcess(member.clone())));
+    }
+    let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
+    ground.processes.insert("mysql".to_owned(), Arc::new(server));
+    Nemesis::new(ground)
+}
+
+struct CellProcess(Arc<Member>);
+
+fn said<E: std::fmt::Display>(error: E) -> String {
+    error.to_string()
+}
+
+impl Process for CellProcess {
+    fn kill(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.0.kill().await.map_err(said) }.boxed()
+    }
+
+    fn pause(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.0.pause().await.map_err(said) }.boxed()
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.0.resume().await.map_err(said) }.boxed()
+    }
+
+    fn restart(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.0.restart().await.map_err(said) }.boxed()
+    }
+
+    fn is_running(&self) -> BoxFuture<'_, bool> {
+        self.0.is_running().boxed()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    fn speech(&self) -> Speech {
+        Speech::Http
+    }
+
+    fn life(&self) -> u64 {
+        self.0.life()
+    }
+}
+
+struct CellServer {
+    service: Service,
+    life: AtomicU64,
+}
+
+impl Process for CellServer {
+    fn kill(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.service.kill().await.map_err(said) }.boxed()
+    }
+
+    fn pause(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.service.pause().await.map_err(said) }.boxed()
+    }
+
+    fn resume(&self) -> BoxFuture<'_, Result<(), String>> {
+        async { self.service.resume().await.map_err(said) }.boxed()
+    }
+
+    fn restart(&self) -> BoxFuture<'_, Result<(), String>> {
+        async {
+            self.service.restart().await.map_err(said)?;
+            self.life.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn is_running(&self) -> BoxFuture<'_, bool> {
+        self.service.is_running().boxed()
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.service.endpoint
+    }
+
+    fn speech(&self) -> Speech {
+        Speech::Mysql
+    }
+
+    fn life(&self) -> u64 {
+        self.life.load(Ordering::Relaxed)
+    }
+}

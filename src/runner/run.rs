@@ -1,0 +1,259 @@
+//! A whole run: run directory, guardian, stage, all scenarios, teardown, exit code.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::bench::Ground;
+use super::desk::{Desk, Outcome};
+use super::world;
+use crate::catalog::Catalog;
+use crate::clock::{monotonic_us, wall_ms};
+use crate::journal::{Event, Exit, Journal, JournalError, Phase, Verdict};
+use crate::stage::cell::ReconcilerSpec;
+use crate::stage::guardian::Guardian;
+use crate::stage::{Provider, Stage, StageOptions, sweep};
+use crate::steps::Scenario;
+
+/// The practice shop prints its DDL in milliseconds.
+const SCHEMA_LIMIT: Duration = Duration::from_secs(10);
+
+/// The programs of a run.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub shop: PathBuf,
+    pub reconciler: ReconcilerSpec,
+}
+
+/// What to run, on what, with which limits.
+pub struct RunOptions {
+    pub catalog: Arc<Catalog>,
+    /// Every scenario that was loaded: canaries are found among them.
+    pub scenarios: Vec<Arc<Scenario>>,
+    pub selected: Vec<Arc<Scenario>>,
+    pub programs: Programs,
+    pub provider: Provider,
+    pub mysql_image: String,
+    pub kafka_image: String,
+    /// Run directories are made in here.
+    pub out: PathBuf,
+    pub seed: u64,
+    pub epoch_ms: i64,
+    pub jobs: usize,
+    pub deaf_limit: Duration,
+    pub deadline: Option<Duration>,
+    /// The system under test reports single judgements.
+    pub judged: bool,
+    pub args: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    pub exit: Exit,
+    pub dir: PathBuf,
+}
+
+/// Why a run could not even begin its journal.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("make the run directory {path}: {source}; name another with --out")]
+    Dir { path: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("listen for signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs `options.selected`; `attend` gets the journal before its first entry (a terminal subscribes there).
+pub async fn run(
+    options: RunOptions,
+    attend: impl FnOnce(&Journal),
+) -> Result<RunResult, RunError> {
+    let id = run_id();
+    let dir = options.out.join(&id);
+    std::fs::create_dir_all(&dir).map_err(|source| RunError::Dir { path: dir.clone(), source })?;
+    let journal = Journal::create(&dir.join("journal.ndjson"))?;
+    attend(&journal);
+    let scribe = journal.run_scribe();
+    scribe.write(
+        Phase::Start,
+        Event::RunStarted {
+            run: id.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: options.seed,
+            args: options.args.clone(),
+            total: options.selected.len(),
+        },
+    );
+    let (stop, stopped) = watch::channel(false);
+    let watchman = watch_for_the_end(stop, options.deadline).map_err(RunError::Signals)?;
+    let total = options.selected.len();
+    let played = play(&id, options, &journal, stopped).await;
+    let ended_by = *watchman.borrow();
+    let mut exits: Vec<Exit> = played.outcomes.iter().map(exit_of).collect();
+    exits.extend(played.exit);
+    exits.extend(ended_by);
+    let passed = count(&played.outcomes, Verdict::Pass);
+    let inconclusive = count(&played.outcomes, Verdict::Inconclusive);
+    let skipped = total.saturating_sub(played.outcomes.len());
+    if skipped > 0 {
+        exits.push(Exit::Inconclusive);
+    }
+    let exit = Exit::worst(exits);
+    let failed = played.outcomes.len() - passed;
+    let ended = Event::RunEnded { passed, failed, skipped, inconclusive, exit: exit.code() };
+    scribe.write(Phase::Teardown, ended);
+    journal.check()?;
+    Ok(RunResult { exit, dir })
+}
+
+fn count(outcomes: &[Outcome], verdict: Verdict) -> usize {
+    outcomes.iter().filter(|outcome| outcome.verdict == verdict).count()
+}
+
+fn exit_of(outcome: &Outcome) -> Exit {
+    match outcome.verdict {
+        _ if !outcome.clean => Exit::Dirty,
+        Verdict::Pass => Exit::Proved,
+        Verdict::Inconclusive => Exit::Inconclusive,
+        Verdict::Fail => Exit::Failed,
+    }
+}
+
+/// Unique on this machine, and sorted by time.
+fn run_id() -> String {
+    let stamp = crate::clock::rfc3339(wall_ms());
+    let digits: String = stamp.chars().filter(char::is_ascii_digit).take(14).collect();
+    format!("{}-{}-{:04x}", &digits[..8], &digits[8..], monotonic_us() & 0xffff)
+}
+
+/// SIGINT, SIGTERM or the run's deadline: everything is stopped, healed and reported; the reason's exit is kept.
+fn watch_for_the_end(
+    stop: watch::Sender<bool>,
+    deadline: Option<Duration>,
+) -> std::io::Result<watch::Receiver<Option<Exit>>> {
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (tell, why) = watch::channel(None);
+    tokio::spawn(async move {
+        let over = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        let exit = tokio::select! {
+            _ = interrupt.recv() => Exit::Aborted,
+            _ = terminate.recv() => Exit::Aborted,
+            () = over => Exit::Inconclusive,
+        };
+        tell.send_replace(Some(exit));
+        stop.send_replace(true);
+        // Kept so that the receivers stay open until the run is over.
+        std::future::pending::<()>().await;
+    });
+    Ok(why)
+}
+
+struct Played {
+    outcomes: Vec<Outcome>,
+    exit: Option<Exit>,
+}
+
+/// Stage up, all scenarios, stage down.
+async fn play(
+    id: &str,
+    options: RunOptions,
+    journal: &Journal,
+    stopped: watch::Receiver<bool>,
+) -> Played {
+    let scribe = journal.run_scribe();
+    let started = Instant::now();
+    let swept = sweep::sweep().await;
+    if swept.found_any() {
+        scribe.write(Phase::Start, Event::Note { text: swept.to_string() });
+    }
+    let (guardian, stage) = match raise(id, &options).await {
+        Ok(raised) => raised,
+        Err(why) => {
+            scribe.write(Phase::Start, Event::Note { text: format!("the stage is not up: {why}") });
+            return Played { outcomes: Vec::new(), exit: Some(Exit::Inconclusive) };
+        }
+    };
+    stage.prewarm(options.jobs.min(options.selected.len()));
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    scribe.write(Phase::Start, Event::StageUp { services: stage.facts(), took_ms });
+    let all = options.scenarios.iter().chain(&options.selected);
+    let scenarios: BTreeMap<_, _> = all.map(|s| (s.id.clone(), s.clone())).collect();
+    let programs = options.programs;
+    let ground = Ground::new(
+        stage,
+        guardian.clone(),
+        programs.shop,
+        programs.reconciler,
+        options.epoch_ms,
+        options.deaf_limit,
+    );
+    let desk = Rc::new(Desk {
+        journal: journal.clone(),
+        catalog: options.catalog,
+        scenarios,
+        ground,
+        run_seed: options.seed,
+        judged: options.judged,
+        stopped,
+        outcomes: Default::default(),
+    });
+    world::walk(desk.clone(), &options.selected, options.jobs).await;
+    let outcomes = desk.outcomes.take();
+    drop(desk);
+    let gone = guardian.bye().await;
+    let exit = (!gone).then(|| {
+        let text = "the guardian did not confirm that everything is gone; run `lossdrill faults heal --all`";
+        scribe.write(Phase::Teardown, Event::Note { text: text.to_owned() });
+        Exit::Dirty
+    });
+    Played { outcomes, exit }
+}
+
+async fn raise(id: &str, options: &RunOptions) -> Result<(Guardian, Stage), String> {
+    let schema_sql = schema(&options.programs.shop).await?;
+    let guardian = Guardian::start(id).await.map_err(|error| error.to_string())?;
+    let stage = Stage::up(
+        StageOptions {
+            provider: options.provider,
+            mysql_image: options.mysql_image.clone(),
+            kafka_image: options.kafka_image.clone(),
+            run_id: id.to_owned(),
+            schema_sql,
+        },
+        &guardian,
+    );
+    match stage.await {
+        Ok(stage) => Ok((guardian, stage)),
+        Err(error) => {
+            guardian.bye().await;
+            Err(error.to_string())
+        }
+    }
+}
+
+/// The DDL that `shop schema` prints.
+pub async fn schema(shop: &Path) -> Result<String, String> {
+    let mut command = tokio::process::Command::new(shop);
+    command.arg("schema").kill_on_drop(true);
+    let output = tokio::time::timeout(SCHEMA_LIMIT, command.output()).await;
+    let output = output.map_err(|_| format!("`{} schema` hangs", shop.display()))?;
+    let output = output.map_err(|error| format!("run `{} schema`: {error}", shop.display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(format!("`{} schema` failed: {said}", shop.display()));
+    }
+    String::from_utf8(output.stdout).map_err(|error| format!("`shop schema`: {error}"))
+}

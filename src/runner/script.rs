@@ -1,0 +1,245 @@
+//! What a sentence makes the runner do: acts, armed faults, expectations. Pure: no IO, no clock.
+//!
+//! Knows the vocabulary and the acts; never applies one. One `Script` per run through a scenario's sentences: the
+//! scenario itself, or its canary with fresh ids.
+
+use std::collections::BTreeMap;
+
+use super::names::Names;
+use crate::forge;
+use crate::journal::{Act, Expectation, LossPointFacts};
+use crate::money::Money;
+use crate::steps::{Sentence, Step};
+use crate::wire::Subject;
+
+/// Pieces that a Given puts on sale; more than one scenario ever buys.
+const STOCK: u32 = 50;
+/// The channel of an order whose payment is still to come.
+const DEFAULT_CHANNEL: &str = "alipay";
+
+/// One thing to do for a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    Act(Act),
+    /// A fault with its parameters: injected after the steady state.
+    Arm(String, BTreeMap<String, String>),
+    /// Injected at its place among the Whens.
+    Strike(String, BTreeMap<String, String>),
+    Expect(Expectation),
+}
+
+/// Why a sentence cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    #[error("{kind} \"{name}\" is not known here: a Given must say what it is first")]
+    Unsaid { kind: &'static str, name: String },
+    #[error("`the alert puts … at risk` needs an `alert … is raised` before it")]
+    NoAlertBefore,
+    #[error("cannot draw from the pattern `{pattern}`: {reason}")]
+    Pattern { pattern: String, reason: String },
+}
+
+#[derive(Clone, Debug)]
+struct Order {
+    channel: String,
+}
+
+/// The scenario's own picture of who is who, built as its sentences go by.
+pub struct Script {
+    names: Names,
+    seed: forge::Seed,
+    loss_point: LossPointFacts,
+    orders: BTreeMap<String, Order>,
+    items: BTreeMap<String, Money>,
+    /// Item -> (bid, what its seller meant, what it costs), the last one placed.
+    bids: BTreeMap<String, (String, Money, Money)>,
+    alert: Option<(String, Subject)>,
+    acts: usize,
+}
+
+impl Script {
+    pub fn new(names: Names, seed: forge::Seed, loss_point: LossPointFacts) -> Script {
+        Script {
+            names,
+            seed,
+            loss_point,
+            orders: BTreeMap::new(),
+            items: BTreeMap::new(),
+            bids: BTreeMap::new(),
+            alert: None,
+            acts: 0,
+        }
+    }
+
+    /// The unique id behind a name of the scenario; see [`Names::id`].
+    pub fn id(&mut self, name: &str) -> String {
+        self.names.id(name).0
+    }
+
+    /// Bids of this script that differ from what their seller meant: (bid, meant).
+    pub fn mistaken_bids(&self) -> impl Iterator<Item = (&str, Money)> {
+        self.bids
+            .values()
+            .filter(|(_, meant, price)| meant != price)
+            .map(|(bid, meant, _)| (bid.as_str(), *meant))
+    }
+
+    /// What the cheapest seller of `item` (a unique id) meant to receive.
+    pub fn due_of(&self, item: &str) -> Option<Money> {
+        self.bids.get(item).map(|(_, meant, _)| *meant).or_else(|| self.items.get(item).copied())
+    }
+
+    /// What to do for `step`.
+    pub fn moves(&mut self, step: &Step) -> Result<Vec<Move>, ScriptError> {
+        let expect = |expectation| Ok(vec![Move::Expect(expectation)]);
+        match &step.sentence {
+            Sentence::FaultActive { fault } => {
+                Ok(vec![Move::Arm(fault.clone(), step.params.clone())])
+            }
+            Sentence::FaultStrikes { fault } => {
+                Ok(vec![Move::Strike(fault.clone(), step.params.clone())])
+            }
+            Sentence::AlertRaised { alert, subject, bound } => {
+                let subject = self.subject(subject);
+                self.alert = Some((alert.clone(), subject.clone()));
+                let within_ms = bound.resolve_ms(self.loss_point.detect_ms);
+                expect(Expectation::AlertRaised { rule: alert.clone(), subject, within_ms })
+            }
+            Sentence::AlertAtRisk { amount } => {
+                let (rule, subject) = self.alert.clone().ok_or(ScriptError::NoAlertBefore)?;
+                expect(Expectation::AlertAtRisk { rule, subject, amount: *amount })
+            }
+            Sentence::PlanEffective { plan, scope, bound } => {
+                let within_ms = bound.resolve_ms(self.loss_point.respond_ms);
+                let scope = self.subject(scope);
+                expect(Expectation::PlanEffective { plan: plan.clone(), scope, within_ms })
+            }
+            Sentence::OrderIsPaid { order, bound } => {
+                let within_ms = bound.resolve_ms(self.loss_point.contain_ms);
+                expect(Expectation::OrderPaid { order: self.id(order), within_ms })
+            }
+            Sentence::LossContained { bound } => expect(Expectation::Contained {
+                within_ms: bound.resolve_ms(self.loss_point.contain_ms),
+            }),
+            Sentence::LossAtMost { amount } => expect(Expectation::LossAtMost { amount: *amount }),
+            Sentence::NoOtherAlert => expect(Expectation::NoOtherAlert),
+            Sentence::NoAlert => expect(Expectation::NoAlert),
+            business => self.acts(business).map(|acts| acts.into_iter().map(Move::Act).collect()),
+        }
+    }
+
+    /// Channels and sources are the platform's own; everything else is this scenario's.
+    fn subject(&mut self, subject: &Subject) -> Subject {
+        match subject.kind.as_str() {
+            "channel" | "source" => subject.clone(),
+            _ => Subject::new(subject.kind.clone(), self.id(&subject.id)),
+        }
+    }
+
+    /// A fresh id for something that the sentence leaves unnamed.
+    fn fresh(&mut self, what: &str) -> String {
+        self.acts += 1;
+        self.id(&format!("{what}-{}", self.acts))
+    }
+
+    fn acts(&mut self, sentence: &Sentence) -> Result<Vec<Act>, ScriptError> {
+        Ok(match sentence {
+            Sentence::ItemMedian { item, median } => {
+                let sku = self.id(item);
+                self.items.insert(sku.clone(), *median);
+                vec![Act::ListItem { sku, category: "shoes".into(), median: *median, stock: STOCK }]
+            }
+            Sentence::ClearanceApproved { clearance, item } => {
+                vec![Act::ApproveClearance { ticket: self.id(clearance), sku: self.id(item) }]
+            }
+            Sentence::SellerBids { item, meant, price, clearance } => {
+                let clearance = clearance.as_ref().map(|ticket| self.id(ticket));
+                vec![self.bid(item, *meant, *price, clearance)]
+            }
+            Sentence::BidFollowsPattern { item, pattern } => vec![self.drawn_bid(item, pattern)?],
+            Sentence::BuyerBuys { item, channel } => {
+                let sku = self.id(item);
+                let unsaid = || ScriptError::Unsaid { kind: "item", name: item.clone() };
+                let due = self.due_of(&sku).ok_or_else(unsaid)?;
+                let (order, buyer) = (self.fresh("purchase"), self.fresh("buyer"));
+                vec![Act::Buy { order, buyer, sku, channel: channel.clone(), due }]
+            }
+            Sentence::OrderPaid { order, amount, channel } => {
+                vec![self.order(order, *amount, channel), self.pay(order, *amount, channel)]
+            }
+            Sentence::OrderAwaitsPayment { order, amount } => {
+                vec![self.order(order, *amount, DEFAULT_CHANNEL)]
+            }
+            Sentence::BuyerPays { order, amount, channel } => {
+                vec![self.pay(order, *amount, channel)]
+            }
+            Sentence::RefundApproved { refund, amount, order } => {
+                vec![self.refund(refund, order, *amount, *amount, true)?]
+            }
+            Sentence::RefundWasPaidOut { refund, amount, order } => {
+                vec![self.refund(refund, order, *amount, *amount, false)?]
+            }
+            Sentence::RefundPaidOut { refund, amount, order, due } => {
+                vec![self.refund(refund, order, *due, *amount, false)?]
+            }
+            Sentence::ApprovalDelivered { refund, times } => {
+                vec![Act::DeliverApproval { refund: self.id(refund), times: *times }]
+            }
+            other => unreachable!("`moves` has dealt with {other:?}"),
+        })
+    }
+
+    fn bid(&mut self, item: &str, meant: Money, price: Money, clearance: Option<String>) -> Act {
+        let sku = self.id(item);
+        let (bid, seller) = (self.fresh("bid"), self.fresh("seller"));
+        self.bids.insert(sku.clone(), (bid.clone(), meant, price));
+        Act::PlaceBid { bid, seller, sku, qty: 1, meant, price, clearance }
+    }
+
+    fn drawn_bid(&mut self, item: &str, pattern: &str) -> Result<Act, ScriptError> {
+        let sku = self.id(item);
+        let unsaid = || ScriptError::Unsaid { kind: "item", name: item.to_owned() };
+        let median = self.items.get(&sku).copied().ok_or_else(unsaid)?;
+        let failed = |error: forge::ForgeError| ScriptError::Pattern {
+            pattern: pattern.to_owned(),
+            reason: error.to_string(),
+        };
+        let spec = forge::pattern(pattern).map_err(failed)?;
+        let place = forge::Context::Item { sku, median };
+        let draw = forge::draw(spec, self.seed.derive(pattern), &place).map_err(failed)?;
+        let bid = draw.acts.iter().find_map(|act| match act {
+            Act::PlaceBid { meant, price, .. } => Some((*meant, *price)),
+            _ => None,
+        });
+        let no_bid = || ScriptError::Pattern {
+            pattern: pattern.to_owned(),
+            reason: "it draws no bid".to_owned(),
+        };
+        let (meant, price) = bid.ok_or_else(no_bid)?;
+        Ok(self.bid(item, meant, price, None))
+    }
+
+    fn order(&mut self, order: &str, payable: Money, channel: &str) -> Act {
+        let (order, buyer) = (self.id(order), self.fresh("buyer"));
+        self.orders.insert(order.clone(), Order { channel: channel.to_owned() });
+        Act::PlaceOrder { order, buyer, channel: channel.to_owned(), payable }
+    }
+
+    fn pay(&mut self, order: &str, amount: Money, channel: &str) -> Act {
+        Act::PayOrder { order: self.id(order), channel: channel.to_owned(), amount }
+    }
+
+    fn refund(
+        &mut self,
+        refund: &str,
+        order: &str,
+        due: Money,
+        amount: Money,
+        hold: bool,
+    ) -> Result<Act, ScriptError> {
+        let order_id = self.id(order);
+        let unsaid = || ScriptError::Unsaid { kind: "order", name: order.to_owned() };
+        let channel = self.orders.get(&order_id).ok_or_else(unsaid)?.channel.clone();
+        Ok(Act::Refund { refund: self.id(refund), order: order_id, channel, due, amount, hold })
+    }
+}

@@ -1,0 +1,368 @@
+//! The cell: everything that one scenario may break, and nothing that another one uses.
+//!
+//! Owns the wiring of a cell: its MySQL, its topics' prefix, its links, and the processes of shop, payment channel and
+//! reconciler, each behind the links. Must not know faults, steps or what the processes do. Probes and the
+//! inbox are above: their addresses come in with [`CellSpec`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+use super::StageError;
+use super::guardian::{Guardian, GuardianError, ProcSpec, Process, Signal};
+use crate::clock::{Clock, ORIGIN_ENV};
+use crate::proxy::{Kind, Link, LinkSpec, Nodes, ProxyError};
+
+/// The logical topics of a cell, one partition each.
+pub const TOPICS: [&str; 3] = ["orders.events", "refund.events", "channel.flow"];
+/// A process that was asked to end may take this long before it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(2);
+/// What shop and payment channel sign callbacks with; each cell has its own.
+const SECRET_ENV: &str = "LOSSDRILL_CHANNEL_SECRET";
+/// Log lines shown when a process of the cell dies.
+const TAIL_LINES: usize = 12;
+
+/// What a cell is made of.
+#[derive(Clone, Debug)]
+pub struct CellSpec {
+    /// `c3-7`: the third cell's seventh use; also the prefix of its topics.
+    pub name: String,
+    pub dir: PathBuf,
+    pub mysql: SocketAddr,
+    pub kafka: SocketAddr,
+    /// Where alerts and plan runs are posted.
+    pub inbox: SocketAddr,
+    pub shop_program: PathBuf,
+    pub reconciler: ReconcilerSpec,
+}
+
+/// The system under test as a command; `${…}` in its words is replaced, see [`placeholders`].
+#[derive(Clone, Debug)]
+pub struct ReconcilerSpec {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    /// It obeys `POST /clock/advance`; else everything in the cell lives in real time.
+    pub advances: bool,
+}
+
+/// Why a cell cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    #[error("open link {name} of cell {cell}: {source}")]
+    Link { cell: String, name: &'static str, source: ProxyError },
+    #[error("start {name}: {source}")]
+    Start { name: String, source: GuardianError },
+    #[error("find a free port for {name}: {source}")]
+    Port { name: &'static str, source: std::io::Error },
+    #[error("make the directory {path}: {source}")]
+    Dir { path: PathBuf, source: std::io::Error },
+    #[error("{name} ended ({exit}); the end of its log:\n{tail}")]
+    Died { name: String, exit: String, tail: String },
+    #[error(transparent)]
+    Stage(#[from] StageError),
+}
+
+/// A process of the cell that can be killed, paused, resumed and started again as it was.
+pub struct Member {
+    guardian: Guardian,
+    spec: ProcSpec,
+    clock: Clock,
+    process: Mutex<Process>,
+    /// How often it was started.
+    life: AtomicU64,
+    pub address: SocketAddr,
+}
+
+impl Member {
+    async fn start(
+        guardian: &Guardian,
+        clock: &Clock,
+        spec: ProcSpec,
+        address: SocketAddr,
+    ) -> Result<Member, CellError> {
+        let process = spawn(guardian, clock, &spec).await?;
+        Ok(Member {
+            guardian: guardian.clone(),
+            spec,
+            clock: clock.clone(),
+            process: Mutex::new(process),
+            life: AtomicU64::new(1),
+            address,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub async fn kill(&self) -> Result<(), GuardianError> {
+        self.process.lock().await.kill_and_wait().await.map(|_| ())
+    }
+
+    pub async fn pause(&self) -> Result<(), GuardianError> {
+        self.process.lock().await.signal(Signal::Stop).await
+    }
+
+    pub async fn resume(&self) -> Result<(), GuardianError> {
+        self.process.lock().await.signal(Signal::Continue).await
+    }
+
+    /// Starts it again where it has ended, on the same port and with the clock as it is now.
+    pub async fn restart(&self) -> Result<(), CellError> {
+        let mut process = self.process.lock().await;
+        if process.exit().is_none() {
+            let failed = |source| CellError::Start { name: self.spec.name.clone(), source };
+            process.stop(STOP_LIMIT).await.map_err(failed)?;
+        }
+        *process = spawn(&self.guardian, &self.clock, &self.spec).await?;
+        self.life.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Tells this life of the process from the one before.
+    pub fn life(&self) -> u64 {
+        self.life.load(Ordering::Relaxed)
+    }
+
+    pub async fn is_running(&self) -> bool {
+        self.process.lock().await.exit().is_none()
+    }
+
+    /// Why it ended, where it has.
+    pub async fn obituary(&self) -> Option<CellError> {
+        let process = self.process.lock().await;
+        let exit = format!("{:?}", process.exit()?);
+        let tail = process.log_tail(TAIL_LINES).await;
+        Some(CellError::Died { name: self.spec.name.clone(), exit, tail })
+    }
+
+    pub fn log(&self) -> &std::path::Path {
+        &self.spec.log
+    }
+
+    async fn stop(&self) {
+        // A process that will not end is killed by the guardian at the latest.
+        let _ = self.process.lock().await.kill_and_wait().await;
+    }
+}
+
+async fn spawn(guardian: &Guardian, clock: &Clock, spec: &ProcSpec) -> Result<Process, CellError> {
+    let mut spec = spec.clone();
+    spec.env.insert(ORIGIN_ENV.to_owned(), clock.origin().to_string());
+    let name = spec.name.clone();
+    guardian.spawn(spec).await.map_err(|source| CellError::Start { name, source })
+}
+
+/// A running cell. Dropping it leaves its processes to the guardian; call [`Cell::stop`].
+pub struct Cell {
+    pub spec: CellSpec,
+    pub clock: Clock,
+    pub links: BTreeMap<&'static str, Link>,
+    pub shop: Arc<Member>,
+    pub channel: Arc<Member>,
+    pub reconciler: Arc<Member>,
+    /// The payment channel's own ledger.
+    pub ledger: PathBuf,
+}
+
+/// Names of the links of a cell and what lies behind each.
+pub const LINKS: [(&str, &str); 9] = [
+    ("cdc", "reconciler -> MySQL, change capture"),
+    ("sql", "reconciler -> MySQL, lookups and results"),
+    ("kafka", "reconciler -> Kafka"),
+    ("alerts", "reconciler -> inbox"),
+    ("plans", "reconciler -> shop"),
+    ("shop-sql", "shop -> MySQL"),
+    ("shop-kafka", "shop and channel -> Kafka"),
+    ("shop-channel", "shop -> channel"),
+    ("channel-shop", "channel -> shop"),
+];
+
+impl Cell {
+    /// Opens the links and starts the three processes side by side; does not wait until they are ready.
+    pub async fn start(
+        guardian: &Guardian,
+        spec: CellSpec,
+        clock: Clock,
+    ) -> Result<Cell, CellError> {
+        let made = std::fs::create_dir_all(&spec.dir);
+        made.map_err(|source| CellError::Dir { path: spec.dir.clone(), source })?;
+        let [shop, channel, reconciler] = free_ports().await?;
+        let links = open_links(&spec, &clock, shop, channel).await?;
+        let ledger = spec.dir.join("ledger.ndjson");
+        let wiring =
+            Wiring { spec: &spec, links: &links, shop, channel, reconciler, ledger: &ledger };
+        let start = |proc: ProcSpec, address| Member::start(guardian, &clock, proc, address);
+        let (shop, channel, reconciler) = tokio::try_join!(
+            start(wiring.shop(), shop),
+            start(wiring.channel(), channel),
+            start(wiring.reconciler(), reconciler),
+        )?;
+        let [shop, channel, reconciler] = [shop, channel, reconciler].map(Arc::new);
+        Ok(Cell { spec, clock, links, shop, channel, reconciler, ledger })
+    }
+
+    /// Ends the processes and closes the links.
+    pub async fn stop(self) {
+        tokio::join!(self.reconciler.stop(), self.shop.stop(), self.channel.stop());
+        for link in self.links.into_values() {
+            // A link that will not close ends with its last handle.
+            let _ = link.close().await;
+        }
+    }
+
+    /// The first of the cell's processes that has ended by itself: (its name, why).
+    pub async fn casualty(&self) -> Option<(&'static str, CellError)> {
+        for (name, member) in
+            [("shop", &self.shop), ("channel", &self.channel), ("reconciler", &self.reconciler)]
+        {
+            if let Some(obituary) = member.obituary().await {
+                return Some((name, obituary));
+            }
+        }
+        None
+    }
+}
+
+async fn free_ports() -> Result<[SocketAddr; 3], CellError> {
+    let mut listeners = Vec::new();
+    for name in ["shop", "channel", "reconciler"] {
+        let failed = |source| CellError::Port { name, source };
+        listeners.push(TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?);
+    }
+    let address = |listener: &TcpListener| {
+        listener.local_addr().map_err(|source| CellError::Port { name: "cell", source })
+    };
+    Ok([address(&listeners[0])?, address(&listeners[1])?, address(&listeners[2])?])
+}
+
+async fn open_links(
+    spec: &CellSpec,
+    clock: &Clock,
+    shop: SocketAddr,
+    channel: SocketAddr,
+) -> Result<BTreeMap<&'static str, Link>, CellError> {
+    let mut links = BTreeMap::new();
+    for (name, _) in LINKS {
+        let (upstream, kind) = match name {
+            "cdc" | "sql" | "shop-sql" => (spec.mysql, Kind::Tcp),
+            "kafka" | "shop-kafka" => (spec.kafka, Kind::Kafka(Nodes::One)),
+            "alerts" => (spec.inbox, Kind::Tcp),
+            "plans" | "channel-shop" => (shop, Kind::Tcp),
+            _ => (channel, Kind::Tcp),
+        };
+        let link_spec = LinkSpec::new(name, upstream.to_string(), kind, clock.clone());
+        let opened = Link::open(link_spec).await;
+        let failed = |source| CellError::Link { cell: spec.name.clone(), name, source };
+        links.insert(name, opened.map_err(failed)?);
+    }
+    Ok(links)
+}
+
+/// Who listens where, while the commands are written.
+struct Wiring<'a> {
+    spec: &'a CellSpec,
+    links: &'a BTreeMap<&'static str, Link>,
+    shop: SocketAddr,
+    channel: SocketAddr,
+    reconciler: SocketAddr,
+    ledger: &'a std::path::Path,
+}
+
+impl Wiring<'_> {
+    fn link(&self, name: &str) -> SocketAddr {
+        self.links[name].addr()
+    }
+
+    fn proc(&self, name: &str, program: PathBuf, args: Vec<String>) -> ProcSpec {
+        ProcSpec {
+            name: format!("{name}-{}", self.spec.name),
+            program,
+            args,
+            env: BTreeMap::from([(SECRET_ENV.to_owned(), format!("secret-of-{}", self.spec.name))]),
+            log: self.spec.dir.join(format!("{name}.log")),
+            ..ProcSpec::default()
+        }
+    }
+
+    fn shop(&self) -> ProcSpec {
+        let args = [
+            "serve".to_owned(),
+            format!("--listen={}", self.shop),
+            format!("--mysql=mysql://root@{}/shop", self.link("shop-sql")),
+            format!("--kafka={}", self.link("shop-kafka")),
+            format!("--topic-prefix={}.", self.spec.name),
+            format!("--channel=http://{}", self.link("shop-channel")),
+            "--drill-clock".to_owned(),
+        ];
+        self.proc("shop", self.spec.shop_program.clone(), args.to_vec())
+    }
+
+    fn channel(&self) -> ProcSpec {
+        let args = [
+            "channel".to_owned(),
+            format!("--listen={}", self.channel),
+            format!("--ledger={}", self.ledger.display()),
+            format!("--kafka={}", self.link("shop-kafka")),
+            format!("--topic-prefix={}.", self.spec.name),
+            format!("--shop=http://{}", self.link("channel-shop")),
+            "--drill-clock".to_owned(),
+        ];
+        self.proc("channel", self.spec.shop_program.clone(), args.to_vec())
+    }
+
+    fn reconciler(&self) -> ProcSpec {
+        let values = self.placeholders();
+        let args = self.spec.reconciler.args.iter().map(|word| fill(word, &values)).collect();
+        self.proc("reconciler", self.spec.reconciler.program.clone(), args)
+    }
+
+    /// What `${…}` in a reconciler's command may name.
+    fn placeholders(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("mysql.cdc", format!("mysql://root@{}/shop", self.link("cdc"))),
+            ("mysql.url", format!("mysql://root@{}/shop", self.link("sql"))),
+            ("kafka.bootstrap", self.link("kafka").to_string()),
+            ("topic.prefix", format!("{}.", self.spec.name)),
+            ("topics", TOPICS.join(",")),
+            ("group", format!("{}.reconciler", self.spec.name)),
+            ("alerts.url", format!("http://{}/alerts", self.link("alerts"))),
+            ("plans.url", format!("http://{}/plans", self.link("alerts"))),
+            ("shop.url", format!("http://{}", self.link("plans"))),
+            ("listen", self.reconciler.to_string()),
+            ("port", self.reconciler.port().to_string()),
+        ])
+    }
+}
+
+/// Replaces `${name}`; unknown names stay, so that the reconciler's own error shows them.
+fn fill(word: &str, values: &BTreeMap<&'static str, String>) -> String {
+    values
+        .iter()
+        .fold(word.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_are_filled_and_unknown_ones_stay() {
+        let values = BTreeMap::from([("port", "4711".to_owned())]);
+        assert_eq!(
+            fill("http://127.0.0.1:${port}/healthz", &values),
+            "http://127.0.0.1:4711/healthz"
+        );
+        assert_eq!(fill("${mysql.password}", &values), "${mysql.password}");
+    }
+}

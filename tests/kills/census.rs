@@ -1,0 +1,124 @@
+//! What is there on this machine: processes, ports, mounts, cgroups, containers, networks, files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A list of things, one line each.
+pub struct Census(BTreeSet<String>);
+
+impl Census {
+    pub fn take() -> Census {
+        let mut things = BTreeSet::new();
+        processes(&mut things);
+        ports(&mut things);
+        mounts(&mut things);
+        cgroups(Path::new("/sys/fs/cgroup"), 0, &mut things);
+        docker(&["ps", "-aq", "--no-trunc"], "container", &mut things);
+        docker(&["network", "ls", "-q", "--no-trunc"], "network", &mut things);
+        docker(&["volume", "ls", "-q"], "volume", &mut things);
+        files(&mut things);
+        Census(things)
+    }
+
+    /// What is here now and was not in `before`.
+    pub fn beyond(&self, before: &Census) -> Vec<String> {
+        self.0.difference(&before.0).cloned().collect()
+    }
+}
+
+/// Where runs keep their state (as the user's manual says).
+pub fn state_root() -> PathBuf {
+    std::env::temp_dir().join("lossdrill-state")
+}
+
+/// (pid, parent, name) of every process that is not a zombie of somebody else's.
+fn all() -> Vec<(u32, u32, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("/proc is there").flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
+        let mut rest = stat[close + 1..].split_whitespace();
+        let state = rest.next().unwrap_or_default();
+        let parent = rest.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        if state != "X" {
+            found.push((pid, parent, stat[open + 1..close].to_owned()));
+        }
+    }
+    found
+}
+
+pub fn children_of(parent: u32) -> Vec<u32> {
+    all().into_iter().filter(|(_, of, _)| *of == parent).map(|(pid, ..)| pid).collect()
+}
+
+/// Kernel threads and this test's own threads come and go: only real processes that run a program count.
+fn processes(things: &mut BTreeSet<String>) {
+    for (pid, _, name) in all() {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let ours =
+            ["lossdrill", "shop", "dcheck", "mysqld", "java", "sleep", "ld-linux", "saboteur"];
+        if !words.is_empty() && ours.iter().any(|word| name.contains(word) || holds(&words, word)) {
+            things.insert(format!("process {name} (pid {pid})"));
+        }
+    }
+}
+
+/// Does the program's own path (the first word) hold `word`?
+fn holds(words: &[u8], word: &str) -> bool {
+    let program = words.split(|byte| *byte == 0).next().unwrap_or_default();
+    String::from_utf8_lossy(program).contains(word)
+}
+
+fn ports(things: &mut BTreeSet<String>) {
+    for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
+        for line in fs::read_to_string(file).unwrap_or_default().lines().skip(1) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words.get(3) == Some(&"0A") {
+                let port = words[1].rsplit(':').next().unwrap_or_default();
+                let port = u16::from_str_radix(port, 16).unwrap_or_default();
+                things.insert(format!("port {port}"));
+            }
+        }
+    }
+}
+
+fn mounts(things: &mut BTreeSet<String>) {
+    for line in fs::read_to_string("/proc/self/mounts").unwrap_or_default().lines() {
+        things.insert(format!("mount {line}"));
+    }
+}
+
+fn cgroups(dir: &Path, depth: usize, things: &mut BTreeSet<String>) {
+    if depth > 4 {
+        return;
+    }
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            things.insert(format!("cgroup {}", entry.path().display()));
+            cgroups(&entry.path(), depth + 1, things);
+        }
+    }
+}
+
+fn docker(args: &[&str], what: &str, things: &mut BTreeSet<String>) {
+    let Ok(output) = Command::new("docker").args(args).output() else { return };
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        things.insert(format!("{what} {line}"));
+    }
+}
+
+fn files(things: &mut BTreeSet<String>) {
+    for root in [state_root(), std::env::temp_dir()] {
+        for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().starts_with(state_root()) || name.starts_with("lossdrill") {
+                things.insert(format!("file {}", entry.path().display()));
+            }
+        }
+    }
+}

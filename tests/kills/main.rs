@@ -1,0 +1,192 @@
+//! Kills a run with -9 at chosen instants, and counts what is left: nothing may be.
+//!
+//! The census (`census.rs`) shares no code with what heals. `LOSSDRILL_KILLS=50 LOSSDRILL_DOUBLE_KILLS=10 cargo test --test kills`
+//! is the whole exercise; by default a slice of it runs: every phase once, and two kills of harness and guardian.
+
+mod census;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Seek};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use census::Census;
+
+const PHASES: [&str; 7] = ["start", "given", "inject", "when", "judge", "heal", "teardown"];
+/// The promise: ten seconds after the kill nothing is left.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
+/// A run reaches any phase within this, even on a busy machine.
+const REACH_LIMIT: Duration = Duration::from_secs(120);
+
+/// The census counts this machine: one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+struct Run {
+    child: Child,
+    journal: PathBuf,
+}
+
+impl Run {
+    fn start(out: &Path) -> Run {
+        let child = Command::new(env!("CARGO_BIN_EXE_lossdrill"))
+            .args(["gate", "--provider", "local", "--out"])
+            .arg(out)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("lossdrill starts");
+        Run { child, journal: PathBuf::new() }
+    }
+
+    /// Follows the journal until its `nth` entry in `phase`; returns the verdicts seen so far.
+    fn follow(&mut self, out: &Path, phase: &str, nth: usize) -> usize {
+        let started = Instant::now();
+        let wanted = format!("\"phase\":\"{phase}\"");
+        let (mut seen, mut verdicts, mut offset) = (0, 0, 0);
+        loop {
+            assert!(started.elapsed() < REACH_LIMIT, "no entry {nth} in phase {phase}");
+            if self.journal.as_os_str().is_empty() {
+                self.journal = find_journal(out).unwrap_or_default();
+            }
+            if let Ok(mut file) = fs::File::open(&self.journal) {
+                file.seek(std::io::SeekFrom::Start(offset)).unwrap();
+                let mut reader = BufReader::new(file);
+                let mut line = String::new();
+                while reader.read_line(&mut line).unwrap_or(0) > 0 && line.ends_with('\n') {
+                    offset += line.len() as u64;
+                    verdicts += usize::from(line.contains("\"event\":\"scenario-verdict\""));
+                    seen += usize::from(line.contains(&wanted));
+                    line.clear();
+                    if seen >= nth {
+                        return verdicts;
+                    }
+                }
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("the run ended ({status}) before entry {nth} in phase {phase}");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn kill(&mut self) {
+        self.child.kill().expect("the run is ours to kill");
+        self.child.wait().expect("it is reaped");
+    }
+}
+
+fn find_journal(out: &Path) -> Option<PathBuf> {
+    let run = fs::read_dir(out).ok()?.flatten().next()?;
+    let journal = run.path().join("journal.ndjson");
+    journal.exists().then_some(journal)
+}
+
+/// Every whole line is JSON, and no verdict is lost.
+fn check_journal(journal: &Path, verdicts: usize) {
+    let text = fs::read_to_string(journal).expect("the journal is readable");
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let mut kept = 0;
+    for line in whole.lines() {
+        let entry: serde_json::Value =
+            serde_json::from_str(line).expect("a whole line is an entry");
+        kept += usize::from(entry["event"] == "scenario-verdict");
+    }
+    assert!(kept >= verdicts, "{verdicts} verdicts were seen, {kept} are kept");
+}
+
+/// Waits until the census is as it was.
+fn await_clean(before: &Census, what: &str) {
+    let started = Instant::now();
+    loop {
+        let left = Census::take().beyond(before);
+        if left.is_empty() {
+            return;
+        }
+        assert!(started.elapsed() < GONE_LIMIT, "{what}: left behind:\n{}", left.join("\n"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The guardian of `parent`, by its command line.
+fn guardian_of(parent: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok();
+    let listed = children.unwrap_or_default();
+    let mut candidates: Vec<u32> =
+        listed.split_whitespace().filter_map(|p| p.parse().ok()).collect();
+    candidates.extend(census::children_of(parent));
+    candidates.into_iter().find(|pid| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == b"guardian")
+    })
+}
+
+#[test]
+fn nothing_is_left_behind() {
+    let _alone = alone();
+    let kills = number("LOSSDRILL_KILLS", PHASES.len());
+    for kill in 0..kills {
+        let (phase, nth) = (PHASES[kill % PHASES.len()], 1 + kill / PHASES.len() * 3);
+        let nth = if phase == "teardown" || phase == "start" { 1 } else { nth };
+        let before = Census::take();
+        let out = tempfile::tempdir().unwrap();
+        let mut run = Run::start(out.path());
+        let verdicts = run.follow(out.path(), phase, nth);
+        run.kill();
+        await_clean(&before, &format!("kill {kill} in phase {phase}, entry {nth}"));
+        check_journal(&run.journal, verdicts);
+        println!("kill {kill}: {phase} entry {nth}: clean, {verdicts} verdicts kept");
+    }
+}
+
+#[test]
+fn nothing_is_left_when_the_guardian_dies_too() {
+    let _alone = alone();
+    let kills = number("LOSSDRILL_DOUBLE_KILLS", 2);
+    for kill in 0..kills {
+        let phase = ["judge", "when", "given", "inject", "heal"][kill % 5];
+        let before = Census::take();
+        let out = tempfile::tempdir().unwrap();
+        let mut run = Run::start(out.path());
+        let verdicts = run.follow(out.path(), phase, 1 + kill);
+        let guardian = guardian_of(run.child.id()).expect("the run has a guardian");
+        // SAFETY: kill(2) on a pid that this test's own child started.
+        unsafe { libc::kill(guardian.cast_signed(), libc::SIGKILL) };
+        run.kill();
+        let sweep = Command::new(env!("CARGO_BIN_EXE_lossdrill"))
+            .args(["faults", "heal", "--all"])
+            .output()
+            .expect("the sweep runs");
+        assert!(sweep.status.success(), "the sweep: {}", String::from_utf8_lossy(&sweep.stdout));
+        await_clean(&before, &format!("double kill {kill} in phase {phase}"));
+        check_journal(&run.journal, verdicts);
+        println!("double kill {kill}: {phase}: clean after the sweep");
+    }
+}
+
+#[test]
+fn the_census_sees_what_is_left() {
+    let _alone = alone();
+    let before = Census::take();
+    let mut sleeper = Command::new("sleep").arg("600").spawn().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = census::state_root().join("census-test");
+    fs::create_dir_all(&dir).unwrap();
+    let left = Census::take().beyond(&before);
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    fs::remove_dir_all(&dir).unwrap();
+    let has = |what: &str| left.iter().any(|line| line.contains(what));
+    assert!(has("sleep") && has("port ") && has("census-test"), "{left:?}");
+    drop(listener);
+}
