@@ -78,12 +78,12 @@ fn apps() -> Vec<FaultSpec> {
     vec![
         app(
             "payment-callback.dropped",
-            "the shop answers 200 to a payment callback and does nothing",
+            "the shop answers 200 to the next payment callback and does nothing",
             vec![],
         ),
         app(
             "payment-callback.delayed",
-            "the shop answers 200 to a payment callback and books it later",
+            "the shop answers 200 to the next payment callback and books it later",
             vec![delay],
         ),
         app("refund-payout.not-idempotent", "each delivery of a refund approval pays out", vec![]),

@@ -3,14 +3,16 @@
 //! Owns bringing up a cell (MySQL, topics, processes, probes) until everything is ready, and giving it back. Knows
 //! nothing of sentences or verdicts.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::clockwork::Clockwork;
-use super::conduct::{Home, Trouble};
+use tokio::task::JoinHandle;
+
+use super::conduct::Trouble;
 use crate::clock::Clock;
 use crate::journal::Word;
 use crate::platform::{Builtin, Platform};
@@ -23,6 +25,8 @@ use crate::stage::{Service, Stage, clean, topics};
 
 /// A process of the house that takes longer to be ready than this is broken.
 const HOUSE_READY_LIMIT: Duration = Duration::from_secs(30);
+/// Cells made ready while others are in use: their processes start where scenarios wait.
+const CELLS_AHEAD: usize = 2;
 /// Between two questions whether a process is ready.
 const READY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -39,6 +43,9 @@ pub struct Ground {
     pub deaf_limit: Duration,
     idle: Mutex<Vec<Service>>,
     made: AtomicUsize,
+    /// Cells that scenarios still need and nobody prepares yet.
+    needed: AtomicUsize,
+    ahead: Mutex<VecDeque<JoinHandle<Result<Bench, Trouble>>>>,
 }
 
 /// A cell, ready for a scenario.
@@ -51,6 +58,8 @@ pub struct Bench {
     pub truth: Truth,
     pub marks: Marks,
     pub reconciler: Reconciler,
+    /// Everything answered that it is ready; else who did not, which is the scenario's verdict.
+    pub readiness: Result<(), Trouble>,
 }
 
 impl Ground {
@@ -61,6 +70,7 @@ impl Ground {
         reconciler: ReconcilerSpec,
         epoch_ms: i64,
         deaf_limit: Duration,
+        scenarios: usize,
     ) -> Ground {
         let dir = guardian.state_dir().join("cells");
         Ground {
@@ -73,6 +83,8 @@ impl Ground {
             deaf_limit,
             idle: Mutex::default(),
             made: AtomicUsize::new(0),
+            needed: AtomicUsize::new(scenarios),
+            ahead: Mutex::default(),
         }
     }
 
@@ -96,8 +108,48 @@ impl Ground {
         let spec = self.spec(&name, mysql.endpoint, inbox.address());
         let cell = Cell::start(&self.guardian, spec, clock).await;
         let cell = cell.map_err(|e| down("start the cell", &e))?;
-        let ready = instruments(cell, mysql, inbox, recorder).await;
-        ready.map_err(|(what, error)| down(what, &error))
+        let bench = instruments(cell, mysql, inbox, recorder).await;
+        let mut bench = bench.map_err(|(what, error)| down(what, &error))?;
+        bench.readiness = ready(&bench, self.deaf_limit).await;
+        Ok(bench)
+    }
+
+    /// The next cell: one that was made ready ahead of need, or a new one; then makes sure of the ones after it.
+    pub async fn take(self: &Arc<Ground>) -> Result<Bench, Trouble> {
+        self.prepare();
+        let first = self.ahead.lock().expect("no holder panics").pop_front();
+        let bench = match first {
+            Some(coming) => coming.await.unwrap_or_else(|error| {
+                Err(Trouble::inconclusive(Word::StageDown, format!("prepare a cell: {error}")))
+            }),
+            None => self.bench().await,
+        };
+        self.prepare();
+        bench
+    }
+
+    /// Keeps [`CELLS_AHEAD`] cells coming, as long as scenarios are left that need one.
+    fn prepare(self: &Arc<Ground>) {
+        let mut ahead = self.ahead.lock().expect("no holder panics");
+        while ahead.len() < CELLS_AHEAD {
+            let less = |left: usize| left.checked_sub(1);
+            if self.needed.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_err() {
+                return;
+            }
+            let ground = self.clone();
+            ahead.push_back(tokio::spawn(async move { ground.bench().await }));
+        }
+    }
+
+    /// Ends the cells that were made ready and never used.
+    pub async fn clear(&self) {
+        let left = std::mem::take(&mut *self.ahead.lock().expect("no holder panics"));
+        for coming in left {
+            if let Ok(Ok(bench)) = coming.await {
+                let Bench { cell, mysql, .. } = bench;
+                self.give_back(cell, mysql).await;
+            }
+        }
     }
 
     fn spec(&self, name: &str, mysql: SocketAddr, inbox: SocketAddr) -> CellSpec {
@@ -161,46 +213,45 @@ async fn instruments(
     let at = ReconcilerAt::builtin(&cell.reconciler.base_url());
     let reconciler = Reconciler::new(at, recorder.clone());
     let reconciler = reconciler.map_err(|e| ("make the reconciler's probe", e.to_string()))?;
-    Ok(Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler })
+    let readiness = Ok(());
+    Ok(Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, readiness })
 }
 
-impl Home {
-    /// Waits until shop and channel are ready (else inconclusive), then the reconciler (else deaf).
-    pub async fn ready(&self, deaf_limit: Duration, works: &Clockwork) -> Result<(), Trouble> {
-        let started = Instant::now();
-        loop {
-            let why = match works.house_ready().await {
-                Ok(health) if health.ready => break,
-                Ok(health) => health.reasons.join("; "),
-                Err(error) => error.to_string(),
-            };
-            self.alive().await?;
-            if started.elapsed() > HOUSE_READY_LIMIT {
-                let what = format!("shop or channel not ready after {HOUSE_READY_LIMIT:?}: {why}");
-                return Err(Trouble::inconclusive(Word::StageDown, what));
-            }
-            tokio::time::sleep(READY_PAUSE).await;
+/// Waits until shop and channel are ready (else inconclusive), then the reconciler (else deaf).
+async fn ready(bench: &Bench, deaf_limit: Duration) -> Result<(), Trouble> {
+    let started = Instant::now();
+    loop {
+        let why = match bench.platform.ready().await {
+            Ok(health) if health.ready => break,
+            Ok(health) => health.reasons.join("; "),
+            Err(error) => error.to_string(),
+        };
+        alive(&bench.cell).await?;
+        if started.elapsed() > HOUSE_READY_LIMIT {
+            let what = format!("shop or channel not ready after {HOUSE_READY_LIMIT:?}: {why}");
+            return Err(Trouble::inconclusive(Word::StageDown, what));
         }
-        loop {
-            let why = match works.instruments.reconciler.health().await {
-                Ok(health) if health.ready => return Ok(()),
-                Ok(health) => health.reasons.join("; "),
-                Err(error) => error.to_string(),
-            };
-            self.alive().await?;
-            if started.elapsed() > deaf_limit {
-                let what = format!("the reconciler is not ready after {deaf_limit:?}: {why}");
-                return Err(Trouble::fail(Word::Deaf, what));
-            }
-            tokio::time::sleep(READY_PAUSE).await;
-        }
+        tokio::time::sleep(READY_PAUSE).await;
     }
-
-    async fn alive(&self) -> Result<(), Trouble> {
-        match self.cell.casualty().await {
-            None => Ok(()),
-            Some(("reconciler", why)) => Err(Trouble::fail(Word::Deaf, why.to_string())),
-            Some((_, why)) => Err(Trouble::inconclusive(Word::StageDown, why.to_string())),
+    loop {
+        let why = match bench.reconciler.health().await {
+            Ok(health) if health.ready => return Ok(()),
+            Ok(health) => health.reasons.join("; "),
+            Err(error) => error.to_string(),
+        };
+        alive(&bench.cell).await?;
+        if started.elapsed() > deaf_limit {
+            let what = format!("the reconciler is not ready after {deaf_limit:?}: {why}");
+            return Err(Trouble::fail(Word::Deaf, what));
         }
+        tokio::time::sleep(READY_PAUSE).await;
+    }
+}
+
+async fn alive(cell: &Cell) -> Result<(), Trouble> {
+    match cell.casualty().await {
+        None => Ok(()),
+        Some(("reconciler", why)) => Err(Trouble::fail(Word::Deaf, why.to_string())),
+        Some((_, why)) => Err(Trouble::inconclusive(Word::StageDown, why.to_string())),
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
 use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
-use crate::wire::{Advance, ClockReport, Health, MarkKind};
+use crate::wire::{Advance, ClockReport, MarkKind};
 
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
 const ROUND_PAUSE: Duration = Duration::from_millis(4);
@@ -83,8 +83,14 @@ impl Clockwork {
         self.last_round.next_due()
     }
 
-    /// Waits until everything rests and the last mark was read on every source not in `excused`.
-    pub async fn rest(&mut self, phase: Phase, excused: &[String]) -> Result<(), Unrest> {
+    /// Waits until everything rests and the last mark was read on every source not in `excused`. `unnoticed` says that
+    /// a source is withheld and the reconciler has not told so yet: it may need real time to notice.
+    pub async fn rest(
+        &mut self,
+        phase: Phase,
+        excused: &[String],
+        unnoticed: bool,
+    ) -> Result<(), Unrest> {
         let started = Instant::now();
         let mark = self.mark(MarkKind::Beat).await?;
         let mut before: Option<Round> = None;
@@ -97,7 +103,7 @@ impl Clockwork {
                 let reason = round.unrest(mark, excused, self.clock.now())?;
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
             });
-            let overdue = excused.is_empty()
+            let overdue = !unnoticed
                 || started.elapsed() >= OVERDUE_LIMIT
                 || round.next_due().is_some_and(|due| self.is_news(due));
             match unrest {
@@ -157,12 +163,6 @@ impl Clockwork {
     async fn settle_truth(&self, mark: u64) -> Result<(), Unrest> {
         let read = self.instruments.truth.read_to(mark, self.timing.rest_limit).await;
         read.map_err(|error| Unrest::House(format!("the harness's own reader: {error}")))
-    }
-
-    /// Shop and channel, or why they are not ready.
-    pub async fn house_ready(&self) -> Result<Health, crate::platform::PlatformError> {
-        let (shop, channel) = tokio::try_join!(self.shop.ready(), self.channel.ready())?;
-        Ok(if shop.ready { channel } else { shop })
     }
 
     async fn peers_rest(&mut self) -> Result<(), Unrest> {

@@ -68,7 +68,6 @@ pub struct Registered {
 
 /// A scenario while it runs.
 pub struct Conduct {
-    pub scenario: Arc<Scenario>,
     pub facts: ScenarioFacts,
     pub home: Home,
     /// The attack that proves a control's silence.
@@ -114,7 +113,6 @@ impl Conduct {
         });
         Conduct {
             scribe: parts.works.scribe.clone(),
-            scenario: parts.scenario,
             facts: parts.facts,
             home: parts.home,
             canary: parts.canary,
@@ -218,7 +216,7 @@ impl Conduct {
         self.enter(Phase::Steady);
         let half = self.background.len() / 2;
         self.traffic(half).await?;
-        self.works.rest(self.phase, &[]).await?;
+        self.rest().await?;
         self.steady()?;
         self.enter(Phase::Inject);
         self.inject().await?;
@@ -252,9 +250,17 @@ impl Conduct {
         Ok(())
     }
 
-    /// Names that a live fault excuses from rest.
-    pub(super) fn excused(&self) -> Vec<String> {
-        self.nemesis.withheld().into_iter().collect()
+    /// Waits for rest; what a live fault withholds is excused.
+    pub(super) async fn rest(&mut self) -> Result<(), Trouble> {
+        let excused: Vec<String> = self.nemesis.withheld().into_iter().collect();
+        let raises = self.nemesis.raises();
+        let told = |event: &Event| match event {
+            Event::Alerted { alert } => raises.contains(&alert.rule),
+            _ => false,
+        };
+        let noticed = self.feed.history().entries().iter().any(|entry| told(&entry.event));
+        let unnoticed = !excused.is_empty() && !raises.is_empty() && !noticed;
+        Ok(self.works.rest(self.phase, &excused, unnoticed).await?)
     }
 
     /// The next `count` healthy acts.

@@ -24,9 +24,7 @@ use crate::steps::Scenario;
 /// How one scenario came out.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    pub id: String,
     pub verdict: Verdict,
-    pub word: Word,
     pub clean: bool,
 }
 
@@ -35,7 +33,7 @@ pub struct Desk {
     pub journal: Journal,
     pub catalog: Arc<Catalog>,
     pub scenarios: BTreeMap<String, Arc<Scenario>>,
-    pub ground: Ground,
+    pub ground: Arc<Ground>,
     pub run_seed: u64,
     /// The system under test reports single judgements.
     pub judged: bool,
@@ -58,7 +56,7 @@ impl Desk {
             self.unopened(scenario, Trouble::inconclusive(Word::NotJudged, "the run was ended"));
             return None;
         }
-        let bench = match self.ground.bench().await {
+        let bench = match self.ground.take().await {
             Ok(bench) => bench,
             Err(trouble) => {
                 self.unopened(scenario, trouble);
@@ -66,15 +64,14 @@ impl Desk {
             }
         };
         let started = Instant::now();
+        let readiness = bench.readiness.clone();
         let mut conduct = self.conduct(scenario, bench, started);
-        if let Err(trouble) = conduct.home.ready(self.ground.deaf_limit, &conduct.works).await {
-            conduct.trouble = Some(trouble);
-        }
+        conduct.trouble = readiness.err();
         Some(conduct)
     }
 
     fn conduct(&self, scenario: &Arc<Scenario>, bench: Bench, started: Instant) -> Conduct {
-        let Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler } = bench;
+        let Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, .. } = bench;
         let feed = Feed::new(&self.journal, &scenario.id);
         let scribe = self.journal.scribe(&scenario.id, cell.clock.clone());
         let seed = forge::Seed::of_scenario(self.run_seed, &scenario.id);
@@ -132,18 +129,16 @@ impl Desk {
         scribe.write(Phase::Start, Event::Premise { word, evidence });
         let (verdict, word, evidence) = expect::scenario_verdict(feed.history(), Oracle::of);
         scribe.write(Phase::Start, Event::ScenarioVerdict { verdict, word, evidence, real_ms: 0 });
-        let id = scenario.id.clone();
-        self.outcomes.borrow_mut().push(Outcome { id, verdict, word, clean: true });
+        self.outcomes.borrow_mut().push(Outcome { verdict, clean: true });
     }
 
     /// Judges, heals, keeps the logs of what is red, and gives the cell back.
     pub async fn close(&self, conduct: Conduct) {
-        let id = conduct.scenario.id.clone();
         let (ended, conduct) = conduct.finish().await;
         if ended.verdict != Verdict::Pass {
             self.keep_logs(&conduct);
         }
-        let outcome = Outcome { id, verdict: ended.verdict, word: ended.word, clean: ended.clean };
+        let outcome = Outcome { verdict: ended.verdict, clean: ended.clean };
         self.outcomes.borrow_mut().push(outcome);
         let Home { cell, mysql, .. } = conduct.home;
         drop(conduct.works);

@@ -23,8 +23,6 @@ const HEAL_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct Ended {
     pub verdict: Verdict,
-    pub word: Word,
-    pub evidence: String,
     /// Everything was healed and proved so.
     pub clean: bool,
 }
@@ -44,11 +42,11 @@ impl Conduct {
         self.meter();
         let took = self.home.started.elapsed().as_millis();
         let real_ms = u64::try_from(took).unwrap_or(u64::MAX);
-        let event = Event::ScenarioVerdict { verdict, word, evidence: evidence.clone(), real_ms };
+        let event = Event::ScenarioVerdict { verdict, word, evidence, real_ms };
         self.scribe.write(self.phase, event);
         self.enter(Phase::Heal);
         let clean = self.heal().await;
-        (Ended { verdict, word, evidence, clean }, self)
+        (Ended { verdict, clean }, self)
     }
 
     /// Heals every live fault; false where one could not be proved healed.
@@ -78,8 +76,7 @@ impl Conduct {
         self.traffic(rest_of_it).await?;
         self.enter(Phase::Judge);
         for _ in 0..STOPS_MAX {
-            let excused = self.excused();
-            self.works.rest(self.phase, &excused).await?;
+            self.rest().await?;
             self.nemesis.confirm_bites(&self.scribe, self.phase).await;
             let mut looks = match self.look().await? {
                 Look::Decided => return Ok(()),

@@ -42,8 +42,8 @@ impl Conduct {
                 return self.prove_plan(expectation, step).await;
             }
         }
-        let silence = |e: &Expectation| matches!(e, Expectation::NoAlert);
-        if !self.canary_sent && !open.is_empty() && open.iter().all(silence) {
+        let history = self.feed.history();
+        if !self.canary_sent && expect::canary_due(history, &Oracle::of(history), now) {
             self.canary_sent = true;
             if self.send_canary().await? {
                 return Ok(Proving::Acted);
@@ -123,8 +123,7 @@ impl Conduct {
             let pay = Act::PayOrder { order: order.clone(), channel: channel.clone(), amount };
             self.act(Role::Setup, place_order).await?;
             self.act(Role::Setup, pay).await?;
-            let excused = self.excused();
-            self.works.rest(self.phase, &excused).await?;
+            self.rest().await?;
             let refund = self.script.id(&format!("probe-refund-{tag}"));
             let due = PROBE_AMOUNT;
             self.act(role, Act::Refund { refund, order, channel, due, amount: due, hold: false })
@@ -183,7 +182,7 @@ impl Conduct {
         for step in attack.steps.iter().filter(|step| step.kind == Kind::Given) {
             self.canary_step(&mut script, step).await?;
         }
-        self.works.rest(self.phase, &[]).await?;
+        self.rest().await?;
         self.inject().await?;
         for step in attack.steps.iter().filter(|step| step.kind == Kind::When) {
             self.canary_step(&mut script, step).await?;

@@ -199,12 +199,14 @@ async fn play(
         programs.reconciler,
         options.epoch_ms,
         options.deaf_limit,
+        options.selected.len(),
     );
+    let ground = Arc::new(ground);
     let desk = Rc::new(Desk {
         journal: journal.clone(),
         catalog: options.catalog,
         scenarios,
-        ground,
+        ground: ground.clone(),
         run_seed: options.seed,
         judged: options.judged,
         stopped,
@@ -213,6 +215,7 @@ async fn play(
     world::walk(desk.clone(), &options.selected, options.jobs).await;
     let outcomes = desk.outcomes.take();
     drop(desk);
+    ground.clear().await;
     let gone = guardian.bye().await;
     let exit = (!gone).then(|| {
         let text = "the guardian did not confirm that everything is gone; run `lossdrill faults heal --all`";

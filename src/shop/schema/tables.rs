@@ -108,7 +108,7 @@ const TABLES: [(&str, &str); 19] = [
         // A defect of this practice shop; on only while a drill says so.
         "app_switch",
         "name VARCHAR(80) PRIMARY KEY, is_on TINYINT NOT NULL, params JSON NOT NULL,
-  hits BIGINT NOT NULL DEFAULT 0",
+  hits BIGINT NOT NULL DEFAULT 0, spent BIGINT NOT NULL DEFAULT 0",
     ),
     (
         "drill_mark",

@@ -170,7 +170,7 @@ impl Booking for TakeCallback<'_> {
     type Out = Option<Became>;
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<Option<Became>, Refusal> {
-        if switches::is_on(books, Switch::CallbackDropped).await? {
+        if switches::drops_callback(books).await? {
             switches::hit(books, Switch::CallbackDropped).await?;
             return Ok(None);
         }

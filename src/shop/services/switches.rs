@@ -13,9 +13,10 @@ use super::{Refusal, Shop};
 /// A defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
-    /// Payment callbacks are answered 200 and thrown away.
+    /// The next payment callback (or the next `times`) is answered 200 and thrown away.
     CallbackDropped,
-    /// Payment callbacks are answered 200 and booked `delay_ms` later, on cell time.
+    /// The next payment callback (or the next `times`) is answered 200 and booked `delay_ms` later,
+    /// on cell time.
     CallbackDelayed,
     /// Each delivery of an approval pays out.
     PayoutNotIdempotent,
@@ -52,7 +53,11 @@ impl Switch {
     }
 
     fn check(self, params: &Map<String, Value>) -> Result<(), Refusal> {
-        let known: &[&str] = if self == Switch::CallbackDelayed { &["delay_ms"] } else { &[] };
+        let known: &[&str] = match self {
+            Switch::CallbackDelayed => &["delay_ms", "times"],
+            Switch::CallbackDropped => &["times"],
+            _ => &[],
+        };
         if let Some(other) = params.keys().find(|key| !known.contains(&key.as_str())) {
             return Err(Refusal::Invalid(format!(
                 "switch `{}` has no parameter `{other}`",
@@ -65,8 +70,16 @@ impl Switch {
                 self.name()
             )));
         }
+        if params.contains_key("times") && times(params).is_none() {
+            let name = self.name();
+            return Err(Refusal::Invalid(format!("switch `{name}`: times must be 1 or more")));
+        }
         Ok(())
     }
+}
+
+fn times(params: &Map<String, Value>) -> Option<i64> {
+    params.get("times").and_then(Value::as_i64).filter(|times| *times > 0)
 }
 
 fn delay_ms(params: &Map<String, Value>) -> Option<i64> {
@@ -90,7 +103,7 @@ pub async fn set(shop: &Shop, name: &str, setting: &Setting) -> Result<Value, Re
     }
     sqlx::query(
         "INSERT INTO app_switch (name, is_on, params) VALUES (?, ?, ?)
-         ON DUPLICATE KEY UPDATE is_on = VALUES(is_on), params = VALUES(params)",
+         ON DUPLICATE KEY UPDATE is_on = VALUES(is_on), params = VALUES(params), spent = 0",
     )
     .bind(switch.name())
     .bind(setting.on)
@@ -137,14 +150,37 @@ pub async fn is_on(books: &mut MySqlConnection, switch: Switch) -> Result<bool, 
     Ok(params(books, switch).await?.is_some())
 }
 
-/// How long callbacks are held back, where they are.
+/// The parameters of a switch that takes the next `times` (default: one) of its kind and has not yet.
+async fn unspent(
+    books: &mut MySqlConnection,
+    switch: Switch,
+) -> Result<Option<Map<String, Value>>, Refusal> {
+    let row: Option<(Value, i64)> = sqlx::query_as(
+        "SELECT params, spent FROM app_switch WHERE name = ? AND is_on = 1 FOR UPDATE",
+    )
+    .bind(switch.name())
+    .fetch_optional(books)
+    .await?;
+    let params =
+        row.map(|(params, spent)| (params.as_object().cloned().unwrap_or_default(), spent));
+    Ok(params
+        .filter(|(params, spent)| *spent < times(params).unwrap_or(1))
+        .map(|(params, _)| params))
+}
+
+/// Whether this callback is to be thrown away.
+pub async fn drops_callback(books: &mut MySqlConnection) -> Result<bool, Refusal> {
+    Ok(unspent(books, Switch::CallbackDropped).await?.is_some())
+}
+
+/// How long this callback is to be held back, if it is.
 pub async fn callback_delay_ms(books: &mut MySqlConnection) -> Result<Option<i64>, Refusal> {
-    Ok(params(books, Switch::CallbackDelayed).await?.as_ref().and_then(delay_ms))
+    Ok(unspent(books, Switch::CallbackDelayed).await?.as_ref().and_then(delay_ms))
 }
 
 /// Counts that the defect really acted.
 pub async fn hit(books: &mut MySqlConnection, switch: Switch) -> Result<(), Refusal> {
-    sqlx::query("UPDATE app_switch SET hits = hits + 1 WHERE name = ?")
+    sqlx::query("UPDATE app_switch SET hits = hits + 1, spent = spent + 1 WHERE name = ?")
         .bind(switch.name())
         .execute(books)
         .await?;
@@ -163,6 +199,8 @@ mod tests {
         };
         check(Switch::CallbackDropped, json!({}), true);
         check(Switch::CallbackDropped, json!({"delay_ms": 5}), false);
+        check(Switch::CallbackDropped, json!({"times": 3}), true);
+        check(Switch::CallbackDropped, json!({"times": 0}), false);
         check(Switch::CallbackDelayed, json!({"delay_ms": 25_000}), true);
         check(Switch::CallbackDelayed, json!({}), false);
         check(Switch::CallbackDelayed, json!({"delay_ms": 0}), false);
