@@ -92,6 +92,7 @@ impl Clockwork {
         unnoticed: bool,
     ) -> Result<(), Unrest> {
         let started = Instant::now();
+        let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
         let mut before: Option<Round> = None;
         loop {
@@ -104,6 +105,7 @@ impl Clockwork {
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
             });
             let overdue = !unnoticed
+                || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT
                 || round.next_due().is_some_and(|due| self.is_news(due));
             match unrest {

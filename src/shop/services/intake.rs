@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::{Message, Offset, TopicPartitionList};
@@ -31,6 +31,9 @@ const KAFKA: &str = "kafka";
 /// The reader of refund events and its position.
 pub struct Intake {
     consumer: Arc<StreamConsumer>,
+    /// Asks where the topic ends, on a connection of its own: a broker answers one connection's requests in order,
+    /// and the reader's waits in a long fetch most of the time.
+    asker: Arc<BaseConsumer>,
     topic: String,
     /// The offset after the last record that is done with.
     next: AtomicI64,
@@ -50,8 +53,10 @@ impl Intake {
             .set("fetch.error.backoff.ms", "50")
             .create::<StreamConsumer>()
             .map_err(|error| Refusal::away(KAFKA, error))?;
+        let asker = broker.client().create::<BaseConsumer>();
         Ok(Intake {
             consumer: Arc::new(consumer),
+            asker: Arc::new(asker.map_err(|error| Refusal::away(KAFKA, error))?),
             topic: broker.topic(outbox::REFUNDS),
             next: AtomicI64::new(0),
             started: watch::Sender::new(false),
@@ -82,8 +87,8 @@ impl Intake {
 
     /// The topic's end; 0 where the topic is not there yet.
     async fn end(&self) -> Result<i64, Refusal> {
-        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-        let asked = tokio::task::spawn_blocking(move || read_end(&consumer, &topic)).await;
+        let (asker, topic) = (Arc::clone(&self.asker), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || read_end(&asker, &topic)).await;
         asked.map_err(|error| Refusal::away(KAFKA, error))?
     }
 
@@ -98,8 +103,8 @@ impl Intake {
     }
 }
 
-fn read_end(consumer: &StreamConsumer, topic: &str) -> Result<i64, Refusal> {
-    let error = match consumer.fetch_watermarks(topic, 0, END_LIMIT) {
+fn read_end(asker: &BaseConsumer, topic: &str) -> Result<i64, Refusal> {
+    let error = match asker.fetch_watermarks(topic, 0, END_LIMIT) {
         Ok((_, end)) => return Ok(end),
         Err(error) => error,
     };
