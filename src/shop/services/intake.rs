@@ -5,13 +5,13 @@
 //! the topic is not this shop's. Marks are read past and never acted on. Knows no payout rule.
 //! Try it: `tests/shop.rs`. Not covered: a topic that was deleted and made again under stored positions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::producer::{FutureProducer, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
@@ -30,7 +30,9 @@ const KAFKA: &str = "kafka";
 
 /// The reader of refund events and its position.
 pub struct Intake {
-    consumer: Arc<StreamConsumer>,
+    consumer: StreamConsumer,
+    /// Asks where the topic ends: on the consumer's own connection that question would wait behind its fetch.
+    asker: FutureProducer,
     topic: String,
     /// The offset after the last record that is done with.
     next: AtomicI64,
@@ -38,7 +40,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(broker: &Broker) -> Result<Intake, Refusal> {
+    pub fn new(broker: &Broker, asker: FutureProducer) -> Result<Intake, Refusal> {
         let consumer = broker
             .client()
             // Named because librdkafka assigns nothing without it; the group itself is never joined.
@@ -51,7 +53,8 @@ impl Intake {
             .create::<StreamConsumer>()
             .map_err(|error| Refusal::away(KAFKA, error))?;
         Ok(Intake {
-            consumer: Arc::new(consumer),
+            consumer,
+            asker,
             topic: broker.topic(outbox::REFUNDS),
             next: AtomicI64::new(0),
             started: watch::Sender::new(false),
@@ -82,8 +85,8 @@ impl Intake {
 
     /// The topic's end; 0 where the topic is not there yet.
     async fn end(&self) -> Result<i64, Refusal> {
-        let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-        let asked = tokio::task::spawn_blocking(move || read_end(&consumer, &topic)).await;
+        let (asker, topic) = (self.asker.clone(), self.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || read_end(&asker, &topic)).await;
         asked.map_err(|error| Refusal::away(KAFKA, error))?
     }
 
@@ -98,8 +101,8 @@ impl Intake {
     }
 }
 
-fn read_end(consumer: &StreamConsumer, topic: &str) -> Result<i64, Refusal> {
-    let error = match consumer.fetch_watermarks(topic, 0, END_LIMIT) {
+fn read_end(asker: &FutureProducer, topic: &str) -> Result<i64, Refusal> {
+    let error = match asker.client().fetch_watermarks(topic, 0, END_LIMIT) {
         Ok((_, end)) => return Ok(end),
         Err(error) => error,
     };
@@ -121,6 +124,7 @@ pub async fn run(shop: Shop) {
         pause(&shop, &mut back_off, &refusal).await;
     }
     back_off.reset();
+    let mut is_up = true;
     loop {
         match shop.intake.consumer.recv().await {
             Ok(message) => {
@@ -128,9 +132,16 @@ pub async fn run(shop: Shop) {
                     pause(&shop, &mut back_off, &refusal).await;
                 }
                 back_off.reset();
+                is_up = true;
             }
-            // librdkafka reports a broker that is away, and reconnects by itself.
-            Err(error) => pause(&shop, &mut back_off, &Refusal::away(KAFKA, error)).await,
+            // librdkafka reports each of its own attempts and paces them itself: a pause here would only let the
+            // reports pile up before the first message after an outage.
+            Err(error) => {
+                if is_up {
+                    shop.log("intake_waits", &json!({"reason": error.to_string()}));
+                }
+                is_up = false;
+            }
         }
     }
 }
