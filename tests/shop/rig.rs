@@ -246,7 +246,8 @@ impl Cell {
         }
     }
 
-    /// Rest: two rounds in a row idle, with equal activity. Returns the shop's and the channel's last report.
+    /// Rest: two rounds in a row idle, with equal activity. Returns the shop's and the channel's
+    /// last report.
     pub async fn rest(&self) -> [ClockReport; 2] {
         let started = Instant::now();
         let mut before: Option<[u64; 2]> = None;
