@@ -10,6 +10,7 @@ use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
 use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
+use crate::proxy::Link;
 use crate::wire::{Advance, ClockReport, MarkKind};
 
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
@@ -53,6 +54,8 @@ pub struct Clockwork {
     pub channel: ClockPeer,
     pub instruments: Instruments,
     pub scribe: Scribe,
+    /// Bytes on the way are work; those that wait for a later cell time are a timer.
+    links: Vec<Link>,
     timing: Timing,
     last_round: Round,
     seq: u64,
@@ -64,6 +67,7 @@ impl Clockwork {
         platform: &Platform,
         instruments: Instruments,
         scribe: Scribe,
+        links: Vec<Link>,
         timing: Timing,
     ) -> Clockwork {
         Clockwork {
@@ -72,6 +76,7 @@ impl Clockwork {
             channel: platform.channel().clone(),
             instruments,
             scribe,
+            links,
             timing,
             last_round: Round::default(),
             seq: 0,
@@ -223,6 +228,12 @@ impl Clockwork {
             activity: self.instruments.inbox.activity() + self.instruments.truth.activity(),
             ..Sounding::default()
         });
+        round.soundings.extend(self.links.iter().map(|link| Sounding {
+            name: link.name().to_owned(),
+            busy: link.busy_bytes(),
+            next_due: link.next_due(),
+            ..Sounding::default()
+        }));
         (round, settled, silent)
     }
 }
