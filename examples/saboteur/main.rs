@@ -45,7 +45,7 @@ async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode,
     let mut args = Args(args);
     let listen: SocketAddr =
         args.get("--listen").and_then(|a| a.parse().ok()).ok_or("no --listen")?;
-    let behind = free_port().await?;
+    let behind = port_behind(listen).await?;
     args.set("--listen", &behind.to_string());
     let need = |name: &str| args.get(name).ok_or_else(|| format!("no {name}"));
     let (alerts, plans) = (need("--alerts")?, need("--plan-events")?);
@@ -104,7 +104,16 @@ impl Args {
     }
 }
 
-async fn free_port() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
+/// Below the range of clients' own ports, and this far from our own: no other of the run's processes is there.
+const PORT_BELOW: u16 = 11_000;
+
+/// A port for the reconciler behind us.
+async fn port_behind(listen: SocketAddr) -> Result<SocketAddr, String> {
+    let near = SocketAddr::new(listen.ip(), listen.port().saturating_sub(PORT_BELOW));
+    let any = SocketAddr::new(listen.ip(), 0);
+    let listener = match TcpListener::bind(near).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind(any).await.map_err(|e| e.to_string())?,
+    };
     listener.local_addr().map_err(|e| e.to_string())
 }
