@@ -1,5 +1,7 @@
 //! Refunds, deliveries of their approval, the refund breaker, and the truth about rest.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 
@@ -84,12 +86,15 @@ pub async fn a_second_delivery_pays_only_by_the_defect(cell: &Cell) {
 
 pub async fn rest_is_never_claimed_over_an_acked_record(cell: &Cell) {
     cell.paid_order("O-1", "alipay").await;
+    let mut slowest = Duration::ZERO;
     for n in 0..40 {
         let id = format!("R-{n}");
         assert_eq!(cell.post("/refunds", refund(&id, "O-1", "1.00 CNY", true)).await.0, 201);
         let offset = deliver(cell, &id).await;
         // The first report after the ack: busy, or done down to the money.
+        let asked = Instant::now();
         let report = cell.clock().await;
+        slowest = slowest.max(asked.elapsed());
         if report.busy == 0 {
             let next = cell.number("SELECT next_offset FROM consumer_offset").await;
             assert!(next > offset, "rest claimed at {offset}, read up to {next}: {report:?}");
@@ -105,6 +110,7 @@ pub async fn rest_is_never_claimed_over_an_acked_record(cell: &Cell) {
             assert_eq!(cell.number(unsent).await, 0, "{report:?}");
         }
     }
+    println!("       slowest report {} ms", slowest.as_millis());
     cell.rest().await;
     assert_eq!(cell.ledger("paid-out").len(), 40);
 }

@@ -50,9 +50,12 @@ impl FromStr for Kind {
     }
 }
 
+/// Held for reading by each act that passes.
+type Gate = Arc<RwLock<()>>;
+
 /// The acts that are passing a breaker's place right now.
 #[derive(Debug, Default)]
-pub struct Gates(Mutex<HashMap<(Kind, String), Arc<RwLock<()>>>>);
+pub struct Gates(Mutex<HashMap<(Kind, String), Gate>>);
 
 impl Gates {
     /// Enters before the breaker is read; the act has passed when the guard is dropped.
@@ -66,7 +69,7 @@ impl Gates {
         tokio::time::timeout(DRAIN_LIMIT, gate.write()).await.is_ok()
     }
 
-    fn gate(&self, kind: Kind, scope: &str) -> Arc<RwLock<()>> {
+    fn gate(&self, kind: Kind, scope: &str) -> Gate {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry((kind, scope.to_owned())).or_default())
     }

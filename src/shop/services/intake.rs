@@ -5,13 +5,13 @@
 //! the topic is not this shop's. Marks are read past and never acted on. Knows no payout rule.
 //! Try it: `tests/shop.rs`. Not covered: a topic that was deleted and made again under stored positions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer, StreamConsumer};
+use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::producer::{FutureProducer, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
@@ -30,10 +30,9 @@ const KAFKA: &str = "kafka";
 
 /// The reader of refund events and its position.
 pub struct Intake {
-    consumer: Arc<StreamConsumer>,
-    /// Asks where the topic ends, on a connection of its own: a broker answers one connection's requests in order,
-    /// and the reader's waits in a long fetch most of the time.
-    asker: Arc<BaseConsumer>,
+    consumer: StreamConsumer,
+    /// Asks where the topic ends: on the consumer's own connection that question would wait behind its fetch.
+    asker: FutureProducer,
     topic: String,
     /// The offset after the last record that is done with.
     next: AtomicI64,
@@ -41,7 +40,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(broker: &Broker) -> Result<Intake, Refusal> {
+    pub fn new(broker: &Broker, asker: FutureProducer) -> Result<Intake, Refusal> {
         let consumer = broker
             .client()
             // Named because librdkafka assigns nothing without it; the group itself is never joined.
@@ -53,10 +52,9 @@ impl Intake {
             .set("fetch.error.backoff.ms", "50")
             .create::<StreamConsumer>()
             .map_err(|error| Refusal::away(KAFKA, error))?;
-        let asker = broker.client().create::<BaseConsumer>();
         Ok(Intake {
-            consumer: Arc::new(consumer),
-            asker: Arc::new(asker.map_err(|error| Refusal::away(KAFKA, error))?),
+            consumer,
+            asker,
             topic: broker.topic(outbox::REFUNDS),
             next: AtomicI64::new(0),
             started: watch::Sender::new(false),
@@ -87,7 +85,7 @@ impl Intake {
 
     /// The topic's end; 0 where the topic is not there yet.
     async fn end(&self) -> Result<i64, Refusal> {
-        let (asker, topic) = (Arc::clone(&self.asker), self.topic.clone());
+        let (asker, topic) = (self.asker.clone(), self.topic.clone());
         let asked = tokio::task::spawn_blocking(move || read_end(&asker, &topic)).await;
         asked.map_err(|error| Refusal::away(KAFKA, error))?
     }
@@ -103,8 +101,8 @@ impl Intake {
     }
 }
 
-fn read_end(asker: &BaseConsumer, topic: &str) -> Result<i64, Refusal> {
-    let error = match asker.fetch_watermarks(topic, 0, END_LIMIT) {
+fn read_end(asker: &FutureProducer, topic: &str) -> Result<i64, Refusal> {
+    let error = match asker.client().fetch_watermarks(topic, 0, END_LIMIT) {
         Ok((_, end)) => return Ok(end),
         Err(error) => error,
     };
@@ -126,6 +124,7 @@ pub async fn run(shop: Shop) {
         pause(&shop, &mut back_off, &refusal).await;
     }
     back_off.reset();
+    let mut is_up = true;
     loop {
         match shop.intake.consumer.recv().await {
             Ok(message) => {
@@ -133,9 +132,16 @@ pub async fn run(shop: Shop) {
                     pause(&shop, &mut back_off, &refusal).await;
                 }
                 back_off.reset();
+                is_up = true;
             }
-            // librdkafka reports a broker that is away, and reconnects by itself.
-            Err(error) => pause(&shop, &mut back_off, &Refusal::away(KAFKA, error)).await,
+            // librdkafka reports each of its own attempts and paces them itself: a pause here would only let the
+            // reports pile up before the first message after an outage.
+            Err(error) => {
+                if is_up {
+                    shop.log("intake_waits", &json!({"reason": error.to_string()}));
+                }
+                is_up = false;
+            }
         }
     }
 }

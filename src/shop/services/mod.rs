@@ -76,6 +76,7 @@ impl Shop {
         broker: Broker,
         channel_url: &str,
     ) -> Result<Shop, Refusal> {
+        let producer = broker.producer()?;
         Ok(Shop(Arc::new(Parts {
             books,
             clock,
@@ -83,8 +84,8 @@ impl Shop {
             secret,
             gateway: Gateway::new(channel_url)?,
             gates: Gates::default(),
-            producer: broker.producer()?,
-            intake: Intake::new(&broker)?,
+            intake: Intake::new(&broker, producer.clone())?,
+            producer,
             broker,
             outbox_bell: Notify::new(),
             due_bell: Notify::new(),
