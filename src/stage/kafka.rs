@@ -71,8 +71,8 @@ const TUNING: [(&str, &str); 19] = [
     ("num.network.threads", "2"),
     ("num.io.threads", "2"),
     ("background.threads", "2"),
-    ("broker.heartbeat.interval.ms", "250"),
-    ("broker.session.timeout.ms", "1000"),
+    ("broker.heartbeat.interval.ms", "500"),
+    ("broker.session.timeout.ms", "6000"),
 ];
 
 fn client(endpoint: SocketAddr) -> ClientConfig {

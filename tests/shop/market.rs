@@ -14,6 +14,8 @@ pub async fn an_honest_purchase_is_paid_and_told(cell: &Cell) {
     assert_eq!(cell.number("SELECT available FROM stock").await, 2);
     assert_eq!(cell.number("SELECT SUM(delta) = 2 FROM inventory_flow").await, 1);
     assert_eq!(cell.number("SELECT qty FROM bid").await, 4);
+    let (_, items) = cell.get("/items").await;
+    assert_eq!(items, json!([{"sku": "SKU-1", "category": "shoes", "available": 2}]));
     let ledger = cell.ledger("collected");
     assert_eq!(ledger.len(), 1);
     assert_eq!(ledger[0]["amount"], "1999.00 CNY");
