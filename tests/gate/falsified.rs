@@ -66,14 +66,12 @@ impl Original {
 /// The word of the attack, told by `recheck` of a journal of `entries`.
 fn word_of(entries: Vec<Entry>) -> (Option<i32>, String) {
     let dir = rewritten(entries.into_iter().map(Arc::new));
-    let (code, lines) = recheck(dir.path());
-    let line = lines.iter().find(|line| line.contains(ATTACK)).expect("the attack's line");
-    let mut columns = line.split("  ");
-    let (verdict, word) = (columns.next().unwrap(), columns.next().unwrap());
-    assert_eq!(verdict == "Pass", code == Some(0), "{line}");
-    let otherwise = line.ends_with("(the journal says otherwise)");
-    assert_eq!(verdict != "Pass", otherwise, "{line}");
-    (code, word.to_owned())
+    let (code, scenarios) = recheck(dir.path());
+    let attack = scenarios.iter().find(|told| told["name"] == ATTACK).expect("the attack");
+    let passed = attack["verdict"] == "pass";
+    assert_eq!(passed, code == Some(0), "{attack:#}");
+    assert_eq!(attack["differs"], !passed, "the verdict entries are as they were: {attack:#}");
+    (code, attack["word"].as_str().expect("a word").replace('-', " "))
 }
 
 #[test]

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lossdrill::journal::{Entry, Event, ScenarioFacts, read_journal};
 use lossdrill::stage::Provider;
+use serde_json::{Value, json};
 
 /// The attack that the tests look at, and a part of the name that picks it and its twin.
 const ATTACK: &str = "The approval is delivered twice, and each delivery pays out";
@@ -97,23 +98,27 @@ fn rewritten(entries: impl IntoIterator<Item = Arc<Entry>>) -> tempfile::TempDir
     dir
 }
 
-/// The lines of `lossdrill recheck DIR`, with its exit code.
-fn recheck(dir: &Path) -> (Option<i32>, Vec<String>) {
-    let output = lossdrill(&["recheck", &dir.display().to_string()]);
-    let text = String::from_utf8(output.stdout).unwrap();
-    (output.status.code(), text.lines().map(str::to_owned).collect())
+/// The scenarios of `lossdrill recheck DIR`, with its exit code.
+fn recheck(dir: &Path) -> (Option<i32>, Vec<Value>) {
+    let output = lossdrill(&["recheck", &dir.display().to_string(), "--format", "json"]);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", said(&output));
+    });
+    (output.status.code(), told["scenarios"].as_array().expect("scenarios").clone())
 }
 
 /// Every verdict comes out of the journal again, with its word.
 fn agrees(run: &Run) {
     // Of the run's directory nothing but the journal is there to be looked at.
-    let alone = rewritten(run.entries().into_iter().map(Arc::new));
-    let (code, lines) = recheck(alone.path());
-    assert_eq!(code, Some(0), "{lines:#?}");
-    let proved: Vec<&String> = lines.iter().filter(|l| l.starts_with("Pass  proved  ")).collect();
     let told = run.entries();
-    assert_eq!(proved.len(), started(&told).len(), "{lines:#?}");
-    assert!(!lines.iter().any(|line| line.contains("says otherwise")), "{lines:#?}");
+    let alone = rewritten(told.iter().cloned().map(Arc::new));
+    let (code, scenarios) = recheck(alone.path());
+    assert_eq!(code, Some(0), "{scenarios:#?}");
+    assert_eq!(scenarios.len(), started(&told).len());
+    for again in &scenarios {
+        let verdict = (&again["verdict"], &again["word"], &again["differs"]);
+        assert_eq!(verdict, (&json!("pass"), &json!("proved"), &json!(false)), "{again:#}");
+    }
 }
 
 #[test]
