@@ -10,6 +10,7 @@ use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
 use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
+use crate::proxy::Link;
 use crate::wire::{Advance, ClockReport, MarkKind};
 
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
@@ -56,6 +57,8 @@ pub struct Clockwork {
     pub channel: ClockPeer,
     pub instruments: Instruments,
     pub scribe: Scribe,
+    /// Bytes on the way are work; those that wait for a later cell time are a timer.
+    links: Vec<Link>,
     timing: Timing,
     last_round: Round,
     seq: u64,
@@ -67,6 +70,7 @@ impl Clockwork {
         platform: &Platform,
         instruments: Instruments,
         scribe: Scribe,
+        links: Vec<Link>,
         timing: Timing,
     ) -> Clockwork {
         Clockwork {
@@ -75,6 +79,7 @@ impl Clockwork {
             channel: platform.channel().clone(),
             instruments,
             scribe,
+            links,
             timing,
             last_round: Round::default(),
             seq: 0,
@@ -173,6 +178,12 @@ impl Clockwork {
         Ok(())
     }
 
+    /// Before anything is written: a row or message without a mark before it could be dated only by wall time, and
+    /// one source may come to its first mark sooner than another.
+    pub async fn first_mark(&self) -> Result<(), Unrest> {
+        self.mark(MarkKind::Beat).await.map(drop)
+    }
+
     async fn mark(&self, kind: MarkKind) -> Result<u64, Unrest> {
         let written = self.instruments.marks.write(kind, self.clock.offset_ms()).await;
         let mark = written.map_err(|error| Unrest::House(format!("write a mark: {error}")))?;
@@ -240,6 +251,12 @@ impl Clockwork {
             activity: self.instruments.inbox.activity() + self.instruments.truth.activity(),
             ..Sounding::default()
         });
+        round.soundings.extend(self.links.iter().map(|link| Sounding {
+            name: link.name().to_owned(),
+            busy: link.busy_bytes(),
+            next_due: link.next_due(),
+            ..Sounding::default()
+        }));
         (round, settled, silent)
     }
 }

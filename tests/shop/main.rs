@@ -1,8 +1,9 @@
 //! The shop and its channel as processes, on a real MySQL and a real Kafka.
 //!
-//! `LOSSDRILL_RECIPES` names a folder with `mysql-local.sh` and `kafka-local.sh`; without it the test says that it is
-//! skipped. All cases share the two servers, each has its own schema, topics and processes. `LOSSDRILL_CASE` picks cases
-//! by a part of their name. The outage cases come last, because they kill the servers.
+//! `LOSSDRILL_RECIPES` names a folder with `mysql-local.sh` and `kafka-local.sh`; without it the
+//! test says that it is skipped. All cases share the two servers, each has its own schema, topics
+//! and processes. `LOSSDRILL_CASE` picks cases by a part of their name. The outage cases come last,
+//! because they kill the servers.
 
 #![cfg(feature = "shop")]
 
@@ -10,10 +11,12 @@ mod market;
 mod outage;
 mod refunds;
 mod rig;
+mod servers;
 
 use std::time::Instant;
 
-use rig::{Cell, Servers};
+use rig::Cell;
+use servers::Servers;
 use tokio::task::{LocalSet, spawn_local};
 
 type Case = (&'static str, fn(Cell) -> futures::future::LocalBoxFuture<'static, Cell>);

@@ -1,4 +1,5 @@
-//! Servers, and a cell on them: schema, topics, shop, channel, clock. Ends everything it started when dropped.
+//! A cell on the servers: schema, topics, shop, channel, clock. Ends everything it started
+//! when dropped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,70 +20,12 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 
+use super::servers::{Running, Servers};
+
 /// How long a condition may take to come true.
 pub const SOON: Duration = Duration::from_secs(20);
 const EPOCH_MS: i64 = 1_767_578_400_000;
 const SECRET: &str = "practice";
-
-/// The two real servers.
-pub struct Servers(Arc<Running>);
-
-pub struct Running {
-    recipes: PathBuf,
-    folder: tempfile::TempDir,
-    pub mysql: String,
-    pub kafka: String,
-}
-
-impl Servers {
-    pub fn start() -> Option<Servers> {
-        let recipes = PathBuf::from(std::env::var_os("LOSSDRILL_RECIPES")?);
-        let folder = tempfile::tempdir().unwrap();
-        let mut running = Running { recipes, folder, mysql: String::new(), kafka: String::new() };
-        running.mysql = running.server("mysql", &["start"]);
-        running.kafka = running.server("kafka", &["start"]);
-        Some(Servers(Arc::new(running)))
-    }
-}
-
-impl Running {
-    /// Runs `<kind>-local.sh ACTION DIR ARGS`; returns what it prints.
-    fn server(&self, kind: &str, args: &[&str]) -> String {
-        let script = self.recipes.join(format!("{kind}-local.sh"));
-        let folder = self.folder.path().join(kind);
-        // Through a file: a pipe would stay open as long as the server lives.
-        let out = self.folder.path().join(format!("{kind}.out"));
-        let status = Command::new("bash")
-            .arg(&script)
-            .arg(args[0])
-            .arg(&folder)
-            .args(&args[1..])
-            .stdin(Stdio::null())
-            .stdout(std::fs::File::create(&out).unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "{} {args:?}", script.display());
-        std::fs::read_to_string(out).unwrap().trim().to_owned()
-    }
-
-    pub fn kill(&self, kind: &str) {
-        self.server(kind, &["stop", "KILL"]);
-    }
-
-    pub fn restart(&self, kind: &str) {
-        self.server(kind, &["start"]);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for (kind, address) in [("mysql", &self.mysql), ("kafka", &self.kafka)] {
-            if !address.is_empty() && !std::thread::panicking() {
-                self.kill(kind);
-            }
-        }
-    }
-}
 
 /// A process of the cell, killed when dropped.
 pub struct Process(Child);
@@ -113,7 +56,7 @@ pub struct Cell {
 
 impl Cell {
     pub async fn lease(servers: &Servers, number: usize) -> Cell {
-        let servers = Arc::clone(&servers.0);
+        let servers = servers.running();
         let (schema, prefix) = (format!("shop{number}"), format!("c{number}."));
         let books = make_schema(&servers.mysql, &schema).await;
         make_topics(&servers.kafka, &prefix).await;
@@ -298,7 +241,8 @@ impl Cell {
         }
     }
 
-    /// Rest: two rounds in a row idle, with equal activity. Returns the shop's and the channel's last report.
+    /// Rest: two rounds in a row idle, with equal activity. Returns the shop's and the channel's
+    /// last report.
     pub async fn rest(&self) -> [ClockReport; 2] {
         let started = Instant::now();
         let mut before: Option<[u64; 2]> = None;
