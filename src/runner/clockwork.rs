@@ -296,3 +296,31 @@ fn sounding(name: &str, report: &ClockReport) -> Sounding {
         ..Sounding::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_blame_for_unrest() {
+        let sounding = |name: &str, busy, activity| Sounding {
+            name: name.to_owned(),
+            busy,
+            activity,
+            ..Sounding::default()
+        };
+        let round = |shop, reconciler| Round {
+            soundings: vec![
+                sounding("shop", shop, shop),
+                sounding("reconciler", reconciler, reconciler),
+            ],
+        };
+        let is_house = |unrest: Unrest| matches!(unrest, Unrest::House(_));
+        for (shop, reconciler, house) in [(0, 1, false), (1, 0, true), (1, 1, true)] {
+            let blamed = blame(&round(shop, reconciler), "why".into(), 0, &[], CellTime(0));
+            assert_eq!(is_house(blamed), house, "busy: {shop} {reconciler}");
+            let worked = endless(&round(0, 0), &round(shop, reconciler));
+            assert_eq!(is_house(worked), house, "worked: {shop} {reconciler}");
+        }
+    }
+}
