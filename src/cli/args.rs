@@ -55,10 +55,13 @@ pub struct Sources {
     /// Configuration file; without one the built-in defaults hold
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Where the features are
     #[arg(long, value_name = "DIR", default_value = "features")]
     pub features: PathBuf,
+    /// Where the catalogue of loss points, rules and plans is
     #[arg(long, value_name = "DIR", default_value = "scenarios")]
     pub scenarios: PathBuf,
+    /// Where the drills are
     #[arg(long, value_name = "DIR", default_value = "drills")]
     pub drills: PathBuf,
 }
@@ -69,10 +72,18 @@ pub enum Format {
     Json,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    /// The highest theoretical loss: an event's loss × events an hour × the longest duration
+    Loss,
+    Id,
+}
+
 #[derive(Args, Debug)]
 pub struct CheckArgs {
     #[command(flatten)]
     pub sources: Sources,
+    /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
@@ -81,7 +92,7 @@ pub struct CheckArgs {
 pub struct RunArgs {
     #[command(flatten)]
     pub sources: Sources,
-    /// docker, local or external; default: docker when an engine answers, else local
+    /// docker or local; default: docker when an engine answers, else local
     #[arg(long, env = "LOSSDRILL_PROVIDER", value_name = "PROVIDER")]
     pub provider: Option<String>,
     /// Where run directories go
@@ -105,17 +116,22 @@ pub struct RunArgs {
     /// End after this long; what is unjudged then is inconclusive. Such as "10 min"
     #[arg(long, value_name = "DURATION")]
     pub deadline: Option<String>,
+    /// End with the first failed defence: what waits is cancelled, and inconclusive
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
 
 #[derive(Args, Debug)]
 pub struct StepsArgs {
-    /// Show only sentences that hold these words
-    pub search: Option<String>,
+    /// Show only sentences that hold all these words, in either language
+    pub search: Vec<String>,
     /// One HTML page instead of text
     #[arg(long)]
     pub html: bool,
+    /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
@@ -124,6 +140,7 @@ pub struct StepsArgs {
 pub struct RunDirArgs {
     /// The run directory
     pub run: PathBuf,
+    /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
@@ -137,15 +154,20 @@ pub struct StageArgs {
 #[derive(Subcommand, Debug)]
 pub enum StageCommand {
     /// Bring the servers up and keep them
+    #[command(after_help = "Example: lossdrill stage up --provider docker")]
     Up {
+        /// docker or local; default: docker when an engine answers, else local
         #[arg(long, env = "LOSSDRILL_PROVIDER", value_name = "PROVIDER")]
         provider: Option<String>,
+        /// Configuration file; without one the built-in defaults hold
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Say what is up
+    /// Say what is up; exit 4 where nothing is
+    #[command(after_help = "Example: lossdrill stage status")]
     Status,
     /// Take it down
+    #[command(after_help = "Example: lossdrill stage down")]
     Down,
     /// The process that holds the warm servers
     #[command(hide = true)]
@@ -160,12 +182,15 @@ pub struct FaultsArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum FaultsCommand {
-    /// Every fault, its parameters, and what it needs
+    /// Every fault, and its parameters
+    #[command(after_help = "Example: lossdrill faults list --format json")]
     List {
+        /// How to print
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
     },
     /// Heal and remove what killed runs left behind
+    #[command(after_help = "Example: lossdrill faults heal --all")]
     Heal {
         /// All dead runs; nothing else can be named yet
         #[arg(long, required = true)]
@@ -182,7 +207,9 @@ pub struct DrillArgs {
 #[derive(Subcommand, Debug)]
 pub enum DrillCommand {
     /// Run the file's scenarios in its order, one after another
+    #[command(after_help = "Example: lossdrill drill run drills/quarterly.yaml")]
     Run {
+        /// The drill
         file: PathBuf,
         #[command(flatten)]
         run: RunArgs,
@@ -193,9 +220,10 @@ pub enum DrillCommand {
 pub struct CoverageArgs {
     #[command(flatten)]
     pub sources: Sources,
-    /// Sort by `loss` (theoretical loss) or `id`
-    #[arg(long, default_value = "loss")]
-    pub by: String,
+    /// What comes first
+    #[arg(long, value_enum, default_value = "loss")]
+    pub by: Order,
+    /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
 }
@@ -212,9 +240,18 @@ mod tests {
 
     #[test]
     fn every_command_has_an_example() {
-        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
-            let help = command.clone().render_long_help().to_string();
+        let mut left: Vec<clap::Command> = Cli::command().get_subcommands().cloned().collect();
+        while let Some(mut command) = left.pop() {
+            if command.is_hide_set() {
+                continue;
+            }
+            let help = command.render_long_help().to_string();
             assert!(help.contains("Example:"), "{} has no example", command.get_name());
+            for argument in command.get_arguments() {
+                let id = argument.get_id();
+                assert!(argument.get_help().is_some(), "{}: {id} has no help", command.get_name());
+            }
+            left.extend(command.get_subcommands().cloned());
         }
     }
 }

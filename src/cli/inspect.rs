@@ -1,13 +1,17 @@
 //! Commands that only read: `check`, `steps`, `coverage`, `report`, `recheck`.
 
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::args::{CheckArgs, CoverageArgs, Format, RunDirArgs, StepsArgs};
+use serde::Serialize;
+
+use super::args::{CheckArgs, CoverageArgs, Format, Order, RunDirArgs, StepsArgs};
 use super::texts;
 use crate::author;
 use crate::coverage;
 use crate::expect;
-use crate::journal::{Event, Exit, History, Verdict, read_journal};
+use crate::journal::{Event, Exit, History, Verdict, Word, read_journal};
 use crate::oracle::Oracle;
 use crate::report;
 
@@ -21,7 +25,8 @@ pub fn check(args: &CheckArgs) -> Exit {
 }
 
 pub fn steps(args: &StepsArgs) -> Exit {
-    let listing = author::steps(args.search.as_deref());
+    let search = (!args.search.is_empty()).then(|| args.search.join(" "));
+    let listing = author::steps(search.as_deref());
     match args.format {
         _ if args.html => print!("{}", listing.render_html()),
         Format::Text => print!("{}", listing.render_text()),
@@ -36,7 +41,7 @@ pub fn coverage(args: &CoverageArgs) -> Exit {
         Err(exit) => return exit,
     };
     let evidence = checked.scenarios.iter().map(|s| (s.loss_point.as_str(), s.control));
-    let table = coverage::Table::of(&checked.catalog, evidence, args.by == "loss");
+    let table = coverage::Table::of(&checked.catalog, evidence, args.by == Order::Loss);
     match args.format {
         Format::Text => print!("{}", table.render_text()),
         Format::Json => print!("{}", table.render_json()),
@@ -45,60 +50,126 @@ pub fn coverage(args: &CoverageArgs) -> Exit {
 }
 
 pub fn report(args: &RunDirArgs) -> Exit {
-    match report::write_all(&args.run) {
-        Ok(written) => {
-            for path in written {
-                println!("{}", path.display());
-            }
-            Exit::Proved
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            Exit::Usage
-        }
+    let written = match journal_of(&args.run)
+        .and_then(|_| report::write_all(&args.run).map_err(|error| error.to_string()))
+    {
+        Ok(written) => written,
+        Err(error) => return usage(&error),
+    };
+    match args.format {
+        Format::Text => written.iter().for_each(|path| println!("{}", path.display())),
+        Format::Json => println!("{:#}", serde_json::json!({ "written": written })),
     }
+    Exit::Proved
 }
 
-/// Judges every scenario of a journal again, and compares with what stands there.
-pub fn recheck(args: &RunDirArgs) -> Exit {
-    let entries = match read_journal(&args.run.join("journal.ndjson")) {
-        Ok(entries) => entries.into_iter().map(Arc::new).collect::<Vec<_>>(),
-        Err(error) => {
-            eprintln!("error: {error}");
-            return Exit::Usage;
-        }
+/// The journal of a run directory, or what to name instead.
+fn journal_of(run: &Path) -> Result<PathBuf, String> {
+    let journal = run.join("journal.ndjson");
+    if journal.is_file() {
+        return Ok(journal);
+    }
+    // Whether `run` is a misspelt run or the folder of all runs: the last one there is meant most often.
+    let beside = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).ok()?.flatten();
+        entries.map(|entry| entry.path()).filter(|dir| dir.join("journal.ndjson").is_file()).max()
     };
-    let started = |event: &Event| matches!(event, Event::ScenarioStarted { .. });
-    let ids =
-        entries.iter().filter(|entry| started(&entry.event)).filter_map(|e| e.scenario.clone());
-    let (mut exits, mut passed, mut failed) = (vec![Exit::Proved], 0, 0);
-    for id in ids.collect::<Vec<_>>() {
-        let history = History::of(&id, entries.iter().cloned());
-        let again = expect::recheck(&history, Oracle::of);
-        let name = history.facts().map_or(id.clone(), |facts| facts.name.clone());
+    let last = beside(run).or_else(|| beside(run.parent()?)).or_else(|| beside(Path::new("runs")));
+    let hint = match last {
+        Some(last) => format!("the last run is {}", last.display()),
+        None => "name a run directory, such as runs/20261122-101500-7f3a".to_owned(),
+    };
+    Err(format!("{} is no run directory, it holds no journal.ndjson: {hint}", run.display()))
+}
+
+fn usage(error: &dyn std::fmt::Display) -> Exit {
+    eprintln!("error: {error}");
+    Exit::Usage
+}
+
+/// One scenario judged again.
+#[derive(Serialize)]
+struct Rechecked {
+    scenario: String,
+    name: String,
+    verdict: Verdict,
+    word: Word,
+    evidence: String,
+    /// The verdict that stands in the journal is another one.
+    differs: bool,
+}
+
+impl Rechecked {
+    fn of(id: &str, history: &History) -> Rechecked {
+        let again = expect::recheck(history, Oracle::of);
         let told = history.pick(|event| match event {
             Event::ScenarioVerdict { verdict, word, .. } => Some((*verdict, *word)),
             _ => None,
         });
         let told = told.map(|(_, told)| told).last();
-        let same = told == Some((again.verdict, again.word));
-        println!(
-            "{:?}  {}  {}{}",
-            again.verdict,
-            again.word,
-            name,
-            if same { "" } else { "  (the journal says otherwise)" }
-        );
-        if again.verdict != Verdict::Pass {
-            println!("    {}", again.evidence);
+        Rechecked {
+            scenario: id.to_owned(),
+            name: history.facts().map_or(id.to_owned(), |facts| facts.name.clone()),
+            verdict: again.verdict,
+            word: again.word,
+            evidence: again.evidence,
+            differs: told.is_some_and(|told| told != (again.verdict, again.word)),
         }
-        exits.push(match again.verdict {
-            Verdict::Pass => Exit::Proved,
-            Verdict::Inconclusive => Exit::Inconclusive,
-            Verdict::Fail => Exit::Failed,
-        });
-        if again.verdict == Verdict::Pass { passed += 1 } else { failed += 1 }
     }
+
+    fn exit(&self) -> Exit {
+        match self.verdict {
+            Verdict::Fail => Exit::Failed,
+            Verdict::Inconclusive => Exit::Inconclusive,
+            // A journal that contradicts itself proves nothing.
+            Verdict::Pass if self.differs => Exit::Inconclusive,
+            Verdict::Pass => Exit::Proved,
+        }
+    }
+}
+
+impl fmt::Display for Rechecked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = match self.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+            Verdict::Inconclusive => "????",
+        };
+        write!(f, "{verdict}  {}", self.name)?;
+        if self.verdict != Verdict::Pass {
+            write!(f, "  ({}: {})", self.word, self.evidence)?;
+        }
+        if self.differs {
+            f.write_str("  (the journal holds another verdict)")?;
+        }
+        Ok(())
+    }
+}
+
+/// Judges every scenario of a journal again, and compares with what stands there.
+pub fn recheck(args: &RunDirArgs) -> Exit {
+    let read =
+        journal_of(&args.run).and_then(|path| read_journal(&path).map_err(|e| e.to_string()));
+    let entries = match read {
+        Ok(entries) => entries.into_iter().map(Arc::new).collect::<Vec<_>>(),
+        Err(error) => return usage(&error),
+    };
+    let started = |event: &Event| matches!(event, Event::ScenarioStarted { .. });
+    let ids = entries.iter().filter(|entry| started(&entry.event));
+    let ids: Vec<String> = ids.filter_map(|entry| entry.scenario.clone()).collect();
+    let again = |id: &String| Rechecked::of(id, &History::of(id, entries.iter().cloned()));
+    let rechecked: Vec<Rechecked> = ids.iter().map(again).collect();
+    let exit = Exit::worst(rechecked.iter().map(Rechecked::exit));
+    let passed = rechecked.iter().filter(|one| one.exit() == Exit::Proved).count();
+    let failed = rechecked.len() - passed;
+    if args.format == Format::Json {
+        let value = serde_json::json!({
+            "scenarios": rechecked, "passed": passed, "failed": failed, "exit": exit.code(),
+        });
+        println!("{value:#}");
+        return exit;
+    }
+    rechecked.iter().for_each(|one| println!("{one}"));
     println!("{passed} passed, {failed} failed, 0 skipped");
-    Exit::worst(exits)
+    exit
 }

@@ -8,7 +8,7 @@ use super::args::{Format, RunArgs, Sources};
 use super::live::Attending;
 use super::texts;
 use crate::author::Checked;
-use crate::config::{Cells, Provider as Wanted, SystemKind};
+use crate::config::{Cells, Provider as Wanted, SystemKind, or_known};
 use crate::journal::Exit;
 use crate::report;
 use crate::runner::{Programs, RunOptions, run as play};
@@ -52,9 +52,7 @@ async fn selected(args: RunArgs, texts: Checked, tiers: Vec<Tier>) -> Exit {
     if let Some(unknown) = args.loss_point.iter().find(|id| texts.catalog.loss_point(id).is_none())
     {
         let known = texts.catalog.loss_points.iter().map(|point| point.id.as_str());
-        let near = crate::config::nearest(unknown, known);
-        let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-        return usage(&format!("unknown loss point `{unknown}`{hint}"));
+        return usage(&format!("unknown loss point `{unknown}`{}", or_known(unknown, known)));
     }
     let (names, loss_points) = (args.name.clone(), args.loss_point.clone());
     let selection = Selection { tiers, tags, names, loss_points };
@@ -91,8 +89,13 @@ pub async fn perform(
             return Exit::Usage;
         }
     };
+    let mut exit = result.exit;
+    for trouble in &result.troubles {
+        eprintln!("error: {trouble}");
+    }
     if let Err(error) = report::write_all(&result.dir) {
-        eprintln!("error: write the reports of {}: {error}", result.dir.display());
+        eprintln!("error: {error}");
+        exit = Exit::worst([exit, Exit::Inconclusive]);
     }
     if let Some(attending) = attending {
         attending.finish().await;
@@ -100,7 +103,7 @@ pub async fn perform(
     if quiet {
         print_json(&result.dir);
     }
-    result.exit
+    exit
 }
 
 fn print_json(dir: &Path) {
@@ -150,6 +153,7 @@ fn options(
         jobs,
         deaf_limit: deaf_limit(),
         deadline,
+        fail_fast: args.fail_fast,
         judged: settings.system_under_test.kind == SystemKind::Builtin,
         args: std::env::args().skip(1).collect(),
     })

@@ -3,9 +3,10 @@
 use super::args::{FaultsArgs, FaultsCommand, Format, StageArgs, StageCommand};
 use super::run;
 use crate::config::Settings;
+use crate::expect::span_text;
 use crate::faults::registry;
 use crate::journal::Exit;
-use crate::stage::{sweep, warm};
+use crate::stage::{Provider, sweep, warm};
 
 /// MySQL servers that a warm stage keeps ready: one for each cell of a default run, and one ahead.
 const MYSQL_AHEAD: usize = 5;
@@ -14,16 +15,7 @@ pub async fn stage(args: StageArgs) -> Exit {
     match args.command {
         StageCommand::Up { provider, config } => up(provider, config).await,
         StageCommand::Status => match warm::status() {
-            Some(warm) => {
-                println!("a warm stage is up (pid {}), kafka at {}", warm.pid, warm.kafka);
-                for facts in &warm.facts {
-                    println!(
-                        "  {} {} by {}: {}",
-                        facts.service, facts.version, facts.provider, facts.source
-                    );
-                }
-                Exit::Proved
-            }
+            Some(warm) => told(&warm.to_string()),
             None => {
                 println!("no warm stage is up");
                 Exit::Nothing
@@ -46,6 +38,18 @@ async fn up(provider: Option<String>, config: Option<std::path::PathBuf>) -> Exi
             return Exit::Usage;
         }
     };
+    if let Some(up) = warm::status() {
+        let has = up.facts.first().map_or("", |facts| facts.provider.as_str());
+        return match provider.as_deref() {
+            None | Some("auto") => told(&format!("up already: {up}")),
+            Some(wanted) if wanted == has => told(&format!("up already: {up}")),
+            Some(_) => failed(&format!("a stage by {has} is up: `lossdrill stage down` first")),
+        };
+    }
+    if let Err(error) = provider.as_deref().unwrap_or("auto").parse::<Provider>() {
+        eprintln!("error: {error}");
+        return Exit::Usage;
+    }
     let schema_sql = match run::schema().await {
         Ok(schema_sql) => schema_sql,
         Err(error) => return failed(&error),
@@ -62,9 +66,7 @@ async fn up(provider: Option<String>, config: Option<std::path::PathBuf>) -> Exi
         Err(error) => return failed(&error),
     };
     match warm::up(&own, &spec).await {
-        Ok(warm) => {
-            told(&format!("a warm stage is up (pid {}), kafka at {}", warm.pid, warm.kafka))
-        }
+        Ok(warm) => told(&warm.to_string()),
         Err(error) => failed(&error),
     }
 }
@@ -78,13 +80,7 @@ pub async fn faults(args: FaultsArgs) -> Exit {
             }
         }
         FaultsCommand::List { format: Format::Text } => {
-            for fault in registry::all() {
-                println!("{:34}  {}", fault.id, fault.doc);
-                for param in &fault.params {
-                    let (name, doc, default_ms) = (param.name, param.doc, param.default_ms);
-                    println!("{:36}| {name} | {default_ms} ms |  {doc}", "");
-                }
-            }
+            print!("{}", fault_list());
             Exit::Proved
         }
         FaultsCommand::Heal { .. } => {
@@ -93,6 +89,20 @@ pub async fn faults(args: FaultsArgs) -> Exit {
             if swept.is_clean() { Exit::Proved } else { Exit::Dirty }
         }
     }
+}
+
+/// Ids in one column; below each the rows that may stand under its step, with their defaults.
+fn fault_list() -> String {
+    let widest = registry::all().iter().map(|fault| fault.id.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for fault in registry::all() {
+        text.push_str(&format!("{:widest$}  {}\n", fault.id, fault.doc));
+        for param in &fault.params {
+            let (name, doc, value) = (param.name, param.doc, span_text(param.default_ms as i64));
+            text.push_str(&format!("{:widest$}  | {name} | {value} |  {doc}\n", ""));
+        }
+    }
+    text
 }
 
 fn told(text: &str) -> Exit {

@@ -6,6 +6,8 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use super::width::columns;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
@@ -140,17 +142,6 @@ fn caret(place: &Place) -> String {
     format!("{}{}", " ".repeat(before), "^".repeat(under.max(1)))
 }
 
-/// Terminal columns of a character: East Asian wide and full-width ones take two.
-fn columns(c: char) -> usize {
-    match c as u32 {
-        0xFEFF | 0x200B => 0,
-        0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF => 2,
-        0xFE30..=0xFE4F | 0xFF00..=0xFF60 | 0xFFE0..=0xFFE6 | 0x1F300..=0x1FAFF => 2,
-        0x20000..=0x3FFFD => 2,
-        _ => 1,
-    }
-}
-
 /// The known word nearest to `word`, where it is near enough to be what was meant.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 4);
@@ -165,6 +156,16 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .filter(|(distance, candidate)| *distance <= limit || holds(candidate))
         .min()
         .map(|(_, candidate)| candidate)
+}
+
+/// What may follow `unknown thing `word``: the nearest known word, else all of them.
+pub fn or_known<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    match nearest(word, known.iter().copied()) {
+        Some(near) => format!(": did you mean `{near}`?"),
+        None if known.is_empty() => String::new(),
+        None => format!(": known are {}", list(&known)),
+    }
 }
 
 /// `a`, `b`, `c`, in the order given; long lists are cut.

@@ -7,12 +7,14 @@ mod file;
 mod mistake;
 mod settings;
 mod units;
+mod width;
 pub mod yaml;
 
 pub use file::DEFAULT_FILE;
-pub use mistake::{Mistake, Place, Severity, in_order, list, nearest};
+pub use mistake::{Mistake, Place, Severity, in_order, list, nearest, or_known};
 pub use settings::{
     Call, Cells, Feed, FeedFormat, FeedFrom, Platform, PlatformKind, Policy, Provider,
     ServerSettings, Settings, StageSettings, SystemKind, SystemUnderTest, Tier,
 };
 pub use units::{Percent, Span, UnitError};
+pub use width::{cut, padded, width};

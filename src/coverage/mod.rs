@@ -8,7 +8,11 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
+use crate::config::{padded, width};
 use crate::money::Money;
+
+/// The head of the first column.
+const HEAD: &str = "loss point";
 
 /// One loss point with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,17 +58,25 @@ impl Table {
 
     pub fn render_text(&self) -> String {
         let mut text = String::new();
+        let widths = self.rows.iter().map(|row| width(&row.loss_point));
+        let widest = widths.max().unwrap_or_default().max(width(HEAD));
+        let head = padded(HEAD, widest);
+        let _ = writeln!(
+            text,
+            "{head}  {:>18}  {:>7}  {:>8}",
+            "theoretical loss", "attacks", "controls"
+        );
         for row in &self.rows {
             let (attacks, controls) = (row.attacks, row.controls);
-            let loss = row.loss.to_string();
-            let _ = writeln!(
-                text,
-                "{:26} {loss:>18}  {attacks} attacks, {controls} controls",
-                row.loss_point
-            );
+            let (id, loss) = (padded(&row.loss_point, widest), row.loss.to_string());
+            let _ = writeln!(text, "{id}  {loss:>18}  {attacks:>7}  {controls:>8}");
         }
         let drilled = self.rows.iter().filter(|row| row.attacks > 0).count();
-        let _ = writeln!(text, "{drilled} of {} loss points are drilled", self.rows.len());
+        let _ = writeln!(
+            text,
+            "{drilled} of {} loss points have an attack that drills them",
+            self.rows.len()
+        );
         text
     }
 

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::{Entry, Event, Phase};
 use crate::clock::{self, Clock};
@@ -26,8 +26,22 @@ pub enum JournalError {
 
 struct Inner {
     file: File,
+    /// Bytes of whole entries.
+    length: u64,
     next_seq: u64,
-    failed: Option<std::io::Error>,
+}
+
+impl Inner {
+    /// Writes a whole line, or nothing: half an entry would make the rest unreadable.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<()> {
+        let written = self.file.write_all(line);
+        match written {
+            Ok(()) => self.length += line.len() as u64,
+            // What is left of it is cut off by the reader, should this fail too.
+            Err(_) => drop(self.file.set_len(self.length)),
+        }
+        written
+    }
 }
 
 /// The open journal of a run. Clones write to the same file.
@@ -35,6 +49,8 @@ struct Inner {
 pub struct Journal {
     path: PathBuf,
     inner: Arc<Mutex<Inner>>,
+    /// Why nothing is written any more.
+    broken: Arc<watch::Sender<Option<String>>>,
     entries: broadcast::Sender<Arc<Entry>>,
 }
 
@@ -46,10 +62,11 @@ impl Journal {
             .create_new(true)
             .open(path)
             .map_err(|source| JournalError::Write { path: path.to_owned(), source })?;
-        let inner = Inner { file, next_seq: 0, failed: None };
+        let inner = Inner { file, length: 0, next_seq: 0 };
         Ok(Journal {
             path: path.to_owned(),
             inner: Arc::new(Mutex::new(inner)),
+            broken: Arc::new(watch::Sender::new(None)),
             entries: broadcast::Sender::new(SUBSCRIBER_BACKLOG_MAX),
         })
     }
@@ -74,12 +91,15 @@ impl Journal {
     }
 
     /// The first write error, if there was one (a full disk): the run must not claim a verdict it did not keep.
-    pub fn check(&self) -> Result<(), JournalError> {
-        let mut inner = self.inner.lock().expect("no holder panics");
-        match inner.failed.take() {
-            Some(source) => Err(JournalError::Write { path: self.path.clone(), source }),
-            None => Ok(()),
-        }
+    pub fn broken(&self) -> Option<String> {
+        self.broken.borrow().clone()
+    }
+
+    /// Returns once an entry could not be written; nothing is written after it.
+    pub async fn breaks(&self) {
+        let mut broken = self.broken.subscribe();
+        // The sender lives in `self`.
+        let _ = broken.wait_for(Option::is_some).await;
     }
 
     fn append(&self, make: impl FnOnce(u64) -> Entry) -> Arc<Entry> {
@@ -88,11 +108,18 @@ impl Journal {
         inner.next_seq += 1;
         let mut line = serde_json::to_vec(&*entry).expect("entries are plain data");
         line.push(b'\n');
-        if let Err(error) = inner.file.write_all(&line) {
-            inner.failed.get_or_insert(error);
+        if self.broken.borrow().is_none()
+            && let Err(source) = inner.write(&line)
+        {
+            let error = JournalError::Write { path: self.path.clone(), source };
+            self.broken.send_replace(Some(error.to_string()));
         }
-        // Nobody listening is fine.
-        let _ = self.entries.send(entry.clone());
+        // A verdict that is not kept is not told either.
+        let told = !matches!(entry.event, Event::ScenarioVerdict { .. });
+        if told || self.broken.borrow().is_none() {
+            // Nobody listening is fine.
+            let _ = self.entries.send(entry.clone());
+        }
         entry
     }
 }
@@ -172,5 +199,24 @@ mod tests {
         std::fs::write(&path, &text).unwrap();
         assert!(matches!(read_journal(&path), Err(JournalError::Parse { line: 3, .. })));
         assert!(Journal::create(&path).is_err(), "a journal is never overwritten");
+    }
+
+    #[test]
+    fn a_full_disk_breaks_it_and_no_verdict_is_told_after_that() {
+        let journal = Journal::create(&tempfile::tempdir().unwrap().path().join("j")).unwrap();
+        journal.inner.lock().unwrap().file =
+            File::options().append(true).open("/dev/full").unwrap();
+        let mut entries = journal.subscribe();
+        let scribe = journal.scribe("s", Clock::starting_at(5));
+        assert_eq!(journal.broken(), None);
+        scribe.write(Phase::Judge, Event::Tick);
+        let (verdict, word) = (crate::journal::Verdict::Pass, crate::journal::Word::Proved);
+        let evidence = String::new();
+        scribe.write(Phase::Judge, Event::ScenarioVerdict { verdict, word, evidence, real_ms: 1 });
+        scribe.write(Phase::Heal, Event::Steady);
+        let why = journal.broken().expect("it is broken");
+        assert!(why.contains("cannot write the journal") && why.contains("No space left"), "{why}");
+        assert!(matches!(entries.try_recv().unwrap().event, Event::Tick));
+        assert!(matches!(entries.try_recv().unwrap().event, Event::Steady));
     }
 }

@@ -29,12 +29,15 @@ pub enum ReportError {
     Journal(#[from] JournalError),
     #[error("{path} holds no entry: nothing ran, so there is nothing to report")]
     Empty { path: PathBuf },
-    #[error("cannot write the report {path}: {source}")]
+    #[error(
+        "cannot write the report {path}: {source}: make room, then `lossdrill report {}`",
+        path.parent().unwrap_or(path).display()
+    )]
     Write { path: PathBuf, source: std::io::Error },
 }
 
 /// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was
-/// written.
+/// written. Where one cannot be written the others still are, and the first error is told.
 pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let view = read(run_dir)?;
     let files = [
@@ -45,14 +48,28 @@ pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
         ("summary.md", summary::markdown(&view)),
         ("report.html", html::page(&view)),
     ];
-    let mut written = Vec::new();
+    let (mut written, mut lost) = (Vec::new(), None);
     for (name, text) in files {
         let path = run_dir.join(name);
-        let error = |source| ReportError::Write { path: path.clone(), source };
-        std::fs::write(&path, text).map_err(error)?;
-        written.push(path);
+        match keep(&path, &text) {
+            Ok(()) => written.push(path),
+            Err(source) => lost = lost.or(Some(ReportError::Write { path, source })),
+        }
     }
-    Ok(written)
+    match lost {
+        None => Ok(written),
+        Some(error) => Err(error),
+    }
+}
+
+/// Writes a whole file or none: half a `junit.xml` would be read as a run that went well so far.
+fn keep(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension("part");
+    let kept = std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, path));
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    kept
 }
 
 /// The run as its journal tells it.

@@ -10,9 +10,14 @@ use std::sync::Arc;
 
 use super::again;
 use super::view::{Milestone, RunView, ScenarioView};
+use crate::config::cut;
 use crate::expect::span_text;
 use crate::journal::{Entry, Event, History, Verdict};
 
+/// Columns of the status line: it must not wrap on the narrowest usual terminal, or it cannot be rewritten.
+const STATUS_COLUMNS: usize = 79;
+/// Columns of one name in it.
+const STATUS_NAME_COLUMNS: usize = 28;
 /// Scenarios on the list of the slowest.
 const SLOWEST_MAX: usize = 5;
 /// Red scenarios told in full at the end; further ones only by their line.
@@ -67,7 +72,8 @@ impl<W: Write> Live<W> {
         match &entry.event {
             Event::RunStarted { run, seed, total, .. } => {
                 (self.seed, self.total) = (*seed, *total);
-                self.line(&format!("run {run}: {total} scenarios, seed {seed}"))?;
+                let s = if *total == 1 { "" } else { "s" };
+                self.line(&format!("run {run}: {total} scenario{s}, seed {seed}"))?;
             }
             Event::StageUp { services, took_ms } => {
                 for service in services {
@@ -80,7 +86,9 @@ impl<W: Write> Live<W> {
                 self.line(&format!("stage up in {}", real(*took_ms)))?;
             }
             Event::ScenarioVerdict { .. } => self.verdict(entry)?,
-            Event::RunEnded { .. } => return self.finish(),
+            Event::Note { text } if entry.scenario.is_none() => {
+                self.line(&format!("note  {text}"))?;
+            }
             _ => {}
         }
         self.status()
@@ -149,9 +157,10 @@ impl<W: Write> Live<W> {
         }
         self.clear_status()?;
         let names = self.running.values().filter_map(|history| history.facts());
-        let names: Vec<String> = names.map(|facts| facts.name.chars().take(28).collect()).collect();
-        let shown: String = names.join(" · ").chars().take(60).collect();
-        write!(self.out, "{} of {} · {} running: {shown}", self.done, self.total, names.len())?;
+        let names: Vec<String> = names.map(|facts| cut(&facts.name, STATUS_NAME_COLUMNS)).collect();
+        let shown = names.join(" · ");
+        let status = format!("{} of {} · {} running: {shown}", self.done, self.total, names.len());
+        write!(self.out, "{}", cut(&status, STATUS_COLUMNS))?;
         self.status_shown = true;
         self.out.flush()
     }
@@ -165,8 +174,10 @@ impl<W: Write> Live<W> {
         self.clear_status()?;
         let entries = std::mem::take(&mut self.entries);
         let view = RunView::of(entries.iter().map(|entry| (**entry).clone()).collect());
-        let red: Vec<&ScenarioView> =
-            view.scenarios.iter().filter(|s| s.verdict != Verdict::Pass).collect();
+        // One that never got a cell has nothing to tell beyond its line; failures come before doubts.
+        let told = |s: &&ScenarioView| s.verdict != Verdict::Pass && s.real_ms > 0;
+        let mut red: Vec<&ScenarioView> = view.scenarios.iter().filter(told).collect();
+        red.sort_by_key(|scenario| std::cmp::Reverse(scenario.verdict));
         for scenario in red.iter().take(RED_IN_FULL_MAX) {
             self.red(scenario)?;
         }
@@ -174,7 +185,8 @@ impl<W: Write> Live<W> {
             self.line(&format!("\n{more} more: see report.html"))?;
         }
         self.line("")?;
-        for (index, scenario) in view.slowest().into_iter().take(SLOWEST_MAX).enumerate() {
+        let ran = view.slowest().into_iter().filter(|scenario| scenario.real_ms > 0);
+        for (index, scenario) in ran.take(SLOWEST_MAX).enumerate() {
             let head = if index == 0 { "slowest" } else { "" };
             let (took, name) = (real(scenario.real_ms), &scenario.facts.name);
             self.line(&format!("{head:<8} {took:>6}  {name}"))?;

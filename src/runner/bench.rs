@@ -141,10 +141,11 @@ impl Ground {
         }
     }
 
-    /// Ends the cells that were made ready and never used.
+    /// Ends the cells that were made ready, or are just being made, and never used.
     pub async fn clear(&self) {
         let left = std::mem::take(&mut *self.ahead.lock().expect("no holder panics"));
         for coming in left {
+            coming.abort();
             if let Ok(Ok(bench)) = coming.await {
                 let Bench { cell, mysql, .. } = bench;
                 self.give_back(cell, mysql).await;

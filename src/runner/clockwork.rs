@@ -86,6 +86,11 @@ impl Clockwork {
         }
     }
 
+    /// The run is aborted, or its deadline has passed.
+    pub fn is_stopped(&self) -> bool {
+        *self.timing.stopped.borrow()
+    }
+
     /// The earliest instant at which some process has something to do, as of the last rest.
     pub fn next_due(&self) -> Option<CellTime> {
         self.last_round.next_due()
@@ -106,7 +111,7 @@ impl Clockwork {
         // Since when nothing but the reconciler is restless.
         let mut alone: Option<Instant> = None;
         loop {
-            if *self.timing.stopped.borrow() {
+            if self.is_stopped() {
                 return Err(Unrest::Stopped);
             }
             let (round, settled, silent) = self.round().await;

@@ -47,7 +47,7 @@ impl From<Unrest> for Trouble {
         match unrest {
             Unrest::Reconciler(why) => Trouble::fail(Word::Deaf, why),
             Unrest::House(why) => Trouble::inconclusive(Word::StageDown, why),
-            Unrest::Stopped => Trouble::inconclusive(Word::NotJudged, "the run was ended"),
+            Unrest::Stopped => Trouble::inconclusive(Word::NotJudged, super::desk::RUN_ENDED),
         }
     }
 }
@@ -88,6 +88,8 @@ pub struct Conduct {
     /// An item of the healthy traffic and its median.
     pub(super) healthy_item: Option<(String, Money)>,
     begun: bool,
+    /// Panics of this process before it began.
+    pub panics: usize,
 }
 
 /// What a conduct is made of.
@@ -130,6 +132,7 @@ impl Conduct {
             canary_sent: false,
             healthy_item,
             begun: false,
+            panics: super::panics::mark(),
         }
     }
 
@@ -141,6 +144,9 @@ impl Conduct {
 
     /// Carries out one step; after trouble nothing is done any more.
     pub async fn step(&mut self, step: &Step) {
+        if self.trouble.is_none() && self.works.is_stopped() {
+            self.trouble = Some(Unrest::Stopped.into());
+        }
         if self.trouble.is_some() {
             return;
         }

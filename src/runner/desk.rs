@@ -28,83 +28,31 @@ pub struct Outcome {
     pub clean: bool,
 }
 
-/// Everything a run's scenarios share.
-pub struct Desk {
+/// What is known of scenarios before there is any cell.
+pub struct Register {
     pub journal: Journal,
     pub catalog: Arc<Catalog>,
-    pub scenarios: BTreeMap<String, Arc<Scenario>>,
-    pub ground: Arc<Ground>,
     pub run_seed: u64,
+    pub epoch_ms: i64,
     /// The system under test reports single judgements.
     pub judged: bool,
-    pub stopped: watch::Receiver<bool>,
+}
+
+/// Everything a run's scenarios share.
+pub struct Desk {
+    pub register: Register,
+    pub scenarios: BTreeMap<String, Arc<Scenario>>,
+    pub ground: Arc<Ground>,
+    /// Ends the run when a defence fails.
+    pub fail_fast: bool,
+    pub stop: Arc<watch::Sender<bool>>,
     pub outcomes: RefCell<Vec<Outcome>>,
 }
 
-impl Desk {
-    pub fn scenario(&self, id: &str) -> Option<Arc<Scenario>> {
-        self.scenarios.get(id).cloned()
-    }
+/// Why a scenario of an ended run has no verdict of its own.
+pub const RUN_ENDED: &str = "the run was ended";
 
-    pub fn note(&self, text: String) {
-        self.journal.run_scribe().write(Phase::Start, Event::Note { text });
-    }
-
-    /// A conduct for `scenario` on a cell of its own; none when there is no cell, which is a verdict already.
-    pub async fn open(&self, scenario: &Arc<Scenario>) -> Option<Conduct> {
-        if *self.stopped.borrow() {
-            self.unopened(scenario, Trouble::inconclusive(Word::NotJudged, "the run was ended"));
-            return None;
-        }
-        let bench = match self.ground.take().await {
-            Ok(bench) => bench,
-            Err(trouble) => {
-                self.unopened(scenario, trouble);
-                return None;
-            }
-        };
-        let started = Instant::now();
-        let readiness = bench.readiness.clone();
-        let mut conduct = self.conduct(scenario, bench, started);
-        conduct.trouble = match readiness {
-            Ok(()) => conduct.works.first_mark().await.err().map(Trouble::from),
-            Err(trouble) => Some(trouble),
-        };
-        Some(conduct)
-    }
-
-    fn conduct(&self, scenario: &Arc<Scenario>, bench: Bench, started: Instant) -> Conduct {
-        let Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, .. } = bench;
-        let feed = Feed::new(&self.journal, &scenario.id);
-        let scribe = self.journal.scribe(&scenario.id, cell.clock.clone());
-        let seed = forge::Seed::of_scenario(self.run_seed, &scenario.id);
-        let facts = self.facts(scenario, &seed);
-        let started_event =
-            Event::ScenarioStarted { cell: cell.spec.name.clone(), facts: Box::new(facts.clone()) };
-        scribe.write(Phase::Given, started_event);
-        recorder.set_scribe(Some(scribe.clone()));
-        recorder.set_phase(Phase::Given);
-        let nemesis = super::ground::nemesis(&cell, &mysql);
-        let links = cell.links.values().cloned().collect();
-        let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
-        let timing = Timing { deaf_limit: self.ground.deaf_limit, stopped: self.stopped.clone() };
-        let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, links, timing);
-        let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
-        let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
-        Conduct::new(Parts {
-            scenario: scenario.clone(),
-            facts,
-            canary,
-            home: Home { cell, mysql, started },
-            works,
-            platform,
-            nemesis,
-            feed,
-            script,
-            seed,
-        })
-    }
-
+impl Register {
     fn facts(&self, scenario: &Scenario, seed: &forge::Seed) -> ScenarioFacts {
         ScenarioFacts {
             name: scenario.name.clone(),
@@ -123,9 +71,9 @@ impl Desk {
     }
 
     /// A scenario that got no cell: its facts and its verdict are in the journal all the same.
-    fn unopened(&self, scenario: &Scenario, trouble: Trouble) {
+    pub fn unopened(&self, scenario: &Scenario, trouble: Trouble) -> Outcome {
         let mut feed = Feed::new(&self.journal, &scenario.id);
-        let scribe = self.journal.scribe(&scenario.id, Clock::starting_at(self.ground.epoch_ms));
+        let scribe = self.journal.scribe(&scenario.id, Clock::starting_at(self.epoch_ms));
         let seed = forge::Seed::of_scenario(self.run_seed, &scenario.id);
         let facts = Box::new(self.facts(scenario, &seed));
         scribe.write(Phase::Start, Event::ScenarioStarted { cell: String::new(), facts });
@@ -133,7 +81,83 @@ impl Desk {
         scribe.write(Phase::Start, Event::Premise { word, evidence });
         let (verdict, word, evidence) = expect::scenario_verdict(feed.history(), Oracle::of);
         scribe.write(Phase::Start, Event::ScenarioVerdict { verdict, word, evidence, real_ms: 0 });
-        self.outcomes.borrow_mut().push(Outcome { verdict, clean: true });
+        self.kept(Outcome { verdict, clean: true })
+    }
+
+    /// A verdict that the journal could not keep is none.
+    fn kept(&self, outcome: Outcome) -> Outcome {
+        match self.journal.broken() {
+            Some(_) => Outcome { verdict: Verdict::Inconclusive, ..outcome },
+            None => outcome,
+        }
+    }
+}
+
+impl Desk {
+    pub fn scenario(&self, id: &str) -> Option<Arc<Scenario>> {
+        self.scenarios.get(id).cloned()
+    }
+
+    pub fn note(&self, text: String) {
+        self.register.journal.run_scribe().write(Phase::Start, Event::Note { text });
+    }
+
+    /// A conduct for `scenario` on a cell of its own; none when there is no cell, which is a verdict already.
+    pub async fn open(&self, scenario: &Arc<Scenario>) -> Option<Conduct> {
+        let mut stopped = self.stop.subscribe();
+        let ended = || Err(Trouble::inconclusive(Word::NotJudged, RUN_ENDED));
+        let bench = tokio::select! {
+            biased;
+            _ = stopped.wait_for(|stopped| *stopped) => ended(),
+            bench = self.ground.take() => bench,
+        };
+        let bench = match bench {
+            Ok(bench) => bench,
+            Err(trouble) => {
+                self.outcomes.borrow_mut().push(self.register.unopened(scenario, trouble));
+                return None;
+            }
+        };
+        let started = Instant::now();
+        let readiness = bench.readiness.clone();
+        let mut conduct = self.conduct(scenario, bench, started);
+        conduct.trouble = match readiness {
+            Ok(()) => conduct.works.first_mark().await.err().map(Trouble::from),
+            Err(trouble) => Some(trouble),
+        };
+        Some(conduct)
+    }
+
+    fn conduct(&self, scenario: &Arc<Scenario>, bench: Bench, started: Instant) -> Conduct {
+        let Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, .. } = bench;
+        let feed = Feed::new(&self.register.journal, &scenario.id);
+        let scribe = self.register.journal.scribe(&scenario.id, cell.clock.clone());
+        let seed = forge::Seed::of_scenario(self.register.run_seed, &scenario.id);
+        let facts = self.register.facts(scenario, &seed);
+        let started_event =
+            Event::ScenarioStarted { cell: cell.spec.name.clone(), facts: Box::new(facts.clone()) };
+        scribe.write(Phase::Given, started_event);
+        recorder.set_scribe(Some(scribe.clone()));
+        recorder.set_phase(Phase::Given);
+        let nemesis = super::ground::nemesis(&cell, &mysql);
+        let links = cell.links.values().cloned().collect();
+        let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
+        let timing = Timing { deaf_limit: self.ground.deaf_limit, stopped: self.stop.subscribe() };
+        let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, links, timing);
+        let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
+        let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
+        Conduct::new(Parts {
+            scenario: scenario.clone(),
+            facts,
+            canary,
+            home: Home { cell, mysql, started },
+            works,
+            platform,
+            nemesis,
+            feed,
+            script,
+            seed,
+        })
     }
 
     /// Judges, heals, keeps the logs of what is red, and gives the cell back.
@@ -143,7 +167,10 @@ impl Desk {
             self.keep_logs(&conduct);
         }
         let outcome = Outcome { verdict: ended.verdict, clean: ended.clean };
-        self.outcomes.borrow_mut().push(outcome);
+        self.outcomes.borrow_mut().push(self.register.kept(outcome));
+        if self.fail_fast && ended.verdict == Verdict::Fail {
+            self.stop.send_replace(true);
+        }
         let Home { cell, mysql, .. } = conduct.home;
         drop(conduct.works);
         self.ground.give_back(cell, mysql).await;
@@ -151,7 +178,7 @@ impl Desk {
 
     /// Copies the processes' logs beside the journal, under `evidence/`.
     fn keep_logs(&self, conduct: &Conduct) {
-        let Some(run_dir) = self.journal.path().parent() else { return };
+        let Some(run_dir) = self.register.journal.path().parent() else { return };
         let cell = &conduct.home.cell;
         for member in [&cell.shop, &cell.channel, &cell.reconciler] {
             keep_log(&conduct.scribe, run_dir, member.log(), member.name());

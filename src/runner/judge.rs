@@ -35,6 +35,10 @@ impl Conduct {
         {
             self.trouble = Some(trouble);
         }
+        if let Some(panic) = super::panics::since(self.panics) {
+            let why = format!("the harness itself panicked: {panic}");
+            self.trouble = Some(Trouble::inconclusive(Word::NotJudged, why));
+        }
         if let Some(trouble) = self.trouble.take() {
             self.record(trouble);
         }

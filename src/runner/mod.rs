@@ -12,6 +12,7 @@ mod feed;
 mod ground;
 mod judge;
 mod names;
+mod panics;
 mod proofs;
 mod rest;
 mod run;

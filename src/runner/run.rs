@@ -10,11 +10,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::bench::Ground;
-use super::desk::{Desk, Outcome};
+use super::conduct::Trouble;
+use super::desk::{Desk, Outcome, RUN_ENDED, Register};
 use super::world;
 use crate::catalog::Catalog;
 use crate::clock::{monotonic_us, wall_ms};
-use crate::journal::{Event, Exit, Journal, JournalError, Phase, Verdict};
+use crate::journal::{Event, Exit, Journal, JournalError, Phase, Verdict, Word};
 use crate::stage::cell::ReconcilerSpec;
 use crate::stage::guardian::Guardian;
 use crate::stage::{Provider, Stage, StageOptions, sweep};
@@ -47,6 +48,8 @@ pub struct RunOptions {
     pub jobs: usize,
     pub deaf_limit: Duration,
     pub deadline: Option<Duration>,
+    /// The first failed defence ends the run: what waits is cancelled, what is unjudged is inconclusive.
+    pub fail_fast: bool,
     /// The system under test reports single judgements.
     pub judged: bool,
     pub args: Vec<String>,
@@ -57,6 +60,8 @@ pub struct RunOptions {
 pub struct RunResult {
     pub exit: Exit,
     pub dir: PathBuf,
+    /// What went wrong with the run itself: no stage, a journal that could not be written.
+    pub troubles: Vec<String>,
 }
 
 /// Why a run could not even begin its journal.
@@ -91,10 +96,11 @@ pub async fn run(
             total: options.selected.len(),
         },
     );
-    let (stop, stopped) = watch::channel(false);
-    let watchman = watch_for_the_end(stop, options.deadline).map_err(RunError::Signals)?;
+    let stop = Arc::new(watch::Sender::new(false));
+    let watchman = watch_for_the_end(stop.clone(), options.deadline, journal.clone());
+    let watchman = watchman.map_err(RunError::Signals)?;
     let total = options.selected.len();
-    let played = play(&id, options, &journal, stopped).await;
+    let mut played = play(&id, options, &journal, stop).await;
     let ended_by = *watchman.borrow();
     let mut exits: Vec<Exit> = played.outcomes.iter().map(exit_of).collect();
     exits.extend(played.exit);
@@ -105,12 +111,15 @@ pub async fn run(
     if skipped > 0 {
         exits.push(Exit::Inconclusive);
     }
+    if let Some(why) = journal.broken() {
+        played.troubles.push(format!("{why}: verdicts after that are not kept; make room"));
+        exits.push(Exit::Inconclusive);
+    }
     let exit = Exit::worst(exits);
     let failed = played.outcomes.len() - passed;
     let ended = Event::RunEnded { passed, failed, skipped, inconclusive, exit: exit.code() };
     scribe.write(Phase::Teardown, ended);
-    journal.check()?;
-    Ok(RunResult { exit, dir })
+    Ok(RunResult { exit, dir, troubles: played.troubles })
 }
 
 fn count(outcomes: &[Outcome], verdict: Verdict) -> usize {
@@ -133,10 +142,12 @@ fn run_id() -> String {
     format!("{}-{}-{:04x}", &digits[..8], &digits[8..], monotonic_us() & 0xffff)
 }
 
-/// SIGINT, SIGTERM or the run's deadline: everything is stopped, healed and reported; the reason's exit is kept.
+/// SIGINT, SIGTERM, the run's deadline or a full disk: everything is stopped, healed and reported; the reason's exit is
+/// kept.
 fn watch_for_the_end(
-    stop: watch::Sender<bool>,
+    stop: Arc<watch::Sender<bool>>,
     deadline: Option<Duration>,
+    journal: Journal,
 ) -> std::io::Result<watch::Receiver<Option<Exit>>> {
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -152,6 +163,7 @@ fn watch_for_the_end(
             _ = interrupt.recv() => Exit::Aborted,
             _ = terminate.recv() => Exit::Aborted,
             () = over => Exit::Inconclusive,
+            () = journal.breaks() => Exit::Inconclusive,
         };
         tell.send_replace(Some(exit));
         stop.send_replace(true);
@@ -161,9 +173,11 @@ fn watch_for_the_end(
     Ok(why)
 }
 
+#[derive(Default)]
 struct Played {
     outcomes: Vec<Outcome>,
     exit: Option<Exit>,
+    troubles: Vec<String>,
 }
 
 /// Stage up, all scenarios, stage down.
@@ -171,7 +185,7 @@ async fn play(
     id: &str,
     options: RunOptions,
     journal: &Journal,
-    stopped: watch::Receiver<bool>,
+    stop: Arc<watch::Sender<bool>>,
 ) -> Played {
     let scribe = journal.run_scribe();
     let started = Instant::now();
@@ -179,12 +193,16 @@ async fn play(
     if swept.found_any() {
         scribe.write(Phase::Start, Event::Note { text: swept.to_string() });
     }
-    let (guardian, stage) = match raise(id, &options).await {
+    let register = Register {
+        journal: journal.clone(),
+        catalog: options.catalog.clone(),
+        run_seed: options.seed,
+        epoch_ms: options.epoch_ms,
+        judged: options.judged,
+    };
+    let (guardian, stage) = match raise(id, &options, &stop).await {
         Ok(raised) => raised,
-        Err(why) => {
-            scribe.write(Phase::Start, Event::Note { text: format!("the stage is not up: {why}") });
-            return Played { outcomes: Vec::new(), exit: Some(Exit::Inconclusive) };
-        }
+        Err(down) => return unplayed(&register, &options.selected, down),
     };
     stage.prewarm(options.jobs.min(options.selected.len()));
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -203,47 +221,88 @@ async fn play(
     );
     let ground = Arc::new(ground);
     let desk = Rc::new(Desk {
-        journal: journal.clone(),
-        catalog: options.catalog,
+        register,
         scenarios,
         ground: ground.clone(),
-        run_seed: options.seed,
-        judged: options.judged,
-        stopped,
+        fail_fast: options.fail_fast,
+        stop,
         outcomes: Default::default(),
     });
     world::walk(desk.clone(), &options.selected, options.jobs).await;
     let outcomes = desk.outcomes.take();
     drop(desk);
     ground.clear().await;
-    let gone = guardian.bye().await;
-    let exit = (!gone).then(|| {
-        let text = "the guardian did not confirm that everything is gone; run `lossdrill faults heal --all`";
-        scribe.write(Phase::Teardown, Event::Note { text: text.to_owned() });
-        Exit::Dirty
-    });
-    Played { outcomes, exit }
+    let dirty = farewell(&guardian).await;
+    if let Some(text) = &dirty {
+        scribe.write(Phase::Teardown, Event::Note { text: text.clone() });
+    }
+    let exit = dirty.is_some().then_some(Exit::Dirty);
+    Played { outcomes, exit, troubles: dirty.into_iter().collect() }
 }
 
-async fn raise(id: &str, options: &RunOptions) -> Result<(Guardian, Stage), String> {
-    let schema_sql = schema(&options.programs.shop).await?;
-    let guardian = Guardian::start(id).await.map_err(|error| error.to_string())?;
-    let stage = Stage::up(
-        StageOptions {
-            provider: options.provider,
-            mysql_image: options.mysql_image.clone(),
-            kafka_image: options.kafka_image.clone(),
-            run_id: id.to_owned(),
-            schema_sql,
-        },
-        &guardian,
-    );
-    match stage.await {
-        Ok(stage) => Ok((guardian, stage)),
-        Err(error) => {
-            guardian.bye().await;
-            Err(error.to_string())
+/// Ends the run's processes; what to tell where that could not be proved.
+async fn farewell(guardian: &Guardian) -> Option<String> {
+    let told =
+        "the guardian did not confirm that everything is gone; run `lossdrill faults heal --all`";
+    (!guardian.bye().await).then(|| told.to_owned())
+}
+
+/// Why there is no stage.
+struct Down {
+    why: String,
+    word: Word,
+    exit: Exit,
+}
+
+/// Without a stage every scenario is inconclusive, each by name, in all reports.
+fn unplayed(register: &Register, selected: &[Arc<Scenario>], down: Down) -> Played {
+    let scribe = register.journal.run_scribe();
+    let (evidence, troubles) = match down.word {
+        Word::StageDown => {
+            let text = format!("the stage is not up: {}", down.why);
+            scribe.write(Phase::Start, Event::Note { text: text.clone() });
+            ("the stage is not up".to_owned(), vec![text])
         }
+        _ => (down.why, Vec::new()),
+    };
+    let trouble = || Trouble::inconclusive(down.word, evidence.clone());
+    let outcomes = selected.iter().map(|scenario| register.unopened(scenario, trouble())).collect();
+    Played { outcomes, exit: Some(down.exit), troubles }
+}
+
+/// The guardian and the stage, unless the run is ended before they are there.
+async fn raise(
+    id: &str,
+    options: &RunOptions,
+    stop: &watch::Sender<bool>,
+) -> Result<(Guardian, Stage), Down> {
+    let down = |why: String| Down { why, word: Word::StageDown, exit: Exit::Inconclusive };
+    let schema_sql = schema(&options.programs.shop).await.map_err(down)?;
+    let guardian = Guardian::start(id).await.map_err(|error| down(error.to_string()))?;
+    let wanted = StageOptions {
+        provider: options.provider,
+        mysql_image: options.mysql_image.clone(),
+        kafka_image: options.kafka_image.clone(),
+        run_id: id.to_owned(),
+        schema_sql,
+    };
+    let mut stopped = stop.subscribe();
+    let raised = tokio::select! {
+        stage = Stage::up(wanted, &guardian) => stage.map_err(|error| down(error.to_string())),
+        _ = stopped.wait_for(|stopped| *stopped) => {
+            let why = RUN_ENDED.to_owned();
+            Err(Down { why, word: Word::NotJudged, exit: Exit::Inconclusive })
+        }
+    };
+    match raised {
+        Ok(stage) => Ok((guardian, stage)),
+        Err(down) => match farewell(&guardian).await {
+            None => Err(down),
+            Some(dirty) => {
+                let why = format!("{}; {dirty}", down.why);
+                Err(Down { why, word: Word::StageDown, exit: Exit::Dirty })
+            }
+        },
     }
 }
 

@@ -17,6 +17,7 @@ use futures::{FutureExt, StreamExt, stream};
 
 use super::conduct::{Conduct, Trouble};
 use super::desk::Desk;
+use super::panics;
 use crate::journal::Word;
 use crate::steps::{Kind, Scenario, normalise, vocabulary};
 
@@ -53,6 +54,8 @@ pub async fn walk(desk: Rc<Desk>, scenarios: &[Arc<Scenario>], jobs: usize) {
         .before(move |_, _, scenario, world: &mut DrillWorld| {
             let (desk, id) = (opener.clone(), scenario.name.clone());
             async move {
+                // Cucumber has silenced the hook just now.
+                panics::watch();
                 world.scenario = desk.scenario(&id);
                 if let Some(scenario) = &world.scenario {
                     world.conduct = desk.open(scenario).await.map(Box::new);
@@ -169,4 +172,122 @@ fn feature(scenario: &Scenario) -> gherkin::Feature {
         .name(scenario.id.clone())
         .scenarios(vec![one])
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::catalog::tests::small_catalog;
+    use crate::steps::{Known, read_feature};
+
+    const FEATURE: &str = "\
+@lp:refund-exceeds-payment @tier:gate @retry(3)
+Feature: Refunds stay within the payment
+
+  Scenario: One refund too much
+    Given order \"O-1\" was paid 199.00 CNY through channel \"alipay\"
+    When refund \"R-1\" of 250.00 CNY on order \"O-1\" is paid out where 199.00 CNY is due
+    Then alert \"refund-exceeds-payment\" is raised in time for order \"O-1\"
+";
+
+    fn scenario() -> Arc<Scenario> {
+        let catalog = small_catalog();
+        let faults = |_: &str, _: &BTreeMap<String, String>| Ok(());
+        let known = Known::of(&catalog, &faults);
+        let (mut scenarios, mistakes) = read_feature("f.feature", "f.feature", FEATURE, &known);
+        assert!(mistakes.iter().all(|mistake| !mistake.is_error()), "{mistakes:?}");
+        Arc::new(scenarios.remove(0))
+    }
+
+    /// Walks `scenario` with `steps`: what each end of it was taken for, and the steps walked.
+    async fn walked(
+        scenario: &Arc<Scenario>,
+        steps: Collection<DrillWorld>,
+    ) -> Vec<(Option<Trouble>, usize)> {
+        let _alone = panics::tests::ALONE.lock().await;
+        let ends: Rc<RefCell<Vec<(Option<Trouble>, usize)>>> = Rc::default();
+        let (kept, opened) = (ends.clone(), scenario.clone());
+        let runner = Basic::<DrillWorld>::default()
+            .steps(steps)
+            .before(move |_, _, _, world: &mut DrillWorld| {
+                world.scenario = Some(opened.clone());
+                async { panics::watch() }.boxed_local()
+            })
+            .after(move |_, _, _, finished, world: Option<&mut DrillWorld>| {
+                let walked = world.map_or(0, |world| world.walked);
+                kept.borrow_mut().push((trouble(finished), walked));
+                async {}.boxed_local()
+            });
+        let features = stream::iter([Ok(feature(scenario))]);
+        let cli = cucumber::runner::basic::Cli::default();
+        let events = std::pin::pin!(runner.run(features, cli));
+        events.for_each(|_| async {}).await;
+        ends.take()
+    }
+
+    fn breaking(_: &mut DrillWorld, _: Context) -> LocalBoxFuture<'_, ()> {
+        async { panic!("the step broke") }.boxed_local()
+    }
+
+    fn spawning(_: &mut DrillWorld, _: Context) -> LocalBoxFuture<'_, ()> {
+        async {
+            // Awaited only so that the test knows it has panicked; nobody looks at its end.
+            let _ = tokio::spawn(async { panic!("a task broke") }).await;
+        }
+        .boxed_local()
+    }
+
+    fn all(step: cucumber::Step<DrillWorld>) -> Collection<DrillWorld> {
+        let any = || regex::Regex::new(".*").expect("a pattern");
+        let steps = Collection::new().given(None, any(), step).when(None, any(), step);
+        steps.then(None, any(), step)
+    }
+
+    #[tokio::test]
+    async fn every_step_is_walked_once_whatever_a_tag_says_of_retries() {
+        let ends = walked(&scenario(), collection()).await;
+        assert_eq!(ends, [(None, 3)]);
+        let ends = walked(&scenario(), all(breaking)).await;
+        assert_eq!(ends.len(), 1, "a step that broke is not tried again: {ends:?}");
+    }
+
+    #[tokio::test]
+    async fn a_step_that_panics_and_one_that_matches_nothing_are_trouble() {
+        for (steps, why) in [
+            (all(breaking), "a step broke off: the step broke"),
+            (Collection::new(), "a step matched no sentence"),
+        ] {
+            let ends = walked(&scenario(), steps).await;
+            let (Some(trouble), _) = &ends[0] else { panic!("no trouble: {ends:?}") };
+            assert!(trouble.evidence.contains(why), "{trouble:?}");
+            assert_eq!(trouble.verdict, crate::journal::Verdict::Inconclusive);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_task_is_swallowed_by_the_crate_and_seen_by_us() {
+        let mark = panics::mark();
+        let ends = walked(&scenario(), all(spawning)).await;
+        assert_eq!(ends[0].0, None, "the crate has learnt of it: `panics` may go");
+        let seen: Vec<String> = (mark..panics::mark()).filter_map(panics::since).collect();
+        assert!(seen.iter().any(|text| text.contains("a task broke at src/runner")), "{seen:?}");
+    }
+
+    #[test]
+    fn a_sentence_is_bound_to_its_keyword() {
+        let scenario = scenario();
+        let steps = collection();
+        for step in feature(&scenario).scenarios[0].steps.clone() {
+            assert!(matches!(steps.find(&step), Ok(Some(_))), "{}", step.value);
+            let ty = match step.ty {
+                gherkin::StepType::Given => gherkin::StepType::Then,
+                _ => gherkin::StepType::Given,
+            };
+            let moved = gherkin::Step { ty, ..step };
+            assert!(matches!(steps.find(&moved), Ok(None)), "{} as {ty:?}", moved.value);
+        }
+    }
 }

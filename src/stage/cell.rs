@@ -193,6 +193,7 @@ impl Cell {
         spec: CellSpec,
         clock: Clock,
     ) -> Result<Cell, CellError> {
+        let _making = guardian.making().await.map_err(StageError::from)?;
         let made = std::fs::create_dir_all(&spec.dir);
         made.map_err(|source| CellError::Dir { path: spec.dir.clone(), source })?;
         let [shop, channel, reconciler] = free_ports()?;

@@ -120,10 +120,12 @@ impl LocalServer {
         data: &Path,
         more: &[&str],
     ) -> Result<(LocalServer, SocketAddr), StageError> {
+        let making = guardian.making().await?;
         let dir = new_dir(guardian, name)?;
-        template::copy_dir(data, &dir.join("data")).await?;
+        template::copy_dir(data, &dir.join("data"), making.clone()).await?;
         let port = free_port()?;
         let spec = mysqld(prepared, name, &dir, port, more);
+        drop(making);
         LocalServer::start(guardian, name, Kind::MySql, spec, dir, port).await
     }
 
@@ -133,8 +135,10 @@ impl LocalServer {
         guardian: &Guardian,
         name: &str,
     ) -> Result<(LocalServer, SocketAddr), StageError> {
+        let making = guardian.making().await?;
         let dir = new_dir(guardian, name)?;
-        template::copy_dir(Path::new(&prepared.kafka["template"]), &dir.join("data")).await?;
+        let formatted = Path::new(&prepared.kafka["template"]);
+        template::copy_dir(formatted, &dir.join("data"), making.clone()).await?;
         let port = free_port()?;
         let local = |port: u16| format!("127.0.0.1:{port}");
         let (client, inner, controller) = (local(port), local(free_port()?), local(free_port()?));
@@ -146,6 +150,7 @@ impl LocalServer {
         let file = dir.join("server.properties");
         std::fs::write(&file, text).map_err(StageError::io("write", &file))?;
         let spec = broker(prepared, name, &dir);
+        drop(making);
         LocalServer::start(guardian, name, Kind::Kafka, spec, dir, port).await
     }
 

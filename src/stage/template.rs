@@ -63,7 +63,7 @@ pub(super) async fn local_template(
     }
     let part = prepared.cache.join(format!("{PREFIX}part"));
     let _ = std::fs::remove_dir_all(&part); // of a run that was killed here
-    copy_dir(&data, &part).await?;
+    copy_dir(&data, &part, guardian.making().await?).await?;
     std::fs::rename(&part, &ready).map_err(StageError::io("rename", &part))?;
     prune(&prepared.cache, &ready);
     server.remove().await?;
@@ -105,10 +105,20 @@ pub(super) async fn lock_cache(cache: &Path) -> Result<File, StageError> {
     locked.map_err(StageError::io("lock", &path))
 }
 
-/// Copies a directory with all in it; the target must not exist.
-pub(super) async fn copy_dir(from: &Path, to: &Path) -> Result<(), StageError> {
+/// Copies a directory with all in it; the target must not exist. `making` is held until the copy is done, even where
+/// nobody awaits it any more.
+pub(super) async fn copy_dir(
+    from: &Path,
+    to: &Path,
+    making: impl Send + 'static,
+) -> Result<(), StageError> {
     let (source, target) = (from.to_owned(), to.to_owned());
-    let copied = tokio::task::spawn_blocking(move || copy_tree(&source, &target)).await;
+    let copying = tokio::task::spawn_blocking(move || {
+        let copied = copy_tree(&source, &target);
+        drop(making);
+        copied
+    });
+    let copied = copying.await;
     let copied = copied.unwrap_or_else(|error| Err(io::Error::other(error)));
     copied.map_err(StageError::io("copy a data directory to", to))
 }
@@ -148,7 +158,7 @@ mod tests {
             std::fs::write(dir.join("deep/file"), name).unwrap();
         }
         let copy = cache.path().join("copy");
-        copy_dir(&cache.path().join(format!("{PREFIX}a")), &copy).await.unwrap();
+        copy_dir(&cache.path().join(format!("{PREFIX}a")), &copy, ()).await.unwrap();
         assert_eq!(std::fs::read_to_string(copy.join("deep/file")).unwrap(), "a");
         prune(cache.path(), &cache.path().join(format!("{PREFIX}d")));
         let left = std::fs::read_dir(cache.path()).unwrap().count();

@@ -17,6 +17,7 @@ use testcontainers::bollard::query_parameters::{
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, ContainerRequest, GenericImage};
 
+use crate::stage::guardian::Guardian;
 use crate::stage::service::{Kind, START_LIMIT};
 use crate::stage::{StageError, engine};
 
@@ -30,12 +31,26 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 const KILL_LIMIT: Duration = Duration::from_secs(15);
 const KILL_LOOK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Creates and starts a container.
+/// Creates and starts a container. Once begun this is finished, even where nobody awaits it any more, and the end of the
+/// run waits for it: else the engine would make a container after all of them were removed.
 pub(super) async fn run(
+    guardian: &Guardian,
     name: &str,
     request: ContainerRequest<GenericImage>,
 ) -> Result<ContainerAsync<GenericImage>, StageError> {
-    request.start().await.map_err(|error| {
+    let making = guardian.making().await?;
+    let starting = tokio::spawn(async move {
+        let started = request.start().await;
+        drop(making);
+        started
+    });
+    let failed = |error: String| StageError::Engine {
+        what: "start a container",
+        service: name.to_owned(),
+        error,
+    };
+    let started = starting.await.map_err(|error| failed(error.to_string()))?;
+    started.map_err(|error| {
         // the engine's own words (a taken port, a full disk) stand in the error's sources
         let mut text = error.to_string();
         let mut source = std::error::Error::source(&error);
@@ -43,7 +58,7 @@ pub(super) async fn run(
             text.push_str(&format!(": {inner}"));
             source = inner.source();
         }
-        StageError::Engine { what: "start a container", service: name.to_owned(), error: text }
+        failed(text)
     })
 }
 

@@ -111,7 +111,8 @@ impl DockerSource {
             .with_entrypoint("sh")
             .with_exposed_port(3306.tcp())
             .with_cmd(["-c".to_owned(), template_script()]);
-        let container = run(service, on_port(request, guardian.run_id(), port, 3306)).await?;
+        let request = on_port(request, guardian.run_id(), port, 3306);
+        let container = run(guardian, service, request).await?;
         let id = container.id().to_owned();
         let server = DockerServer { docker: self.docker.clone(), id, name: service.to_owned() };
         let made = async {
@@ -157,7 +158,7 @@ impl DockerSource {
             .with_exposed_port(3306.tcp())
             .with_cmd(command);
         let request = on_port(image, guardian.run_id(), port, 3306);
-        self.start(name, Kind::MySql, request, port).await
+        self.start(guardian, name, Kind::MySql, request, port).await
     }
 
     pub(super) async fn start_kafka(
@@ -178,18 +179,19 @@ impl DockerSource {
             .with_env_var("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs")
             .with_env_var("KAFKA_HEAP_OPTS", "-Xmx256m");
         let request = on_port(request, guardian.run_id(), port, 9092);
-        self.start(name, Kind::Kafka, request, port).await
+        self.start(guardian, name, Kind::Kafka, request, port).await
     }
 
     async fn start(
         &self,
+        guardian: &Guardian,
         name: &str,
         kind: Kind,
         request: ContainerRequest<GenericImage>,
         port: u16,
     ) -> Result<(DockerServer, SocketAddr), StageError> {
         let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let container = run(name, request).await?;
+        let container = run(guardian, name, request).await?;
         let id = container.id().to_owned();
         // Its destructor would block, and panic outside a runtime; the guardian owns the removal.
         std::mem::forget(container);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::sync::{Mutex as AsyncMutex, oneshot, watch};
+use tokio::sync::{Mutex as AsyncMutex, OwnedRwLockReadGuard, RwLock, oneshot, watch};
 
 use super::{Cleanup, END_LIMIT, Notice, Request};
 use crate::stage::state;
@@ -21,6 +21,9 @@ use crate::stage::state;
 const READY_LIMIT: Duration = Duration::from_secs(10);
 /// From SIGKILL to the notice of the end: a process in a slow disk's queue ends late.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
+/// What is being made when a run ends (a copy of a data directory, a container) is made within this; after it the
+/// guardian ends the run all the same, and says what it could not remove.
+const MAKING_LIMIT: Duration = Duration::from_secs(10);
 /// How far back [`Process::log_tail`] reads: more lines than this holds are not asked for.
 const TAIL_BYTES: u64 = 256 * 1024;
 /// Names another program as the guardian's; tests use it, for they are not `lossdrill` themselves.
@@ -102,8 +105,17 @@ struct Shared {
     waiting: Mutex<HashMap<u64, Pending>>,
     running: Mutex<HashMap<u64, watch::Sender<Option<Exit>>>>,
     gone: watch::Sender<bool>,
+    /// True once the run ends; read by all that make something of the run.
+    ending: Arc<RwLock<bool>>,
     /// Kept so that the guardian is reaped when it ends.
     process: AsyncMutex<Child>,
+}
+
+/// Held while something of the run is being made that no process of the run makes: the end of the run waits for it, so
+/// that nothing appears after everything was removed. Clones share it.
+#[derive(Clone)]
+pub struct Making {
+    _guard: Arc<OwnedRwLockReadGuard<bool>>,
 }
 
 /// A handle to the run's guardian; clones share it. The guardian ends when the last clone is
@@ -153,6 +165,7 @@ impl Guardian {
             waiting: Mutex::default(),
             running: Mutex::default(),
             gone: watch::Sender::new(false),
+            ending: Arc::default(),
             process: AsyncMutex::new(child),
         });
         tokio::spawn(listen(Arc::downgrade(&shared), notices));
@@ -219,8 +232,20 @@ impl Guardian {
         let _ = gone.wait_for(|gone| *gone).await;
     }
 
+    /// To be held while files or containers of the run are made; an error once the run ends.
+    pub async fn making(&self) -> Result<Making, GuardianError> {
+        let guard = self.0.ending.clone().read_owned().await;
+        if *guard {
+            return Err(self.lost());
+        }
+        Ok(Making { _guard: Arc::new(guard) })
+    }
+
     /// Ends the run: everything is killed and removed. True when nothing is left behind.
     pub async fn bye(&self) -> bool {
+        if let Ok(mut ending) = tokio::time::timeout(MAKING_LIMIT, self.0.ending.write()).await {
+            *ending = true;
+        }
         let _ = self.ask(&Request::Bye).await;
         *self.0.pipe.lock().await = None;
         let mut process = self.0.process.lock().await;

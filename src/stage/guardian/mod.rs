@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{Exit, Guardian, GuardianError, ProcSpec, Process, Signal};
+pub use client::{Exit, Guardian, GuardianError, Making, ProcSpec, Process, Signal};
 pub use serve::serve;
 
 /// All of the guardian's ending, from EOF to exit: the promise of 10 s with room for a loaded
