@@ -1,8 +1,9 @@
-//! The delivery of a held message into a real Kafka, named by `LOSSDRILL_TEST_KAFKA` (`HOST:PORT`).
-//! The shop here is a stand-in that only knows the held message. Without Kafka the test says that
-//! it was skipped; CI sets it.
+//! The delivery of a held message into a real Kafka (`servers/mod.rs` says where from). The shop
+//! here is a stand-in that only knows the held message.
 
-#![cfg(feature = "harness")]
+#![cfg(all(feature = "harness", feature = "shop"))]
+
+mod servers;
 
 use std::time::Duration;
 
@@ -57,12 +58,8 @@ fn read_all(bootstrap: &str, topic: &str, count: usize) -> Vec<(String, String)>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_message_is_delivered_as_often_as_ordered() {
-    let Ok(bootstrap) = std::env::var("LOSSDRILL_TEST_KAFKA") else {
-        eprintln!(
-            "SKIPPED a_held_message_is_delivered_as_often_as_ordered: set LOSSDRILL_TEST_KAFKA"
-        );
-        return;
-    };
+    let Some(servers) = servers::up() else { return };
+    let bootstrap = servers.kafka().endpoint.to_string();
     let topic_prefix = format!("platform_{}.", monotonic_us());
     let topic = format!("{topic_prefix}refund.events");
     let admin: AdminClient<DefaultClientContext> =

@@ -1,8 +1,8 @@
-//! Truth and marks against a real MySQL and a real Kafka, named by `LOSSDRILL_TEST_MYSQL` and
-//! `LOSSDRILL_TEST_KAFKA` (`HOST:PORT`, root without a password). Without them these tests say that
-//! they were skipped; CI sets both.
+//! Truth and marks against a real MySQL and a real Kafka (`servers/mod.rs` says where from).
 
-#![cfg(feature = "harness")]
+#![cfg(all(feature = "harness", feature = "shop"))]
+
+mod servers;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -49,12 +49,6 @@ struct Cell {
 
 static CELLS: AtomicU32 = AtomicU32::new(0);
 
-fn address(variable: &str) -> Option<(String, u16)> {
-    let text = std::env::var(variable).ok()?;
-    let (host, port) = text.rsplit_once(':').expect("HOST:PORT");
-    Some((host.to_owned(), port.parse().expect("a port")))
-}
-
 async fn connect(at: &(String, u16)) -> Conn {
     let options = OptsBuilder::default()
         .ip_or_hostname(at.0.clone())
@@ -65,13 +59,11 @@ async fn connect(at: &(String, u16)) -> Conn {
 }
 
 impl Cell {
-    /// None, said aloud, where no servers are named.
-    async fn new(test: &str) -> Option<Cell> {
-        let named = (address("LOSSDRILL_TEST_MYSQL"), address("LOSSDRILL_TEST_KAFKA"));
-        let (Some(mysql), Some(kafka)) = named else {
-            eprintln!("SKIPPED {test}: set LOSSDRILL_TEST_MYSQL and LOSSDRILL_TEST_KAFKA");
-            return None;
-        };
+    /// None, said aloud, where no servers are prepared.
+    async fn new() -> Option<Cell> {
+        let servers = servers::up()?;
+        let mysql = servers.mysql().endpoint;
+        let mysql = (mysql.ip().to_string(), mysql.port());
         let number = CELLS.fetch_add(1, Ordering::Relaxed);
         let name = format!("probe_{}_{number}", monotonic_us());
         let mut sql = connect(&mysql).await;
@@ -80,7 +72,7 @@ impl Cell {
         for table in TABLES {
             sql.query_drop(table).await.unwrap();
         }
-        let bootstrap = format!("{}:{}", kafka.0, kafka.1);
+        let bootstrap = servers.kafka().endpoint.to_string();
         let topics = Topics::builtin(format!("{name}."));
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", &bootstrap).create().unwrap();
@@ -148,10 +140,7 @@ impl Cell {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_moved_is_in_the_journal_when_the_mark_is_read() {
-    let Some(mut cell) = Cell::new("what_moved_is_in_the_journal_when_the_mark_is_read").await
-    else {
-        return;
-    };
+    let Some(mut cell) = Cell::new().await else { return };
     cell.sql("INSERT INTO orders VALUES ('OLD', 1.00, 'CNY', 'PAID')").await;
     let truth = cell.truth().await;
     let marks = cell.marks();
@@ -194,10 +183,7 @@ async fn what_moved_is_in_the_journal_when_the_mark_is_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_breakers_end_is_seen_when_the_clock_is_advanced() {
-    let Some(mut cell) = Cell::new("a_breakers_end_is_seen_when_the_clock_is_advanced").await
-    else {
-        return;
-    };
+    let Some(mut cell) = Cell::new().await else { return };
     let truth = cell.truth().await;
     let marks = cell.marks();
     let clock = cell.recorder.clock().clone();
@@ -218,7 +204,7 @@ async fn a_breakers_end_is_seen_when_the_clock_is_advanced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_withheld_is_named() {
-    let Some(cell) = Cell::new("what_is_withheld_is_named").await else { return };
+    let Some(cell) = Cell::new().await else { return };
     let truth = cell.truth().await;
     let elsewhere = Topics { logical: Vec::new(), ..cell.servers.topics.clone() };
     let row_only = Servers { topics: elsewhere, ..cell.servers.clone() };
@@ -238,9 +224,7 @@ async fn what_is_withheld_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_means_nothing_breaks_the_truth() {
-    let Some(mut cell) = Cell::new("a_row_that_means_nothing_breaks_the_truth").await else {
-        return;
-    };
+    let Some(mut cell) = Cell::new().await else { return };
     let truth = cell.truth().await;
     cell.sql("INSERT INTO orders VALUES ('O', 1.00, 'XXX', 'PAID')").await;
     let mark = cell.marks().write(MarkKind::Beat, 0).await.unwrap();
@@ -251,11 +235,7 @@ async fn a_row_that_means_nothing_breaks_the_truth() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_connection_is_followed_up_without_a_gap_or_a_repeat() {
-    let Some(mut cell) =
-        Cell::new("a_cut_connection_is_followed_up_without_a_gap_or_a_repeat").await
-    else {
-        return;
-    };
+    let Some(mut cell) = Cell::new().await else { return };
     let truth = cell.truth().await;
     let marks = cell.marks();
     for round in 0..3 {
@@ -286,7 +266,7 @@ async fn a_cut_connection_is_followed_up_without_a_gap_or_a_repeat() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn start_marks_and_lag_are_cheap() {
-    let Some(mut cell) = Cell::new("start_marks_and_lag_are_cheap").await else { return };
+    let Some(mut cell) = Cell::new().await else { return };
     let started = Instant::now();
     let truth = cell.truth().await;
     let start = started.elapsed();

@@ -1,20 +1,21 @@
 //! A Kafka link before a real broker that tells its clients a port nobody listens on: who gets past
 //! the link fails.
 //!
-//! Needs a JRE and the jars that `ci/setup` puts into the cache. Without them the test says that it
-//! is skipped; with
-//! `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) that is a failure.
-#![cfg(feature = "harness")]
+//! The broker is a process of its own below a guardian, from what `ci/setup --local` prepared
+//! (`servers/mod.rs` says what happens without): the stage's own broker tells the truth.
+#![cfg(all(feature = "harness", feature = "shop"))]
+
+mod servers;
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lossdrill::clock::Clock;
 use lossdrill::faults::{Ground, Nemesis, Struck};
 use lossdrill::journal::{Journal, Phase};
 use lossdrill::proxy::{Direction, Kind, Link, LinkSpec, Nodes, Toxic};
+use lossdrill::stage::{Guardian, ProcSpec, Provider};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -27,26 +28,19 @@ const LIMIT: Duration = Duration::from_secs(60);
 const MESSAGES: usize = 500;
 
 struct Broker {
-    process: Child,
     port: u16,
     /// Told to clients, and closed.
     advertised: u16,
-    _dir: tempfile::TempDir,
+    /// Ends the broker when dropped.
+    _guardian: Guardian,
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn jars() -> Option<PathBuf> {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
-    let cache = std::env::var_os("LOSSDRILL_CACHE")
-        .map_or_else(|| home().join(".cache/lossdrill"), PathBuf::from);
-    let jars = cache.join("kafka/libs");
-    jars.is_dir().then_some(jars)
+/// `java`, `classpath` and the like, as `ci/setup` wrote them down.
+fn prepared(key: &str) -> String {
+    let file = servers::cache().join("kafka/prepared");
+    let text = std::fs::read_to_string(file).expect("servers::have looked");
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    value.expect("the key is prepared").to_owned()
 }
 
 fn free_ports() -> [u16; 3] {
@@ -54,18 +48,17 @@ fn free_ports() -> [u16; 3] {
     taken.map(|listener| listener.local_addr().unwrap().port())
 }
 
-fn java(jars: &Path, class: &str) -> Command {
-    let mut java = Command::new("java");
-    java.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]);
-    java.arg(jars.join("*")).arg(class).stdin(Stdio::null());
-    java
+fn java_args(class: &str, more: &[&str]) -> Vec<String> {
+    let classpath = prepared("classpath");
+    let args = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &classpath];
+    args.iter().chain(&[class]).chain(more).map(|arg| (*arg).to_owned()).collect()
 }
 
-fn broker(jars: &Path) -> Broker {
-    let dir = tempfile::tempdir().unwrap();
+async fn broker() -> Broker {
+    let guardian = servers::guardian("proxy-kafka").await;
+    let dir = guardian.state_dir();
     let [port, controller, advertised] = free_ports();
-    let properties = dir.path().join("server.properties");
-    let data = dir.path().join("data");
+    let properties = dir.join("server.properties");
     let text = format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\ncontroller.listener.names=CONTROLLER\n\
@@ -73,23 +66,25 @@ fn broker(jars: &Path) -> Broker {
          advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}\nlog.dirs={}\n\
          offsets.topic.replication.factor=1\noffsets.topic.num.partitions=1\n\
          group.initial.rebalance.delay.ms=0\n",
-        data.display()
+        dir.join("data").display()
     );
     std::fs::write(&properties, text).unwrap();
-    let format = java(jars, "kafka.tools.StorageTool")
-        .args(["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"])
-        .arg(&properties)
+    let properties = properties.display().to_string();
+    let format = ["format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", &properties];
+    let format = Command::new(prepared("java"))
+        .args(java_args("kafka.tools.StorageTool", &format))
         .output()
         .expect("java can be executed");
     assert!(format.status.success(), "{}", String::from_utf8_lossy(&format.stderr));
-    let log = std::fs::File::create(dir.path().join("log")).unwrap();
-    let process = java(jars, "kafka.Kafka")
-        .arg(&properties)
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    Broker { process, port, advertised, _dir: dir }
+    let spec = ProcSpec {
+        name: "kafka".to_owned(),
+        program: prepared("java").into(),
+        args: java_args("kafka.Kafka", &[&properties]),
+        log: dir.join("kafka.log"),
+        ..ProcSpec::default()
+    };
+    guardian.spawn(spec).await.unwrap();
+    Broker { port, advertised, _guardian: guardian }
 }
 
 fn config(bootstrap: &str) -> ClientConfig {
@@ -149,13 +144,10 @@ async fn consume(consumer: &StreamConsumer, from: usize, count: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_stay_behind_the_link_and_its_faults_heal() {
-    let Some(jars) = jars() else {
-        let need = std::env::var_os("LOSSDRILL_NEED_SERVERS").is_some();
-        assert!(!need, "no Kafka jars in the cache: run ci/setup");
-        eprintln!("skipped: no Kafka jars in the cache (ci/setup puts them there)");
+    if !servers::have(Provider::Local) {
         return;
-    };
-    let broker = broker(&jars);
+    }
+    let broker = broker().await;
     let upstream = format!("127.0.0.1:{}", broker.port);
     let kind = Kind::Kafka(Nodes::One);
     let spec = LinkSpec::new("kafka", &upstream, kind, Clock::starting_at(0));

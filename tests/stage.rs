@@ -1,6 +1,7 @@
-//! The stage on real servers: needs what `ci/setup --local` prepares. Without it each test says
-//! that it is skipped; with `LOSSDRILL_NEED_SERVERS=1` (as `ci/test` sets) a skip is a failure.
-#![cfg(feature = "harness")]
+//! The stage on real servers of both providers (`servers/mod.rs` says what that needs).
+#![cfg(all(feature = "harness", feature = "shop"))]
+
+mod servers;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,48 +12,13 @@ use lossdrill::stage::warm::{self, HoldSpec};
 use lossdrill::stage::{Guardian, ProcSpec, Process, Provider, Service, Stage, StageOptions};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
+use servers::{PROGRAM, guardian, have};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_lossdrill");
 const DDL: &str =
     "CREATE TABLE t(id INT PRIMARY KEY, v VARCHAR(20)); CREATE TABLE u(id INT PRIMARY KEY);";
 
-/// Are the servers of `provider` here? Says what is missing otherwise, and fails where none may be
-/// missing.
-fn have(provider: Provider) -> bool {
-    let missing = match provider {
-        Provider::Docker => {
-            let asked = std::process::Command::new("docker").arg("version").output();
-            let answers = asked.is_ok_and(|output| output.status.success());
-            (!answers).then_some("no Docker engine answers")
-        }
-        _ => {
-            let home = || std::env::var("HOME").unwrap_or_default() + "/.cache/lossdrill";
-            let cache = std::env::var("LOSSDRILL_CACHE").unwrap_or_else(|_| home());
-            let prepared = ["mysql.prepared", "kafka/prepared"];
-            let all = prepared.iter().all(|file| Path::new(&cache).join(file).exists());
-            (!all).then_some("no local servers are prepared: run ci/setup --local")
-        }
-    };
-    let Some(missing) = missing else { return true };
-    let needed = std::env::var("LOSSDRILL_NEED_SERVERS").is_ok_and(|value| value == "1");
-    assert!(!needed, "{missing}");
-    eprintln!("skipped: {missing}");
-    false
-}
-
-async fn guardian(name: &str) -> Guardian {
-    let run_id = format!("test-{name}-{}", std::process::id());
-    Guardian::start_with(Path::new(PROGRAM), &run_id).await.unwrap()
-}
-
 fn options(provider: Provider, guardian: &Guardian) -> StageOptions {
-    StageOptions {
-        provider,
-        mysql_image: "mysql:9.7".to_owned(),
-        kafka_image: "apache/kafka:4.4.0".to_owned(),
-        run_id: guardian.run_id().to_owned(),
-        schema_sql: DDL.to_owned(),
-    }
+    servers::options(provider, guardian, DDL)
 }
 
 async fn connect(service: &Service) -> Conn {
@@ -288,7 +254,7 @@ async fn warm_servers_are_leased_and_taken_back() {
     let refused = || std::net::TcpStream::connect(first).is_err().then_some(());
     within(Duration::from_secs(10), refused).await.expect("a leased server is thrown away");
 
-    let again = self::guardian("lease-again").await;
+    let again = servers::guardian("lease-again").await;
     let stage = Stage::up(options.clone(), &again).await.unwrap();
     stage.kafka().restart().await.unwrap(); // it was paused: it runs again
     let mysql = stage.mysql("c1").await.unwrap();

@@ -28,8 +28,10 @@ const PURE: &[&str] =
     &["src/dcheck/engine", "src/dcheck/event", "src/forge", "src/oracle", "src/expect"];
 const IMPURE: &[&str] = &["tokio::", "sqlx::", "reqwest::", "rdkafka::", "std::net::", "std::fs::"];
 const FILE_LINES_MAX: usize = 400;
+/// Tables of test cases are data: they may be longer.
+const TEST_LINES_MAX: usize = 500;
 /// `rustfmt.toml` wraps code at 100; this catches long strings and comments, with room for a table row.
-const LINE_CHARS_MAX: usize = 130;
+const LINE_CHARS_MAX: usize = 135;
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(dir: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -48,6 +50,13 @@ fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
     found
+}
+
+/// A file of unit tests or of their cases.
+fn is_test(path: &Path) -> bool {
+    let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let within = path.components().any(|part| part.as_os_str() == "tests");
+    within || name.ends_with("tests") || name.ends_with("cases")
 }
 
 fn room_of(path: &Path) -> Option<String> {
@@ -197,7 +206,7 @@ fn one_clock() {
 
 #[test]
 fn pure_rooms_touch_no_world() {
-    let allowed = |path: &Path| !PURE.iter().any(|room| path.starts_with(room));
+    let allowed = |path: &Path| !PURE.iter().any(|room| path.starts_with(room)) || is_test(path);
     // Rules are read from files by their loader; the engine gets them ready-made.
     let loader = |path: &Path| allowed(path) || path.ends_with("load.rs");
     assert_eq!(forbidden(&sources(), IMPURE, loader), Vec::<String>::new());
@@ -227,7 +236,8 @@ fn money_is_never_a_float() {
 fn files_stay_small() {
     for (path, text) in sources() {
         let lines = text.lines().count();
-        assert!(lines <= FILE_LINES_MAX, "{}: {lines} lines; split what it owns", path.display());
+        let lines_max = if is_test(&path) { TEST_LINES_MAX } else { FILE_LINES_MAX };
+        assert!(lines <= lines_max, "{}: {lines} lines; split what it owns", path.display());
         for (index, line) in text.lines().enumerate() {
             let chars = line.chars().count();
             assert!(

@@ -3,8 +3,10 @@
 //! `saboteur MODE dcheck run …` starts the real reconciler behind itself. Alerts, plan runs, plan actions, watermark,
 //! clock and change capture pass through; each mode changes one thing. It is told no scenario's name.
 
+mod forgery;
 mod mode;
 mod relay;
+mod shop;
 mod tunnel;
 
 use std::net::SocketAddr;
@@ -12,7 +14,8 @@ use std::process::ExitCode;
 
 use lossdrill::clock::Clock;
 use mode::Mode;
-use relay::Relay;
+use relay::{Ends, Relay};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -42,29 +45,40 @@ async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode,
     let mut args = Args(args);
     let listen: SocketAddr =
         args.get("--listen").and_then(|a| a.parse().ok()).ok_or("no --listen")?;
-    let behind = free_port().await?;
+    let behind = port_behind(listen).await?;
     args.set("--listen", &behind.to_string());
-    let alerts = args.get("--alerts").ok_or("no --alerts")?;
-    let plans = args.get("--plan-events").ok_or("no --plan-events")?;
-    let target = args.get("--target").ok_or("no --target")?;
+    let need = |name: &str| args.get(name).ok_or_else(|| format!("no {name}"));
+    let (alerts, plans) = (need("--alerts")?, need("--plan-events")?);
+    let target = need("--target")?;
     let shop = target.strip_prefix("shop=").ok_or("--target is not shop=URL")?.to_owned();
-    let side = free_port().await?;
-    args.set("--alerts", &format!("http://{side}/alerts"));
-    args.set("--plan-events", &format!("http://{side}/plans"));
-    args.set("--target", &format!("shop=http://{side}/shop"));
-    let cdc = args.get("--cdc").ok_or("no --cdc")?;
+    let cdc = need("--cdc")?;
     let (mysql, rest) = tunnel::split(&cdc).ok_or("--cdc is no mysql://user@host:port/schema")?;
     let tunnel = tunnel::open(mysql, mode == Mode::DeafAfterAReconnect).await?;
+    let side = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
+    let beside = side.local_addr().map_err(|e| e.to_string())?;
+    args.set("--alerts", &format!("http://{beside}/alerts"));
+    args.set("--plan-events", &format!("http://{beside}/plans"));
+    args.set("--target", &format!("shop=http://{beside}/shop"));
     args.set("--cdc", &rest.replace("{}", &tunnel.to_string()));
-    let relay = Relay::new(mode, clock, format!("http://{behind}"), alerts, plans, shop);
-    relay.listen(listen, side).await?;
-    let mut child = tokio::process::Command::new(program)
-        .args(&args.0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| format!("start {program}: {error}"))?;
+    let ends = Ends { console: format!("http://{behind}"), alerts, plans, shop };
+    Relay::new(mode, clock, ends)?.listen(listen, side).await?;
+    let mut child = reconciler(program, &args.0)?;
     let status = child.wait().await.map_err(|error| error.to_string())?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The real one; it dies with us, whatever kills us.
+fn reconciler(program: &str, args: &[String]) -> Result<tokio::process::Child, String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(args).kill_on_drop(true);
+    // SAFETY: prctl is async-signal-safe, and nothing is allocated.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    command.spawn().map_err(|error| format!("start {program}: {error}"))
 }
 
 /// A command line whose options may be read and replaced, as `--name value` or `--name=value`.
@@ -90,7 +104,16 @@ impl Args {
     }
 }
 
-async fn free_port() -> Result<SocketAddr, String> {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
+/// Below the range of clients' own ports, and this far from our own: no other of the run's processes is there.
+const PORT_BELOW: u16 = 11_000;
+
+/// A port for the reconciler behind us.
+async fn port_behind(listen: SocketAddr) -> Result<SocketAddr, String> {
+    let near = SocketAddr::new(listen.ip(), listen.port().saturating_sub(PORT_BELOW));
+    let any = SocketAddr::new(listen.ip(), 0);
+    let listener = match TcpListener::bind(near).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind(any).await.map_err(|e| e.to_string())?,
+    };
     listener.local_addr().map_err(|e| e.to_string())
 }

@@ -8,14 +8,17 @@ pub enum Mode {
     PassThrough,
     /// Alerts of one rule never arrive.
     Swallow(String),
-    /// Alerts arrive 90 s of cell time later.
+    /// Alerts arrive more than a minute of cell time later.
     Late,
     WrongSubject,
     WrongAmount,
     /// Every alert comes twice, the second time under another fingerprint.
     SecondFingerprint,
-    /// An alert for what one rule judged matched.
-    CriesWolf(String),
+    /// An alert for what one rule judged matched, where the subject's id begins with `about`.
+    CriesWolf {
+        rule: String,
+        about: String,
+    },
     /// Change capture breaks off once and never comes back.
     DeafAfterAReconnect,
     /// Plan actions are answered, and proofs too, but nothing is done.
@@ -28,6 +31,7 @@ pub enum Mode {
 impl FromStr for Mode {
     type Err = String;
 
+    /// Reads `late`, `swallow:RULE`, `cries-wolf:RULE` or `cries-wolf:RULE@SUBJECT`.
     fn from_str(text: &str) -> Result<Mode, String> {
         let (name, rule) = text.split_once(':').unwrap_or((text, ""));
         Ok(match name {
@@ -37,7 +41,10 @@ impl FromStr for Mode {
             "wrong-subject" => Mode::WrongSubject,
             "wrong-amount" => Mode::WrongAmount,
             "second-fingerprint" => Mode::SecondFingerprint,
-            "cries-wolf" if !rule.is_empty() => Mode::CriesWolf(rule.to_owned()),
+            "cries-wolf" if !rule.is_empty() => {
+                let (rule, about) = rule.split_once('@').unwrap_or((rule, ""));
+                Mode::CriesWolf { rule: rule.to_owned(), about: about.to_owned() }
+            }
             "deaf-after-a-reconnect" => Mode::DeafAfterAReconnect,
             "plan-without-effect" => Mode::PlanWithoutEffect,
             "plan-out-of-scope" => Mode::PlanOutOfScope,

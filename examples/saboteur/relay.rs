@@ -2,104 +2,95 @@
 //! runs, plan actions).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use lossdrill::clock::Clock;
-use lossdrill::wire::{Advance, Judged, Judgement, Watermark, Webhook, WebhookAlert};
+use lossdrill::clock::{CellTime, Clock, parse_rfc3339, rfc3339};
+use lossdrill::wire::{Advance, Judged, Judgement, Watermark, Webhook};
+use tokio::net::TcpListener;
 
+use crate::forgery;
 use crate::mode::Mode;
+use crate::shop::Shop;
 
-/// Later than any loss point's detect deadline of a minute, sooner than two.
-const LATE_MS: i64 = 90_000;
-const CHANNELS: [&str; 3] = ["alipay", "wechat", "unionpay"];
+/// Held this long an alert misses a detect deadline of a minute even where it was due at once, and comes within the
+/// minute after it even where its rule waits for a window of half a minute: late, not never.
+const LATE_MS: i64 = 75_000;
+
+/// Where everything is that we stand between.
+pub struct Ends {
+    /// The reconciler's console.
+    pub console: String,
+    /// Where alerts and plan runs belong.
+    pub alerts: String,
+    pub plans: String,
+    pub shop: String,
+}
 
 pub struct Relay {
     mode: Mode,
     clock: Clock,
-    behind: String,
-    alerts: String,
-    plans: String,
-    shop: String,
+    ends: Ends,
+    shop: Shop,
     http: reqwest::Client,
-    /// Alerts held back that are due by now.
-    holding: AtomicU64,
+    /// Alerts on their way, by the instant at which each is let go.
+    held: Mutex<Vec<CellTime>>,
     cried: AtomicU64,
     activity: AtomicU64,
 }
 
 impl Relay {
-    pub fn new(
-        mode: Mode,
-        clock: Clock,
-        behind: String,
-        alerts: String,
-        plans: String,
-        shop: String,
-    ) -> Arc<Relay> {
-        Arc::new(Relay {
+    pub fn new(mode: Mode, clock: Clock, ends: Ends) -> Result<Arc<Relay>, String> {
+        let http = reqwest::Client::builder().no_proxy().build().map_err(|e| e.to_string())?;
+        let shop = Shop::new(mode.clone(), ends.shop.clone(), http.clone());
+        Ok(Arc::new(Relay {
             mode,
             clock,
-            behind,
-            alerts,
-            plans,
+            ends,
             shop,
-            http: reqwest::Client::new(),
-            holding: AtomicU64::new(0),
+            http,
+            held: Mutex::default(),
             cried: AtomicU64::new(0),
             activity: AtomicU64::new(0),
-        })
+        }))
     }
 
-    /// `front` is where the harness looks, `side` where the reconciler posts and acts.
+    /// The harness looks at `front`, the reconciler posts to and acts through `side`.
     pub async fn listen(
         self: &Arc<Relay>,
         front: SocketAddr,
-        side: SocketAddr,
+        side: TcpListener,
     ) -> Result<(), String> {
-        for (address, router) in [
-            (front, Router::new().fallback(towards_reconciler).with_state(self.clone())),
-            (side, Router::new().fallback(from_reconciler).with_state(self.clone())),
-        ] {
-            let listener =
-                tokio::net::TcpListener::bind(address).await.map_err(|e| e.to_string())?;
-            tokio::spawn(async move { axum::serve(listener, router).await });
-        }
+        let front = TcpListener::bind(front).await.map_err(|e| format!("{front}: {e}"))?;
+        let towards = Router::new().fallback(towards_reconciler).with_state(self.clone());
+        let from = Router::new().fallback(from_reconciler).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(front, towards).await });
+        tokio::spawn(async move { axum::serve(side, from).await });
         Ok(())
     }
 
-    async fn pass(&self, url: String, method: Method, headers: HeaderMap, body: Bytes) -> Passed {
-        let mut request = self.http.request(method, url).body(body);
-        for name in ["content-type", "idempotency-key"] {
-            if let Some(value) = headers.get(name) {
-                request = request.header(name, value);
-            }
-        }
-        match request.send().await {
-            Ok(answer) => {
-                let status = answer.status();
-                (status, answer.bytes().await.unwrap_or_default())
-            }
-            Err(error) => (StatusCode::BAD_GATEWAY, Bytes::from(error.to_string())),
-        }
-    }
-
-    /// The watermark as it is, and honest about what is held back and due.
+    /// The watermark as it is, and honest about what is held back: due now is busy, later is `next_due`.
     fn watermark(&self, body: &Bytes) -> Option<Bytes> {
         let mut watermark: Watermark = serde_json::from_slice(body).ok()?;
-        watermark.clock.busy += self.holding.load(Ordering::SeqCst);
-        watermark.clock.activity += self.activity.load(Ordering::SeqCst);
+        let report = &mut watermark.clock;
+        let now = self.clock.now();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        report.busy += held.iter().filter(|due| **due <= now).count() as u64;
+        let own = report.next_due.as_deref().and_then(parse_rfc3339).map(CellTime);
+        let next = held.iter().copied().filter(|due| *due > now).chain(own).min();
+        report.next_due = next.map(|at| rfc3339(at.0));
+        report.activity += self.activity.load(Ordering::SeqCst);
         serde_json::to_vec(&watermark).ok().map(Bytes::from)
     }
 
     async fn alert(self: Arc<Relay>, headers: HeaderMap, body: Bytes) -> Passed {
         let Ok(mut webhook) = serde_json::from_slice::<Webhook>(&body) else {
-            return self.pass(self.alerts.clone(), Method::POST, headers, body).await;
+            return pass(&self.http, self.ends.alerts.clone(), Method::POST, headers, body).await;
         };
         match &self.mode {
             Mode::Swallow(rule) => {
@@ -108,14 +99,15 @@ impl Relay {
                     return (StatusCode::OK, Bytes::new());
                 }
             }
-            Mode::WrongSubject => webhook.alerts.iter_mut().for_each(wrong_subject),
-            Mode::WrongAmount => webhook.alerts.iter_mut().for_each(wrong_amount),
+            Mode::WrongSubject => webhook.alerts.iter_mut().for_each(forgery::wrong_subject),
+            Mode::WrongAmount => webhook.alerts.iter_mut().for_each(forgery::wrong_amount),
             Mode::SecondFingerprint => {
-                let twins: Vec<_> = webhook.alerts.iter().map(second_fingerprint).collect();
+                let twins: Vec<_> =
+                    webhook.alerts.iter().map(forgery::second_fingerprint).collect();
                 webhook.alerts.extend(twins);
             }
             Mode::Late => {
-                tokio::spawn(self.deliver_late(webhook));
+                self.hold(webhook);
                 return (StatusCode::OK, Bytes::new());
             }
             _ => {}
@@ -124,38 +116,72 @@ impl Relay {
     }
 
     async fn post(&self, webhook: &Webhook) -> Passed {
-        match self.http.post(&self.alerts).json(webhook).send().await {
+        match self.http.post(&self.ends.alerts).json(webhook).send().await {
             Ok(answer) => (answer.status(), Bytes::new()),
             Err(error) => (StatusCode::BAD_GATEWAY, Bytes::from(error.to_string())),
         }
     }
 
-    async fn deliver_late(self: Arc<Relay>, webhook: Webhook) {
+    /// Counts as held before the reconciler hears that its alert was taken.
+    fn hold(self: &Arc<Relay>, webhook: Webhook) {
         let due = self.clock.now().plus_ms(LATE_MS);
-        self.clock.sleep_until(due).await;
-        self.holding.fetch_add(1, Ordering::SeqCst);
-        self.post(&webhook).await;
-        self.activity.fetch_add(1, Ordering::SeqCst);
-        self.holding.fetch_sub(1, Ordering::SeqCst);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).push(due);
+        let relay = self.clone();
+        tokio::spawn(async move {
+            relay.clock.sleep_until(due).await;
+            relay.post(&webhook).await;
+            relay.activity.fetch_add(1, Ordering::SeqCst);
+            let mut held = relay.held.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = held.iter().position(|at| *at == due) {
+                held.swap_remove(at);
+            }
+        });
     }
 
     /// An alert for whatever `rule` has found good since the last look.
-    async fn cry(&self, rule: &str) {
+    async fn cry(&self, rule: &str, about: &str) {
         let after = self.cried.load(Ordering::SeqCst);
-        let url = format!("{}/judged?after={after}", self.behind);
+        let url = format!("{}/judged?after={after}", self.ends.console);
         let Ok(answer) = self.http.get(url).send().await else { return };
         let judged: Vec<Judged> = answer.json().await.unwrap_or_default();
         for one in &judged {
-            self.cried.fetch_max(one.seq, Ordering::SeqCst);
-            if one.rule == rule && one.judgement == Judgement::Matched {
-                self.post(&wolf(one)).await;
+            if one.seq <= self.cried.fetch_max(one.seq, Ordering::SeqCst) {
+                continue;
+            }
+            let good = one.rule == rule && one.judgement == Judgement::Matched;
+            if good && one.subject.id.starts_with(about) {
+                self.post(&forgery::wolf(one)).await;
                 self.activity.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
 }
 
-type Passed = (StatusCode, Bytes);
+/// Status and body of an answer.
+pub type Passed = (StatusCode, Bytes);
+
+/// Asks `url` as we were asked.
+pub async fn pass(
+    http: &reqwest::Client,
+    url: String,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Passed {
+    let mut request = http.request(method, url).body(body);
+    for name in ["content-type", "idempotency-key"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    match request.send().await {
+        Ok(answer) => {
+            let status = answer.status();
+            (status, answer.bytes().await.unwrap_or_default())
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, Bytes::from(error.to_string())),
+    }
+}
 
 /// What the harness asks of the reconciler.
 async fn towards_reconciler(
@@ -171,12 +197,12 @@ async fn towards_reconciler(
         relay.clock.advance(advance.seq, advance.offset_ms);
     }
     if uri.path() == "/watermark"
-        && let Mode::CriesWolf(rule) = &relay.mode
+        && let Mode::CriesWolf { rule, about } = &relay.mode
     {
-        relay.cry(rule).await;
+        relay.cry(rule, about).await;
     }
-    let (status, mut answer) =
-        relay.pass(format!("{}{uri}", relay.behind), method, headers, body).await;
+    let url = format!("{}{uri}", relay.ends.console);
+    let (status, mut answer) = pass(&relay.http, url, method, headers, body).await;
     if uri.path() == "/watermark"
         && let Some(changed) = relay.watermark(&answer)
     {
@@ -193,124 +219,14 @@ async fn from_reconciler(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let json = [("content-type", "application/json")];
     let (status, answer) = match uri.path() {
         "/alerts" => relay.clone().alert(headers, body).await,
-        "/plans" => relay.pass(relay.plans.clone(), method, headers, body).await,
+        "/plans" => pass(&relay.http, relay.ends.plans.clone(), method, headers, body).await,
         path => {
-            let path = path.trim_start_matches("/shop").to_owned();
+            let path = path.strip_prefix("/shop").unwrap_or(path);
             let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-            shop(&relay, method, &path, &query, headers, body).await
+            relay.shop.asked(method, path, &query, headers, body).await
         }
     };
-    (status, json, answer).into_response()
-}
-
-/// A plan's action or proof.
-async fn shop(
-    relay: &Relay,
-    method: Method,
-    path: &str,
-    query: &str,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Passed {
-    let acts = method != Method::GET;
-    if relay.mode == Mode::PlanWithoutEffect {
-        return pretend(acts, path, &body);
-    }
-    if relay.mode == Mode::PlanOutOfScope && acts {
-        for scope in wider(relay, path).await {
-            let url = format!("{}{scope}{query}", relay.shop);
-            let mut headers = headers.clone();
-            if let Ok(key) = scope.parse() {
-                headers.insert("idempotency-key", key);
-            }
-            relay.pass(url, method.clone(), headers, body.clone()).await;
-        }
-    }
-    relay.pass(format!("{}{path}{query}", relay.shop), method, headers, body).await
-}
-
-/// Every other place where the same breaker could stand.
-async fn wider(relay: &Relay, path: &str) -> Vec<String> {
-    if path.starts_with("/breakers/refund/") {
-        return CHANNELS.iter().map(|channel| format!("/breakers/refund/{channel}")).collect();
-    }
-    if !path.starts_with("/breakers/sale/") {
-        return Vec::new();
-    }
-    let Ok(answer) = relay.http.get(format!("{}/items", relay.shop)).send().await else {
-        return Vec::new();
-    };
-    let items: Vec<serde_json::Value> = answer.json().await.unwrap_or_default();
-    let skus = items.iter().filter_map(|item| item.get("sku").and_then(|sku| sku.as_str()));
-    skus.map(|sku| format!("/breakers/sale/{sku}")).collect()
-}
-
-/// What an executor that does nothing would like to hear.
-fn pretend(acts: bool, path: &str, body: &Bytes) -> Passed {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let answer = match parts[..] {
-        ["breakers"] => serde_json::json!([]),
-        ["breakers", kind, scope] => {
-            let run: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-            serde_json::json!({"kind": kind, "scope": scope, "active": true, "run_id": run.get("run_id")})
-        }
-        ["orders", order, ..] => serde_json::json!({"order": order, "status": "PAID"}),
-        _ => serde_json::json!({}),
-    };
-    let _ = acts;
-    (StatusCode::OK, Bytes::from(answer.to_string()))
-}
-
-fn wrong_subject(alert: &mut WebhookAlert) {
-    let subject = alert.labels.entry("subject".to_owned()).or_default();
-    subject.push_str("-other");
-    alert.fingerprint.push('s');
-}
-
-fn wrong_amount(alert: &mut WebhookAlert) {
-    if let Some(amount) = alert.annotations.get_mut("at_risk") {
-        *amount = "0.01 CNY".to_owned();
-    }
-}
-
-fn second_fingerprint(alert: &WebhookAlert) -> WebhookAlert {
-    let mut twin = alert.clone();
-    twin.fingerprint.push('2');
-    twin
-}
-
-/// An alert about something that the rule found good.
-fn wolf(judged: &Judged) -> Webhook {
-    let labels = [
-        ("alertname", judged.rule.as_str()),
-        ("loss_point", judged.rule.as_str()),
-        ("subject_kind", judged.subject.kind.as_str()),
-        ("subject", judged.subject.id.as_str()),
-        ("occurrence", judged.occurrence.as_str()),
-        ("severity", "P1"),
-    ];
-    let alert = WebhookAlert {
-        status: "firing".to_owned(),
-        labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        annotations: Default::default(),
-        starts_at: judged.at.clone(),
-        ends_at: String::new(),
-        generator_url: String::new(),
-        fingerprint: format!("wolf-{}-{}", judged.rule, judged.seq),
-    };
-    Webhook {
-        version: "4".to_owned(),
-        group_key: "wolf".to_owned(),
-        status: "firing".to_owned(),
-        receiver: "lossdrill".to_owned(),
-        group_labels: Default::default(),
-        common_labels: Default::default(),
-        common_annotations: Default::default(),
-        external_url: String::new(),
-        truncated_alerts: 0,
-        alerts: vec![alert],
-    }
+    (status, [("content-type", "application/json")], answer).into_response()
 }

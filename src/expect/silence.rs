@@ -9,7 +9,7 @@ use super::case::{Case, SeenAlert};
 use super::span_text;
 use crate::clock::CellTime;
 use crate::journal::{Books, Event, History, Owner, Phase, Role, Word};
-use crate::wire::{Judgement, Subject};
+use crate::wire::{Alert, Judgement, Subject};
 
 /// Is the control's own part over: settled past its last write and judged matched, the canary not
 /// begun?
@@ -145,12 +145,18 @@ impl<'a> Case<'a> {
         };
         let point = &self.facts.loss_point;
         let bite = self.canary_bite();
+        let expected = self.canary_expects();
+        let is_expected = |alert: &Alert| match expected.is_empty() {
+            // The attack names no alert of its own.
+            true => {
+                point.rules.contains(&alert.rule)
+                    && (point.watcher || self.cast.owner(&alert.subject) == Owner::Canary)
+            }
+            false => expected.contains(&(&alert.rule, &alert.subject)),
+        };
         let raised = self.alerts.iter().find(|seen| {
             let in_time = !point.watcher || bite.is_some_and(|bite| seen.at >= bite);
-            seen.seq > begin
-                && in_time
-                && point.rules.contains(&seen.alert.rule)
-                && (point.watcher || self.cast.owner(&seen.alert.subject) == Owner::Canary)
+            seen.seq > begin && in_time && is_expected(seen.alert)
         });
         if let Some(seen) = raised {
             let told =
@@ -175,6 +181,15 @@ impl<'a> Case<'a> {
         }
         let within = span_text(point.detect_ms);
         Ruling::fail(Word::SilenceUnproved, format!("the canary raised no alert within {within}"))
+    }
+
+    /// The alerts, by rule and subject, that the canary's attack says are raised.
+    fn canary_expects(&self) -> Vec<(&'a String, &'a Subject)> {
+        let expects = self.entries().filter_map(|(_, entry)| match &entry.event {
+            Event::CanaryExpects { rule, subject } => Some((rule, subject)),
+            _ => None,
+        });
+        expects.collect()
     }
 
     fn canary_bite(&self) -> Option<CellTime> {

@@ -209,6 +209,11 @@ pub enum Event {
         expectation: Expectation,
         sentence: String,
     },
+    /// The canary's attack says that this alert is raised.
+    CanaryExpects {
+        rule: String,
+        subject: Subject,
+    },
     Alerted {
         alert: Alert,
     },

@@ -234,6 +234,7 @@ async fn ready(bench: &Bench, deaf_limit: Duration) -> Result<(), Trouble> {
         }
         tokio::time::sleep(READY_PAUSE).await;
     }
+    let started = Instant::now();
     loop {
         let why = match bench.reconciler.health().await {
             Ok(health) if health.ready => return Ok(()),

@@ -10,6 +10,7 @@ use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
 use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
+use crate::proxy::Link;
 use crate::wire::{Advance, ClockReport, MarkKind};
 
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
@@ -17,6 +18,9 @@ const ROUND_PAUSE: Duration = Duration::from_millis(4);
 /// After an advance, a withheld source may be told apart from a slow one only when its mark is this long overdue;
 /// the reconciler's own limit is 2 s, the rest is its reaction time.
 const OVERDUE_LIMIT: Duration = Duration::from_millis(2_600);
+
+/// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
+const HOUSE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Why the cell does not come to rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +35,8 @@ pub enum Unrest {
 
 /// The limits of a cell's waits.
 pub struct Timing {
-    /// How long anything may stay restless, real time.
-    pub rest_limit: Duration,
+    /// How long the reconciler may be all that is restless, real time.
+    pub deaf_limit: Duration,
     /// True once the run is aborted or its deadline has passed.
     pub stopped: tokio::sync::watch::Receiver<bool>,
 }
@@ -53,6 +57,8 @@ pub struct Clockwork {
     pub channel: ClockPeer,
     pub instruments: Instruments,
     pub scribe: Scribe,
+    /// Bytes on the way are work; those that wait for a later cell time are a timer.
+    links: Vec<Link>,
     timing: Timing,
     last_round: Round,
     seq: u64,
@@ -64,6 +70,7 @@ impl Clockwork {
         platform: &Platform,
         instruments: Instruments,
         scribe: Scribe,
+        links: Vec<Link>,
         timing: Timing,
     ) -> Clockwork {
         Clockwork {
@@ -72,6 +79,7 @@ impl Clockwork {
             channel: platform.channel().clone(),
             instruments,
             scribe,
+            links,
             timing,
             last_round: Round::default(),
             seq: 0,
@@ -100,6 +108,8 @@ impl Clockwork {
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
         let mut before: Option<Round> = None;
+        // Since when nothing but the reconciler is restless.
+        let mut alone: Option<Instant> = None;
         loop {
             if self.is_stopped() {
                 return Err(Unrest::Stopped);
@@ -122,9 +132,21 @@ impl Clockwork {
                     self.last_round = round;
                     return Ok(());
                 }
-                Some(unrest) if started.elapsed() > self.timing.rest_limit => return Err(unrest),
-                None => before = Some(round),
-                Some(_) => before = None,
+                None => {
+                    if started.elapsed() > HOUSE_LIMIT + self.timing.deaf_limit {
+                        return Err(endless(before.as_ref().unwrap_or(&round), &round));
+                    }
+                    (before, alone) = (Some(round), None);
+                }
+                Some(Unrest::Reconciler(why)) => {
+                    let since = *alone.get_or_insert_with(Instant::now);
+                    if since.elapsed() > self.timing.deaf_limit {
+                        return Err(Unrest::Reconciler(why));
+                    }
+                    before = None;
+                }
+                Some(unrest) if started.elapsed() > HOUSE_LIMIT => return Err(unrest),
+                Some(_) => (before, alone) = (None, None),
             }
             tokio::time::sleep(ROUND_PAUSE).await;
         }
@@ -168,7 +190,7 @@ impl Clockwork {
     }
 
     async fn settle_truth(&self, mark: u64) -> Result<(), Unrest> {
-        let read = self.instruments.truth.read_to(mark, self.timing.rest_limit).await;
+        let read = self.instruments.truth.read_to(mark, HOUSE_LIMIT).await;
         read.map_err(|error| Unrest::House(format!("the harness's own reader: {error}")))
     }
 
@@ -187,7 +209,7 @@ impl Clockwork {
             let unrest = silent.or_else(|| round.unrest(0, &[], self.clock.now()));
             match unrest {
                 None if before.as_ref().is_some_and(|b| round.rests_after(b)) => return Ok(()),
-                Some(reason) if started.elapsed() > self.timing.rest_limit => {
+                Some(reason) if started.elapsed() > HOUSE_LIMIT => {
                     return Err(Unrest::House(reason));
                 }
                 None => before = Some(round),
@@ -228,6 +250,12 @@ impl Clockwork {
             activity: self.instruments.inbox.activity() + self.instruments.truth.activity(),
             ..Sounding::default()
         });
+        round.soundings.extend(self.links.iter().map(|link| Sounding {
+            name: link.name().to_owned(),
+            busy: link.busy_bytes(),
+            next_due: link.next_due(),
+            ..Sounding::default()
+        }));
         (round, settled, silent)
     }
 }
@@ -240,6 +268,21 @@ fn blame(round: &Round, reason: String, mark: u64, excused: &[String], now: Cell
     match others.unrest(mark, excused, now) {
         Some(house) => Unrest::House(house),
         None => Unrest::Reconciler(reason),
+    }
+}
+
+/// Idle in each round, and yet somebody worked between any two of them.
+fn endless(before: &Round, after: &Round) -> Unrest {
+    let worked = |name: &str| {
+        let activity = |round: &Round| {
+            round.soundings.iter().find(|s| s.name == name).map(|sounding| sounding.activity)
+        };
+        activity(before) != activity(after)
+    };
+    let why = format!("works without end, {HOUSE_LIMIT:?} and more");
+    match ["shop", "channel"].into_iter().find(|name| worked(name)) {
+        Some(name) => Unrest::House(format!("{name} {why}")),
+        None => Unrest::Reconciler(format!("the reconciler {why}")),
     }
 }
 

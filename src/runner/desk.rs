@@ -137,9 +137,10 @@ impl Desk {
         recorder.set_scribe(Some(scribe.clone()));
         recorder.set_phase(Phase::Given);
         let nemesis = super::ground::nemesis(&cell, &mysql);
+        let links = cell.links.values().cloned().collect();
         let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
-        let timing = Timing { rest_limit: self.ground.deaf_limit, stopped: self.stop.subscribe() };
-        let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, timing);
+        let timing = Timing { deaf_limit: self.ground.deaf_limit, stopped: self.stop.subscribe() };
+        let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, links, timing);
         let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
         let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
         Conduct::new(Parts {

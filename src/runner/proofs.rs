@@ -182,6 +182,9 @@ impl Conduct {
         for step in attack.steps.iter().filter(|step| step.kind == Kind::Given) {
             self.canary_step(&mut script, step).await?;
         }
+        for step in attack.steps.iter().filter(|step| step.kind == Kind::Then) {
+            self.canary_expects(&mut script, step)?;
+        }
         self.rest().await?;
         self.inject().await?;
         for step in attack.steps.iter().filter(|step| step.kind == Kind::When) {
@@ -190,16 +193,26 @@ impl Conduct {
         Ok(true)
     }
 
+    /// What must be heard: the alerts that the attack's own sentences name, about the canary's subjects.
+    fn canary_expects(
+        &mut self,
+        script: &mut Script,
+        step: &crate::steps::Step,
+    ) -> Result<(), Trouble> {
+        for one in script.moves(step).map_err(unclear)? {
+            if let Move::Expect(Expectation::AlertRaised { rule, subject, .. }) = one {
+                self.scribe.write(self.phase, Event::CanaryExpects { rule, subject });
+            }
+        }
+        Ok(())
+    }
+
     async fn canary_step(
         &mut self,
         script: &mut Script,
         step: &crate::steps::Step,
     ) -> Result<(), Trouble> {
-        let moves = script.moves(step);
-        let unclear = |e: super::script::ScriptError| {
-            Trouble::inconclusive(crate::journal::Word::NotJudged, e.to_string())
-        };
-        for one in moves.map_err(unclear)? {
+        for one in script.moves(step).map_err(unclear)? {
             match one {
                 Move::Act(act) => {
                     self.act(Role::Canary, act).await?;
@@ -211,6 +224,10 @@ impl Conduct {
         }
         Ok(())
     }
+}
+
+fn unclear(error: super::script::ScriptError) -> Trouble {
+    Trouble::inconclusive(crate::journal::Word::NotJudged, error.to_string())
 }
 
 fn other_channel(channel: &str) -> String {

@@ -1,8 +1,10 @@
-//! How shop and channel talk to Kafka: client settings, topic names, one send that waits for its ack.
+//! How shop and channel talk to Kafka: client settings, topic names, one send that waits for its
+//! ack.
 //!
-//! Owns no loop and no message. A producer is not idempotent on purpose: each record is sent alone and acked before
-//! the next, so order holds; a lost ack sends it twice, which every consumer here bears. (An idempotent librdkafka
-//! producer dies of a link that drops one record.) Try it: `tests/shop.rs`. Not covered: TLS, SASL, several partitions.
+//! Owns no loop and no message. A producer is not idempotent on purpose: each record is sent alone
+//! and acked before the next, so order holds; a lost ack sends it twice, which every consumer here
+//! bears. (An idempotent librdkafka producer dies of a link that drops one record.) Try it:
+//! `tests/shop.rs`. Not covered: TLS, SASL, several partitions.
 
 use std::time::Duration;
 
@@ -12,7 +14,8 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use super::refusal::Refusal;
 
-/// How long one record may wait for its ack: short, because the row it comes from stays unsent and is taken up again.
+/// How long one record may wait for its ack: short, because the row it comes from stays unsent and
+/// is taken up again.
 const SEND_LIMIT_MS: &str = "3000";
 /// The first and the last pause of a background loop whose server is away.
 pub const BACK_OFF_MS: std::ops::RangeInclusive<u64> = 50..=1000;
@@ -89,7 +92,8 @@ impl BackOff {
         pause
     }
 
-    /// Whether nothing failed since the last success: then a failure is news and worth a line in the log.
+    /// Whether nothing failed since the last success: then a failure is news and worth a line in
+    /// the log.
     pub fn is_fresh(&self) -> bool {
         self.0 == *BACK_OFF_MS.start()
     }

@@ -1,7 +1,8 @@
 //! The service's log: one line of JSON on stderr for each business event, dated in cell time.
 //!
-//! The catalogue's `log` checks look for these lines. Never logs that a defect acted: a broken service does not know
-//! it. Try it: `cargo test --lib shop::business_log`. Not covered: levels, rotation.
+//! The catalogue's `log` checks look for these lines. Never logs that a defect acted: a broken
+//! service does not know it. Try it: `cargo test --lib shop::business_log`. Not covered: levels,
+//! rotation.
 
 use std::io::Write;
 
@@ -9,7 +10,8 @@ use serde_json::{Map, Value};
 
 use crate::clock::{CellTime, rfc3339};
 
-/// Writes `{"event": …, fields …, "at": …}` as one line. A stderr that is gone is no reason to stop a business.
+/// Writes `{"event": …, fields …, "at": …}` as one line. A stderr that is gone is no reason to stop
+/// a business.
 pub fn log(event: &str, at: CellTime, fields: &Value) {
     let mut line = line(event, at, fields);
     line.push('\n');
@@ -36,7 +38,8 @@ mod tests {
         let fields = json!({"order_id": "O-1", "amount": "199.00 CNY"});
         assert_eq!(
             line("refund_paid", CellTime(1_767_578_400_123), &fields),
-            r#"{"event":"refund_paid","order_id":"O-1","amount":"199.00 CNY","at":"2026-01-05T02:00:00.123Z"}"#
+            r#"{"event":"refund_paid","order_id":"O-1","amount":"199.00 CNY","#.to_owned()
+                + r#""at":"2026-01-05T02:00:00.123Z"}"#
         );
     }
 }

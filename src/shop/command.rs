@@ -1,7 +1,7 @@
 //! The command line of `shop`: `serve`, `channel`, `schema`.
 //!
-//! Exit codes: 0 ended by a signal, 1 the listener failed, 2 usage, configuration or a missing schema.
-//! Try it: `shop --help`. Not covered: configuration files (the harness names everything).
+//! Exit codes: 0 ended by a signal, 1 the listener failed, 2 usage, configuration or a missing
+//! schema. Try it: `shop --help`. Not covered: configuration files (the harness names everything).
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -33,8 +33,10 @@ const THREADS: usize = 2;
     after_help = "Example:
   shop schema | mysql -uroot shop
   export LOSSDRILL_CHANNEL_SECRET=practice
-  shop channel --listen 127.0.0.1:8091 --ledger /tmp/ledger.ndjson --kafka 127.0.0.1:9092 --shop http://127.0.0.1:8090 &
-  shop serve --listen 127.0.0.1:8090 --mysql mysql://root@127.0.0.1:3306/shop --kafka 127.0.0.1:9092 --channel http://127.0.0.1:8091"
+  shop channel --listen 127.0.0.1:8091 --ledger /tmp/ledger.ndjson \
+    --kafka 127.0.0.1:9092 --shop http://127.0.0.1:8090 &
+  shop serve --listen 127.0.0.1:8090 --mysql mysql://root@127.0.0.1:3306/shop \
+    --kafka 127.0.0.1:9092 --channel http://127.0.0.1:8091"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -175,7 +177,8 @@ impl Serve {
     }
 }
 
-/// Ends when the schema is seen to lack tables; never, when it has them all. Waits for a server that is away.
+/// Ends when the schema is seen to lack tables; never, when it has them all. Waits for a server
+/// that is away.
 async fn lacking(books: &Books, clock: &Clock) -> Vec<&'static str> {
     let mut back_off = BackOff::default();
     loop {

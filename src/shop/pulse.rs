@@ -1,7 +1,9 @@
-//! What a process says of its own work: requests in progress, and a counter that grows with each piece of work.
+//! What a process says of its own work: requests in progress, and a counter that grows with each
+//! piece of work.
 //!
-//! Activity is counted *before* the work stops being counted as in progress, so that a reader who sees nothing in
-//! progress sees all activity. Reads no clock. Try it: `cargo test --lib shop::pulse`. Not covered: kinds of work.
+//! Activity is counted *before* the work stops being counted as in progress, so that a reader who
+//! sees nothing in progress sees all activity. Reads no clock. Try it: `cargo test --lib
+//! shop::pulse`. Not covered: kinds of work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,9 @@
-//! Why an act was not done: the one error of shop and channel, and the HTTP status that each kind answers with.
+//! Why an act was not done: the one error of shop and channel, and the HTTP status that each kind
+//! answers with.
 //!
-//! Knows no route. A refusal is an answer of the business; `Away` and `Books` say that a server is away and that the
-//! same request may be sent again. Try it: `cargo test --lib shop::refusal`. Not covered: translations.
+//! Knows no route. A refusal is an answer of the business; `Away` and `Books` say that a server is
+//! away and that the same request may be sent again. Try it: `cargo test --lib shop::refusal`. Not
+//! covered: translations.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -13,7 +15,8 @@ use sqlx::mysql::MySqlDatabaseError;
 const DUPLICATE_KEY: u16 = 1062;
 /// MySQL: deadlock found; lock wait timeout. The transaction did nothing and may run again.
 const TRY_AGAIN: [u16; 2] = [1213, 1205];
-/// MySQL: too many connections, out of memory, shutting down, read-only, table or disk full, interrupted.
+/// MySQL: too many connections, out of memory, shutting down, read-only, table or disk full,
+/// interrupted.
 const SERVER_AWAY: [u16; 11] = [1040, 1041, 1053, 1080, 1077, 1114, 1021, 1290, 1792, 1836, 1317];
 
 /// Why an act was not done.
@@ -60,7 +63,8 @@ impl Refusal {
 
     /// Whether the transaction was undone by a deadlock or a lock wait and may run again.
     pub fn may_run_again(&self) -> bool {
-        matches!(self, Refusal::Books(error) if number(error).is_some_and(|n| TRY_AGAIN.contains(&n)))
+        let Refusal::Books(error) = self else { return false };
+        number(error).is_some_and(|number| TRY_AGAIN.contains(&number))
     }
 
     fn status(&self) -> StatusCode {

@@ -1,7 +1,9 @@
-//! The signature of a payment callback: HMAC-SHA256 over the body, in hex, with a secret that both sides hold.
+//! The signature of a payment callback: HMAC-SHA256 over the body, in hex, with a secret that both
+//! sides hold.
 //!
-//! Knows no HTTP. Comparison takes constant time. Try it: `cargo test --lib shop::signature`.
-//! Not covered: changing the secret while running, replay windows (booking is idempotent by transaction).
+//! Knows no HTTP. Comparison takes constant time. Try it: `cargo test --lib shop::signature`. Not
+//! covered: changing the secret while running, replay windows (booking is idempotent by
+//! transaction).
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;

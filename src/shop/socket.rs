@@ -1,7 +1,9 @@
-//! What the HTTP sides of shop and channel share: the listener, the body reader, requests in progress, the drill clock.
+//! What the HTTP sides of shop and channel share: the listener, the body reader, requests in
+//! progress, the drill clock.
 //!
-//! Knows no business route. A request that changes something runs to its end even when its client goes away, and
-//! counts as in progress until then. Try it: `tests/shop.rs`. Not covered: TLS, authentication.
+//! Knows no business route. A request that changes something runs to its end even when its client
+//! goes away, and counts as in progress until then. Try it: `tests/shop.rs`. Not covered: TLS,
+//! authentication.
 
 use std::net::SocketAddr;
 
@@ -69,8 +71,8 @@ pub fn advance(clock: &Clock, drill_clock: bool, order: Advance) -> Result<Respo
     Ok(axum::Json(json!({"seq": clock.seq(), "offset_ms": clock.offset_ms()})).into_response())
 }
 
-/// Listens, says where on stdout, and serves until SIGTERM or SIGINT. Whatever is in progress then is left as a crash
-/// would leave it: every piece of work here survives that.
+/// Listens, says where on stdout, and serves until SIGTERM or SIGINT. Whatever is in progress then
+/// is left as a crash would leave it: every piece of work here survives that.
 pub async fn serve(listen: SocketAddr, router: Router) -> std::io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     println!("{}", json!({"listening": listener.local_addr()?.to_string()}));

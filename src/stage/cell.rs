@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
 use super::StageError;
 use super::guardian::{Guardian, GuardianError, ProcSpec, Process, Signal};
+use super::ports::free_port;
 use crate::clock::{Clock, ORIGIN_ENV};
 use crate::proxy::{Kind, Link, LinkSpec, Nodes, ProxyError};
 
@@ -58,8 +58,6 @@ pub enum CellError {
     Link { cell: String, name: &'static str, source: ProxyError },
     #[error("start {name}: {source}")]
     Start { name: String, source: GuardianError },
-    #[error("find a free port for {name}: {source}")]
-    Port { name: &'static str, source: std::io::Error },
     #[error("make the directory {path}: {source}")]
     Dir { path: PathBuf, source: std::io::Error },
     #[error("{name} ended ({exit}); the end of its log:\n{tail}")]
@@ -198,7 +196,7 @@ impl Cell {
         let _making = guardian.making().await.map_err(StageError::from)?;
         let made = std::fs::create_dir_all(&spec.dir);
         made.map_err(|source| CellError::Dir { path: spec.dir.clone(), source })?;
-        let [shop, channel, reconciler] = free_ports().await?;
+        let [shop, channel, reconciler] = free_ports()?;
         let links = open_links(&spec, &clock, shop, channel).await?;
         let ledger = spec.dir.join("ledger.ndjson");
         let wiring =
@@ -235,16 +233,10 @@ impl Cell {
     }
 }
 
-async fn free_ports() -> Result<[SocketAddr; 3], CellError> {
-    let mut listeners = Vec::new();
-    for name in ["shop", "channel", "reconciler"] {
-        let failed = |source| CellError::Port { name, source };
-        listeners.push(TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?);
-    }
-    let address = |listener: &TcpListener| {
-        listener.local_addr().map_err(|source| CellError::Port { name: "cell", source })
-    };
-    Ok([address(&listeners[0])?, address(&listeners[1])?, address(&listeners[2])?])
+/// Out of reach of the links' and clients' own ports, which a process that starts slowly would lose its port to.
+fn free_ports() -> Result<[SocketAddr; 3], CellError> {
+    let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    Ok([address(free_port()?), address(free_port()?), address(free_port()?)])
 }
 
 async fn open_links(

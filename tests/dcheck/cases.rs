@@ -178,7 +178,7 @@ pub async fn a_kill_alerts_nothing_twice_and_loses_nothing(servers: &Servers) {
 }
 
 pub async fn a_stalled_log_is_a_blind_alert(servers: &Servers) {
-    let link = Link::to(&servers.mysql).await;
+    let link = Link::to(&servers.mysql().endpoint.to_string()).await;
     let mut cell = Cell::new(servers, "stall", Some(&link.address)).await;
     let seq = cell.mark().await;
     cell.rest(seq, &ALL).await;

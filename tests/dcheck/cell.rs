@@ -76,26 +76,26 @@ impl Drop for Cell {
 impl Cell {
     /// `cdc` is where the binlog is read: the server itself, or a link before it.
     pub async fn new(servers: &Servers, name: &str, cdc: Option<&str>) -> Cell {
-        let url = format!("mysql://root@{}", servers.mysql);
-        let mut sql = Conn::new(Opts::from_url(&url).unwrap()).await.expect("MySQL answers");
+        let (mysql, kafka) = (servers.mysql(), servers.kafka().endpoint.to_string());
+        let opts = Opts::from_url(&mysql.mysql_url("")).unwrap();
+        let mut sql = Conn::new(opts).await.expect("MySQL answers");
         for statement in TABLES {
             sql.query_drop(statement).await.unwrap();
         }
         let prefix = format!("{name}-{}.", std::process::id());
-        let producer = topics(&servers.kafka, &prefix).await;
+        let producer = topics(&kafka, &prefix).await;
         let heard = Arc::new(Heard::default());
         let inbox = listen(Arc::clone(&heard)).await;
         let port = free_port();
         let root = env!("CARGO_MANIFEST_DIR");
-        let cdc = cdc.unwrap_or(&servers.mysql);
+        let direct = mysql.endpoint.to_string();
+        let cdc = cdc.unwrap_or(&direct);
         let args = format!(
             "run --rules {root}/scenarios/rules --plans {root}/scenarios/plans \
-             --cdc mysql://root@{cdc}/shop --sql mysql://root@{}/shop --kafka {} \
+             --cdc mysql://root@{cdc}/shop --sql mysql://root@{direct}/shop --kafka {kafka} \
              --topic-prefix {prefix} --topics {} --group {name} --alerts {inbox}/alerts \
              --plan-events {inbox}/plans --target shop={inbox}/shop --listen 127.0.0.1:{port} \
              --drill-clock --results all",
-            servers.mysql,
-            servers.kafka,
             TOPICS.join(",")
         );
         let mut cell = Cell {

@@ -187,6 +187,13 @@ fn a_watchers_silence_needs_only_its_canary() {
     let sings = |story: Story| story.at(35_000).alert(rule, blind.clone(), PAID);
     check("sings", &sings(stalled(slow())), &asked, Is(Word::Proved));
     check("silent", &stalled(slow()).at(63_001), &asked, Is(Word::SilenceUnproved));
+    let named = |source: &str| {
+        let expects = Event::CanaryExpects { rule: rule.into(), subject: blind.clone() };
+        let stalled = stalled(slow()).event(expects).at(35_000);
+        stalled.alert(rule, Subject::new("source", source), PAID).at(63_001)
+    };
+    check("names what is withheld", &named("binlog"), &asked, Is(Word::Proved));
+    check("names another source", &named("binlog-other"), &asked, Is(Word::SilenceUnproved));
     check(
         "cries before",
         &slow().alert(rule, blind.clone(), PAID),

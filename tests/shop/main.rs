@@ -1,19 +1,21 @@
 //! The shop and its channel as processes, on a real MySQL and a real Kafka.
 //!
-//! `LOSSDRILL_RECIPES` names a folder with `mysql-local.sh` and `kafka-local.sh`; without it the test says that it is
-//! skipped. All cases share the two servers, each has its own schema, topics and processes. `LOSSDRILL_CASE` picks cases
-//! by a part of their name. The outage cases come last, because they kill the servers.
+//! `servers/mod.rs` says where the servers come from. All cases share the two, each has its own
+//! schema, topics and processes. `LOSSDRILL_CASE` picks cases by a part of their name. The outage
+//! cases come last, because they kill the servers.
 
-#![cfg(feature = "shop")]
+#![cfg(all(feature = "harness", feature = "shop"))]
 
 mod market;
 mod outage;
 mod refunds;
 mod rig;
+#[path = "../servers/mod.rs"]
+mod servers;
 
 use std::time::Instant;
 
-use rig::{Cell, Servers};
+use rig::Cell;
 use tokio::task::{LocalSet, spawn_local};
 
 type Case = (&'static str, fn(Cell) -> futures::future::LocalBoxFuture<'static, Cell>);
@@ -58,12 +60,7 @@ async fn the_shop_on_real_servers() {
 }
 
 async fn all_cases() {
-    let Some(servers) = Servers::start() else {
-        println!(
-            "SKIPPED: set LOSSDRILL_RECIPES to a folder with mysql-local.sh and kafka-local.sh"
-        );
-        return;
-    };
+    let Some(servers) = servers::up() else { return };
     let wanted = std::env::var("LOSSDRILL_CASE").unwrap_or_default();
     let mut failed = Vec::new();
     for (number, (name, case)) in CASES.iter().enumerate() {
@@ -71,7 +68,7 @@ async fn all_cases() {
             continue;
         }
         let started = Instant::now();
-        let cell = Cell::lease(&servers, number).await;
+        let cell = Cell::lease(servers, number).await;
         let leased = started.elapsed();
         let outcome = spawn_local(case(cell)).await;
         let word = if outcome.is_ok() { "ok" } else { "FAILED" };
@@ -84,6 +81,5 @@ async fn all_cases() {
             failed.push(*name);
         }
     }
-    drop(servers);
     assert!(failed.is_empty(), "failed: {failed:?}");
 }

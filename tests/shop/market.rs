@@ -14,6 +14,8 @@ pub async fn an_honest_purchase_is_paid_and_told(cell: &Cell) {
     assert_eq!(cell.number("SELECT available FROM stock").await, 2);
     assert_eq!(cell.number("SELECT SUM(delta) = 2 FROM inventory_flow").await, 1);
     assert_eq!(cell.number("SELECT qty FROM bid").await, 4);
+    let (_, items) = cell.get("/items").await;
+    assert_eq!(items, json!([{"sku": "SKU-1", "category": "shoes", "available": 2}]));
     let ledger = cell.ledger("collected");
     assert_eq!(ledger.len(), 1);
     assert_eq!(ledger[0]["amount"], "1999.00 CNY");
@@ -63,7 +65,11 @@ pub async fn the_same_request_has_the_same_answer(cell: &Cell) {
 pub async fn the_price_guard_refuses_a_lost_digit(cell: &Cell) {
     cell.item("SKU-1", 5).await;
     cell.item("SKU-2", 5).await;
-    let bid = |id: &str, sku: &str, price: &str| json!({"bid": id, "seller": "s2", "sku": sku, "qty": 1, "price": price});
+    let bid = |id: &str, sku: &str, price: &str| {
+        let mut bid = json!({"bid": id, "seller": "s2", "sku": sku, "qty": 1});
+        bid["price"] = json!(price);
+        bid
+    };
     let (status, answer) = cell.post("/bids", bid("B-1", "SKU-1", "199.90 CNY")).await;
     assert_eq!(status, 422, "{answer}");
     assert!(answer["reason"].as_str().unwrap().contains("1999 CNY"), "{answer}");

@@ -93,13 +93,13 @@ pub async fn a_shop_away_is_called_back_later(cell: &mut Cell) {
 
 pub async fn mysql_away_answers_503_and_goes_on(cell: &mut Cell) {
     cell.paid_order("O-1", "alipay").await;
-    cell.servers.kill("mysql");
+    cell.servers.mysql().kill().await.unwrap();
     let (status, answer) = cell.post("/refunds", refund("R-1")).await;
     assert_eq!(status, 503, "{answer}");
     assert!(answer["reason"].is_string());
     assert!(cell.clock().await.busy > 0, "rest cannot be told without the books");
     assert_eq!(cell.get("/healthz").await.0, 503);
-    cell.servers.restart("mysql");
+    cell.servers.mysql().restart().await.unwrap();
     until("the same request is accepted", async || {
         cell.post("/refunds", refund("R-1")).await.0 == 201
     })
@@ -110,10 +110,10 @@ pub async fn mysql_away_answers_503_and_goes_on(cell: &mut Cell) {
 
 pub async fn kafka_away_holds_events_and_goes_on(cell: &mut Cell) {
     cell.paid_order("O-1", "alipay").await;
-    cell.servers.kill("kafka");
+    cell.servers.kafka().kill().await.unwrap();
     assert_eq!(cell.post("/refunds", refund("R-1")).await.0, 201, "the outbox keeps the message");
     assert!(cell.clock().await.busy > 0);
-    cell.servers.restart("kafka");
+    cell.servers.kafka().restart().await.unwrap();
     cell.rest().await;
     assert_eq!(cell.ledger("paid-out").len(), 1);
     let told = cell.topic("refund.events");

@@ -1,12 +1,13 @@
-//! Servers, and a cell on them: schema, topics, shop, channel, clock. Ends everything it started when dropped.
+//! A cell on the servers: schema, topics, shop, channel, clock. Ends every process it started when
+//! dropped.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use lossdrill::clock::{ClockOrigin, monotonic_us};
+use lossdrill::stage::Service;
 use lossdrill::wire::ClockReport;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -19,70 +20,13 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 
-/// How long a condition may take to come true.
-pub const SOON: Duration = Duration::from_secs(20);
+use crate::servers::Servers;
+
+/// How long a condition may take to come true: the shop's reader of Kafka comes back 10 to 30 s
+/// after its broker was killed and started again.
+pub const SOON: Duration = Duration::from_secs(60);
 const EPOCH_MS: i64 = 1_767_578_400_000;
 const SECRET: &str = "practice";
-
-/// The two real servers.
-pub struct Servers(Arc<Running>);
-
-pub struct Running {
-    recipes: PathBuf,
-    folder: tempfile::TempDir,
-    pub mysql: String,
-    pub kafka: String,
-}
-
-impl Servers {
-    pub fn start() -> Option<Servers> {
-        let recipes = PathBuf::from(std::env::var_os("LOSSDRILL_RECIPES")?);
-        let folder = tempfile::tempdir().unwrap();
-        let mut running = Running { recipes, folder, mysql: String::new(), kafka: String::new() };
-        running.mysql = running.server("mysql", &["start"]);
-        running.kafka = running.server("kafka", &["start"]);
-        Some(Servers(Arc::new(running)))
-    }
-}
-
-impl Running {
-    /// Runs `<kind>-local.sh ACTION DIR ARGS`; returns what it prints.
-    fn server(&self, kind: &str, args: &[&str]) -> String {
-        let script = self.recipes.join(format!("{kind}-local.sh"));
-        let folder = self.folder.path().join(kind);
-        // Through a file: a pipe would stay open as long as the server lives.
-        let out = self.folder.path().join(format!("{kind}.out"));
-        let status = Command::new("bash")
-            .arg(&script)
-            .arg(args[0])
-            .arg(&folder)
-            .args(&args[1..])
-            .stdin(Stdio::null())
-            .stdout(std::fs::File::create(&out).unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "{} {args:?}", script.display());
-        std::fs::read_to_string(out).unwrap().trim().to_owned()
-    }
-
-    pub fn kill(&self, kind: &str) {
-        self.server(kind, &["stop", "KILL"]);
-    }
-
-    pub fn restart(&self, kind: &str) {
-        self.server(kind, &["start"]);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        for (kind, address) in [("mysql", &self.mysql), ("kafka", &self.kafka)] {
-            if !address.is_empty() && !std::thread::panicking() {
-                self.kill(kind);
-            }
-        }
-    }
-}
 
 /// A process of the cell, killed when dropped.
 pub struct Process(Child);
@@ -95,7 +39,7 @@ impl Drop for Process {
 }
 
 pub struct Cell {
-    pub servers: Arc<Running>,
+    pub servers: &'static Servers,
     pub http: reqwest::Client,
     pub books: MySqlPool,
     pub shop: Option<Process>,
@@ -112,13 +56,13 @@ pub struct Cell {
 }
 
 impl Cell {
-    pub async fn lease(servers: &Servers, number: usize) -> Cell {
-        let servers = Arc::clone(&servers.0);
+    pub async fn lease(servers: &'static Servers, number: usize) -> Cell {
+        let kafka = servers.kafka().endpoint.to_string();
         let (schema, prefix) = (format!("shop{number}"), format!("c{number}."));
-        let books = make_schema(&servers.mysql, &schema).await;
-        make_topics(&servers.kafka, &prefix).await;
-        let mut kafka = ClientConfig::new();
-        kafka.set("bootstrap.servers", &servers.kafka).set("linger.ms", "0");
+        let books = make_schema(servers.mysql(), &schema).await;
+        make_topics(&kafka, &prefix).await;
+        let mut producer = ClientConfig::new();
+        producer.set("bootstrap.servers", &kafka).set("linger.ms", "0");
         let mut cell = Cell {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             books,
@@ -132,7 +76,7 @@ impl Cell {
             base_us: monotonic_us(),
             seq: AtomicU64::new(0),
             offset_ms: AtomicI64::new(0),
-            producer: kafka.create().unwrap(),
+            producer: producer.create().unwrap(),
             servers,
         };
         cell.start_channel().await;
@@ -141,7 +85,7 @@ impl Cell {
     }
 
     pub async fn start_shop(&mut self) {
-        let mysql = format!("mysql://root@{}/{}", self.servers.mysql, self.schema);
+        let mysql = self.servers.mysql().mysql_url(&self.schema);
         let channel = format!("http://127.0.0.1:{}", self.channel_port);
         let args = ["serve", "--mysql", &mysql, "--channel", &channel];
         self.shop = Some(self.spawn(&args, self.shop_port));
@@ -168,13 +112,17 @@ impl Cell {
         let child = Command::new(env!("CARGO_BIN_EXE_shop"))
             .args(args)
             .args(["--listen", &format!("127.0.0.1:{port}"), "--drill-clock"])
-            .args(["--kafka", &self.servers.kafka, "--topic-prefix", &self.prefix])
+            .args(["--kafka", &self.kafka(), "--topic-prefix", &self.prefix])
             .env("LOSSDRILL_CLOCK", origin.to_string())
             .env("LOSSDRILL_CHANNEL_SECRET", SECRET)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn();
         Process(child.unwrap())
+    }
+
+    fn kafka(&self) -> String {
+        self.servers.kafka().endpoint.to_string()
     }
 
     async fn ready(&self, name: &str, port: u16) {
@@ -298,7 +246,8 @@ impl Cell {
         }
     }
 
-    /// Rest: two rounds in a row idle, with equal activity. Returns the shop's and the channel's last report.
+    /// Rest: two rounds in a row idle, with equal activity. Returns the shop's and the channel's
+    /// last report.
     pub async fn rest(&self) -> [ClockReport; 2] {
         let started = Instant::now();
         let mut before: Option<[u64; 2]> = None;
@@ -348,7 +297,7 @@ impl Cell {
     pub fn topic(&self, topic: &str) -> Vec<Value> {
         let topic = format!("{}{topic}", self.prefix);
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", &self.servers.kafka).set("group.id", "reader");
+        config.set("bootstrap.servers", self.kafka()).set("group.id", "reader");
         let consumer: BaseConsumer = config.create().unwrap();
         let (_, end) = consumer.fetch_watermarks(&topic, 0, SOON).unwrap();
         let mut list = TopicPartitionList::new();
@@ -369,9 +318,9 @@ impl Cell {
     }
 }
 
-async fn make_schema(mysql: &str, schema: &str) -> MySqlPool {
-    let (host, port) = mysql.split_once(':').unwrap();
-    let server = MySqlConnectOptions::new().host(host).port(port.parse().unwrap()).username("root");
+async fn make_schema(mysql: &Service, schema: &str) -> MySqlPool {
+    let (host, port) = (mysql.endpoint.ip().to_string(), mysql.endpoint.port());
+    let server = MySqlConnectOptions::new().host(&host).port(port).username("root");
     let pool = MySqlPoolOptions::new().max_connections(2);
     let root = pool.clone().connect_with(server.clone()).await.unwrap();
     let make = format!("CREATE DATABASE {schema}");

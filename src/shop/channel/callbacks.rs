@@ -1,6 +1,7 @@
 //! Calls the shop back for each charge, signed, again and again on cell time until it answers 200.
 //!
-//! Knows nothing of what the shop does with it. Try it: `tests/shop.rs`. Not covered: callbacks of payouts.
+//! Knows nothing of what the shop does with it. Try it: `tests/shop.rs`. Not covered: callbacks of
+//! payouts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,8 @@ async fn call_once(channel: &Channel, caller: &Caller, entry: &Entry) {
     channel.0.callback_bell.notify_one();
 }
 
-/// Notes that this callback is over. Where the note cannot be written, a restart calls once more, which is harmless.
+/// Notes that this callback is over. Where the note cannot be written, a restart calls once more,
+/// which is harmless.
 fn answered(channel: &Channel, entry: &Entry) {
     let progress = Progress::CalledBack(entry.seq);
     let mut accounts = channel.accounts();

@@ -1,4 +1,5 @@
-//! Publishes the ledger on `channel.flow`, entry by entry in its order: the statement stream that a reconciler reads.
+//! Publishes the ledger on `channel.flow`, entry by entry in its order: the statement stream that a
+//! reconciler reads.
 //!
 //! At least once: an entry counts as published when its ack is noted. Outlives the broker.
 //! Try it: `tests/shop.rs`. Not covered: republishing on request.

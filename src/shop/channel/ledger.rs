@@ -1,9 +1,11 @@
-//! The ledger file: one line of JSON for each movement of money, appended and flushed before the answer.
+//! The ledger file: one line of JSON for each movement of money, appended and flushed before the
+//! answer.
 //!
-//! Beside it `<ledger>.progress` says what was published and which callbacks were answered, so that a restart goes on
-//! where it stopped. A torn last line, left by a kill in the middle of a write, was never answered and is cut off.
-//! Knows no network. Try it: `cargo test --lib shop::channel::ledger`. Not covered: surviving a power cut (no fsync:
-//! the drills kill processes, not machines).
+//! Beside it `<ledger>.progress` says what was published and which callbacks were answered, so that
+//! a restart goes on where it stopped. A torn last line, left by a kill in the middle of a write,
+//! was never answered and is cut off. Knows no network. Try it: `cargo test --lib
+//! shop::channel::ledger`. Not covered: surviving a power cut (no fsync: the drills kill processes,
+//! not machines).
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -55,7 +57,8 @@ pub struct Entry {
 }
 
 impl Request {
-    /// The entry that this request becomes. Its transaction is a digest of the request, the same in every run.
+    /// The entry that this request becomes. Its transaction is a digest of the request, the same in
+    /// every run.
     pub fn entry(&self, seq: u64, at_ms: i64) -> Entry {
         let digest = Sha256::digest(format!("{:?} {}", self.kind, self.request_no));
         let letter = if self.kind == Kind::Collected { 'C' } else { 'P' };
@@ -195,9 +198,10 @@ mod tests {
     fn an_entry_has_the_published_shape() {
         let entry = charge("pay:O-1", 19_900).entry(1, 1_767_578_400_000);
         let text = serde_json::to_string(&entry).unwrap();
-        assert!(text.starts_with(
-            r#"{"seq":1,"kind":"collected","order":"O-1","channel":"alipay","amount":"199.00 CNY","txn":"C"#
-        ));
+        assert!(text.starts_with(concat!(
+            r#"{"seq":1,"kind":"collected","order":"O-1","channel":"alipay","#,
+            r#""amount":"199.00 CNY","txn":"C"#
+        )));
         assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
         assert_eq!(charge("pay:O-1", 19_900).entry(9, 5).txn, entry.txn, "same request, same txn");
         assert_ne!(charge("pay:O-2", 19_900).entry(1, 5).txn, entry.txn);

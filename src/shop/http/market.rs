@@ -8,14 +8,14 @@ use axum::{Json, Router};
 use super::Front;
 use crate::shop::refusal::Refusal;
 use crate::shop::services::bids::{self, BidView, NewBid, NewPrice};
-use crate::shop::services::items::{self, Clearance, ItemMade, NewItem};
+use crate::shop::services::items::{self, Clearance, ItemMade, ItemView, NewItem};
 use crate::shop::socket::Body;
 
 type Made<T> = Result<(StatusCode, Json<T>), Refusal>;
 
 pub(super) fn routes() -> Router<Front> {
     Router::new()
-        .route("/items", post(add_item))
+        .route("/items", post(add_item).get(list_items))
         .route("/clearances", post(approve_clearance))
         .route("/bids", post(place_bid))
         .route("/bids/{bid}/price", post(mend_bid))
@@ -23,6 +23,10 @@ pub(super) fn routes() -> Router<Front> {
 
 async fn add_item(State(front): State<Front>, Body(item): Body<NewItem>) -> Made<ItemMade> {
     Ok((StatusCode::CREATED, Json(items::add(&front.shop, &item).await?)))
+}
+
+async fn list_items(State(front): State<Front>) -> Result<Json<Vec<ItemView>>, Refusal> {
+    Ok(Json(items::list(&front.shop).await?))
 }
 
 async fn approve_clearance(

@@ -1,7 +1,8 @@
 //! The shop's HTTP side: routes to services, nothing else.
 //!
-//! Money is a string, `"199.00 CNY"`; a refusal is `{"reason": …}` with the status of its kind. Knows no SQL.
-//! Try it: `curl -s 127.0.0.1:PORT/healthz`. Not covered: paging, authentication of callers.
+//! Money is a string, `"199.00 CNY"`; a refusal is `{"reason": …}` with the status of its kind.
+//! Knows no SQL. Try it: `curl -s 127.0.0.1:PORT/healthz`. Not covered: paging, authentication of
+//! callers.
 
 mod control;
 mod market;

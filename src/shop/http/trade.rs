@@ -1,4 +1,5 @@
-//! Routes of buyers and of the payment channel: purchases, orders, payments, refunds, callbacks. Knows no rule of theirs.
+//! Routes of buyers and of the payment channel: purchases, orders, payments, refunds, callbacks.
+//! Knows no rule of theirs.
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};

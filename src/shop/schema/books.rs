@@ -1,7 +1,8 @@
 //! The books: a small lazy pool, and one transaction at a time for each act.
 //!
-//! READ COMMITTED, because sums are read after a row lock and must see what the lock waited for (a snapshot taken
-//! before the lock would not). Knows no table. Try it: `tests/shop.rs`. Not covered: read replicas.
+//! READ COMMITTED, because sums are read after a row lock and must see what the lock waited for (a
+//! snapshot taken before the lock would not). Knows no table. Try it: `tests/shop.rs`. Not covered:
+//! read replicas.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -22,7 +23,8 @@ const BOOKING_LIMIT: Duration = Duration::from_secs(5);
 /// How often a transaction is run again after a deadlock: the lock order makes even one rare.
 const DEADLOCK_RETRIES: u32 = 8;
 
-/// One unit of work, all or nothing. It may run again after a deadlock, so it touches nothing but the books.
+/// One unit of work, all or nothing. It may run again after a deadlock, so it touches nothing but
+/// the books.
 pub trait Booking: Sync {
     type Out: Send;
 
@@ -44,7 +46,8 @@ impl Books {
         let options = MySqlConnectOptions::from_str(url)?.ssl_mode(MySqlSslMode::Disabled);
         if options.get_database().is_none() {
             return Err(Refusal::invalid(format!(
-                "mysql url `{url}` names no schema: write for example mysql://root@127.0.0.1:3306/shop"
+                "mysql url `{url}` names no schema: write for example \
+                 mysql://root@127.0.0.1:3306/shop"
             )));
         }
         let pool = MySqlPoolOptions::new()
@@ -92,7 +95,8 @@ impl Books {
                 Ok(out)
             }
             Err(refusal) => {
-                // Unlock before answering; where the server is away the connection is dropped anyway.
+                // Unlock before answering; where the server is away the connection is dropped
+                // anyway.
                 drop(transaction.rollback().await);
                 Err(refusal)
             }
@@ -102,7 +106,8 @@ impl Books {
     /// Which tables of the schema are not there.
     pub async fn missing_tables(&self) -> Result<Vec<&'static str>, Refusal> {
         let read = sqlx::query_scalar::<_, String>(
-            "SELECT CAST(table_name AS CHAR) FROM information_schema.tables WHERE table_schema = DATABASE()",
+            "SELECT CAST(table_name AS CHAR) FROM information_schema.tables
+             WHERE table_schema = DATABASE()",
         )
         .fetch_all(&self.pool);
         let present = tokio::time::timeout(BOOKING_LIMIT, read)

@@ -1,8 +1,8 @@
 //! Same request again, same answer: the answer is written in the transaction of the effect.
 //!
-//! The row in `request_seen` is inserted first, so that of two equal requests at once the second waits for the first
-//! and then reads its answer. A refusal leaves no row: the request may succeed later. Knows no act.
-//! Try it: `tests/shop.rs`. Not covered: forgetting old requests.
+//! The row in `request_seen` is inserted first, so that of two equal requests at once the second
+//! waits for the first and then reads its answer. A refusal leaves no row: the request may succeed
+//! later. Knows no act. Try it: `tests/shop.rs`. Not covered: forgetting old requests.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

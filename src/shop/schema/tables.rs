@@ -1,5 +1,5 @@
-//! The tables, as idempotent DDL. Amounts are DECIMAL(18,2) and a currency; times are cell time in milliseconds,
-//! written by the process, never by the server; ids compare by their bytes.
+//! The tables, as idempotent DDL. Amounts are DECIMAL(18,2) and a currency; times are cell time in
+//! milliseconds, written by the process, never by the server; ids compare by their bytes.
 //!
 //! `drill_mark` belongs to the harness and is only made here. Try it: `shop schema`.
 //! Not covered: changes of a table that is there already.
@@ -91,7 +91,8 @@ const TABLES: [(&str, &str); 19] = [
   created_at_ms BIGINT NOT NULL, sent_at_ms BIGINT NULL, KEY unsent (sent_at_ms, held, id)",
     ),
     (
-        // What is to be done at or after `due_ms`: payouts of refunds, callbacks that a defect holds back.
+        // What is to be done at or after `due_ms`: payouts of refunds, callbacks that a defect
+        // holds back.
         "due_work",
         "work_id VARCHAR(160) PRIMARY KEY, kind VARCHAR(16) NOT NULL, scope VARCHAR(80) NOT NULL,
   payload JSON NOT NULL, due_ms BIGINT NOT NULL, attempts BIGINT NOT NULL DEFAULT 0,

@@ -111,7 +111,8 @@ pub struct NewPrice {
     pub price: Money,
 }
 
-/// The seller mends the price of an open bid, under the same guard. The price it has already is no change.
+/// The seller mends the price of an open bid, under the same guard. The price it has already is no
+/// change.
 pub async fn mend(shop: &Shop, bid: &str, price: Money) -> Result<BidView, Refusal> {
     above_zero("price", price)?;
     let view = shop.book(&MendBid { bid, price, now_ms: shop.now_ms() }).await?;
@@ -164,8 +165,8 @@ impl Booking for MendBid<'_> {
     }
 }
 
-/// Refuses a price below half the median, unless a clearance allows it (then its ticket is returned) or the guard is
-/// bypassed by a defect.
+/// Refuses a price below half the median, unless a clearance allows it (then its ticket is
+/// returned) or the guard is bypassed by a defect.
 async fn guard(
     books: &mut MySqlConnection,
     sku: &str,
@@ -191,7 +192,8 @@ async fn guard(
         return Ok(None);
     }
     Err(Refusal::Invalid(format!(
-        "price {price} is below half of {}, the 7-day median of item `{sku}`, and no clearance allows it",
+        "price {price} is below half of {}, the 7-day median of item `{sku}`, \
+         and no clearance allows it",
         median_text(median, price.currency)
     )))
 }
@@ -203,7 +205,8 @@ async fn clearance_of(
     ticket: Option<&str>,
 ) -> Result<Option<String>, Refusal> {
     Ok(sqlx::query_scalar(
-        "SELECT ticket FROM clearance WHERE sku = ? AND approved = 1 AND ticket = COALESCE(?, ticket)
+        "SELECT ticket FROM clearance WHERE sku = ? AND approved = 1
+           AND ticket = COALESCE(?, ticket)
          ORDER BY ticket LIMIT 1",
     )
     .bind(sku)

@@ -1,8 +1,9 @@
 //! Breakers: what an emergency plan stops, for one scope and for a while.
 //!
-//! A breaker whose `until_ms` passed is over. Setting one waits, for a short while, until acts that had passed it
-//! before are done, so that "set" means "nothing gets through any more". Knows no plan: a run id is only a name.
-//! Try it: `cargo test --lib shop::services::breakers`. Not covered: breakers of other kinds.
+//! A breaker whose `until_ms` passed is over. Setting one waits, for a short while, until acts that
+//! had passed it before are done, so that "set" means "nothing gets through any more". Knows no
+//! plan: a run id is only a name. Try it: `cargo test --lib shop::services::breakers`. Not covered:
+//! breakers of other kinds.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -16,7 +17,8 @@ use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::{Booking, Refusal, Shop, due, non_empty};
 
-/// How long setting a breaker waits for acts under way: they are bounded by the channel's limit, and a plan must be quick.
+/// How long setting a breaker waits for acts under way: they are bounded by the channel's limit,
+/// and a plan must be quick.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
 /// What a breaker stops.
@@ -138,7 +140,8 @@ pub async fn must_be_closed(
     }
 }
 
-/// As [`active`], with the row locked, so that a release cannot happen between reading and acting on it.
+/// As [`active`], with the row locked, so that a release cannot happen between reading and acting
+/// on it.
 pub async fn active_locked(
     books: &mut MySqlConnection,
     kind: Kind,
@@ -165,7 +168,8 @@ async fn locked(
     .await?)
 }
 
-/// Sets a breaker. With an idempotency key, the same order again changes nothing, even after a release.
+/// Sets a breaker. With an idempotency key, the same order again changes nothing, even after a
+/// release.
 pub async fn set(
     shop: &Shop,
     kind: Kind,
@@ -207,7 +211,8 @@ impl Booking for SetBreaker<'_> {
         let until_ms = until_ms(held.as_ref(), self.order);
         sqlx::query(
             "INSERT INTO breaker (kind, scope, run_id, until_ms, active) VALUES (?, ?, ?, ?, 1)
-             ON DUPLICATE KEY UPDATE run_id = VALUES(run_id), until_ms = VALUES(until_ms), active = 1",
+             ON DUPLICATE KEY UPDATE run_id = VALUES(run_id), until_ms = VALUES(until_ms),
+               active = 1",
         )
         .bind(self.kind.name())
         .bind(self.scope)
@@ -229,7 +234,8 @@ fn until_ms(held: Option<&Breaker>, order: &Order) -> Option<i64> {
     }
 }
 
-/// Releases the breaker that `run_id` set. One that another run has taken over stays, and the answer says so.
+/// Releases the breaker that `run_id` set. One that another run has taken over stays, and the
+/// answer says so.
 pub async fn release(
     shop: &Shop,
     kind: Kind,

@@ -1,8 +1,9 @@
-//! Work that is due at an instant of cell time: payouts of refunds, callbacks that a defect holds back.
+//! Work that is due at an instant of cell time: payouts of refunds, callbacks that a defect holds
+//! back.
 //!
-//! Rows survive a restart; an advance of the clock makes them due. Each piece is done by its own service, which marks
-//! it done in the transaction of its effect. Try it: `cargo test --lib shop::services::due`, `tests/shop.rs`.
-//! Not covered: priorities.
+//! Rows survive a restart; an advance of the clock makes them due. Each piece is done by its own
+//! service, which marks it done in the transaction of its effect. Try it: `cargo test --lib
+//! shop::services::due`, `tests/shop.rs`. Not covered: priorities.
 
 use std::time::Duration;
 
@@ -63,7 +64,8 @@ pub async fn add(
     let payload = serde_json::to_value(work)
         .map_err(|error| Refusal::unreadable("a piece of work", error))?;
     let added = sqlx::query(
-        "INSERT IGNORE INTO due_work (work_id, kind, scope, payload, due_ms) VALUES (?, ?, ?, ?, ?)",
+        "INSERT IGNORE INTO due_work (work_id, kind, scope, payload, due_ms)
+         VALUES (?, ?, ?, ?, ?)",
     )
     .bind(work_id)
     .bind(work.kind())

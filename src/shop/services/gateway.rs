@@ -1,7 +1,7 @@
 //! The shop's side of the payment channel: charges, payouts, and what the channel has charged.
 //!
-//! Every call is idempotent at the channel by its number, so a call without an answer may be made again.
-//! Knows no books. Try it: `tests/shop.rs`. Not covered: more than one channel provider.
+//! Every call is idempotent at the channel by its number, so a call without an answer may be made
+//! again. Knows no books. Try it: `tests/shop.rs`. Not covered: more than one channel provider.
 
 use std::time::Duration;
 
@@ -16,7 +16,8 @@ use crate::money::Money;
 /// How long the channel may take: longer, and the act is answered 503 and may be sent again.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-/// Idle connections are kept this long: a link that was reset meanwhile costs one more try, not a refusal.
+/// Idle connections are kept this long: a link that was reset meanwhile costs one more try, not a
+/// refusal.
 const IDLE_LIMIT: Duration = Duration::from_secs(5);
 const CHANNEL: &str = "payment channel";
 

@@ -1,9 +1,11 @@
-//! The intake of `refund.events`: reads approvals from a position that the books keep, and takes each once.
+//! The intake of `refund.events`: reads approvals from a position that the books keep, and takes
+//! each once.
 //!
-//! The position is stored in the transaction of the effect, so a crash repeats nothing and loses nothing. Without a
-//! stored position reading begins at the topic's end, which is stored before anything is sent: what other runs left in
-//! the topic is not this shop's. Marks are read past and never acted on. Knows no payout rule.
-//! Try it: `tests/shop.rs`. Not covered: a topic that was deleted and made again under stored positions.
+//! The position is stored in the transaction of the effect, so a crash repeats nothing and loses
+//! nothing. Without a stored position reading begins at the topic's end, which is stored before
+//! anything is sent: what other runs left in the topic is not this shop's. Marks are read past and
+//! never acted on. Knows no payout rule. Try it: `tests/shop.rs`. Not covered: a topic that was
+//! deleted and made again under stored positions.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -31,7 +33,8 @@ const KAFKA: &str = "kafka";
 /// The reader of refund events and its position.
 pub struct Intake {
     consumer: StreamConsumer,
-    /// Asks where the topic ends: on the consumer's own connection that question would wait behind its fetch.
+    /// Asks where the topic ends: on the consumer's own connection that question would wait behind
+    /// its fetch.
     asker: FutureProducer,
     topic: String,
     /// The offset after the last record that is done with.
@@ -43,7 +46,8 @@ impl Intake {
     pub fn new(broker: &Broker, asker: FutureProducer) -> Result<Intake, Refusal> {
         let consumer = broker
             .client()
-            // Named because librdkafka assigns nothing without it; the group itself is never joined.
+            // Named because librdkafka assigns nothing without it; the group itself is never
+            // joined.
             .set("group.id", broker.topic("shop"))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
@@ -72,8 +76,8 @@ impl Intake {
         *self.started.borrow()
     }
 
-    /// Records that are in the topic and not done with. The end is asked of the broker first and the position read
-    /// after, so that a record acked before this call is either counted or done.
+    /// Records that are in the topic and not done with. The end is asked of the broker first and
+    /// the position read after, so that a record acked before this call is either counted or done.
     pub async fn lag(&self) -> Result<u64, Refusal> {
         if !self.has_started() {
             return Err(Refusal::away(KAFKA, "reading has not begun"));
@@ -134,8 +138,8 @@ pub async fn run(shop: Shop) {
                 back_off.reset();
                 is_up = true;
             }
-            // librdkafka reports each of its own attempts and paces them itself: a pause here would only let the
-            // reports pile up before the first message after an outage.
+            // librdkafka reports each of its own attempts and paces them itself: a pause here would
+            // only let the reports pile up before the first message after an outage.
             Err(error) => {
                 if is_up {
                     shop.log("intake_waits", &json!({"reason": error.to_string()}));

@@ -35,6 +35,26 @@ pub struct ItemMade {
     pub stock: i64,
 }
 
+/// One item of `GET /items`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ItemView {
+    pub sku: String,
+    pub category: String,
+    pub available: i64,
+}
+
+/// All items, by sku.
+pub async fn list(shop: &Shop) -> Result<Vec<ItemView>, Refusal> {
+    let rows: Vec<(String, String, i64)> = sqlx::query_as(
+        "SELECT sku.sku, sku.category, stock.available FROM sku JOIN stock ON stock.sku = sku.sku \
+         ORDER BY sku.sku",
+    )
+    .fetch_all(shop.books.pool())
+    .await?;
+    let view = |(sku, category, available)| ItemView { sku, category, available };
+    Ok(rows.into_iter().map(view).collect())
+}
+
 /// Makes an item with its stock and its past deals.
 pub async fn add(shop: &Shop, item: &NewItem) -> Result<ItemMade, Refusal> {
     non_empty(&[("sku", &item.sku), ("category", &item.category)])?;

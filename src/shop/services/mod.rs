@@ -1,8 +1,8 @@
 //! What the shop does, one file for each matter, and the state that they share.
 //!
-//! Knows no HTTP. Every act is one [`Booking`](super::schema::Booking); what must reach Kafka goes through the outbox,
-//! what must happen later through `due_work`, both in the same transaction.
-//! Try it: `cargo test --lib shop::services`, `tests/shop.rs`. Not covered: see `shop`.
+//! Knows no HTTP. Every act is one [`Booking`](super::schema::Booking); what must reach Kafka goes
+//! through the outbox, what must happen later through `due_work`, both in the same transaction. Try
+//! it: `cargo test --lib shop::services`, `tests/shop.rs`. Not covered: see `shop`.
 
 pub mod bids;
 pub mod breakers;

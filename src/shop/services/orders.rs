@@ -1,7 +1,8 @@
 //! Orders: made bare, or by a purchase that takes the cheapest open bid and one piece of stock.
 //!
-//! The stock row is locked first, so that of many buyers of the last piece exactly one wins. Knows no Kafka and no
-//! HTTP. Try it: `tests/shop.rs`. Not covered: closing unpaid orders, several pieces in one order.
+//! The stock row is locked first, so that of many buyers of the last piece exactly one wins. Knows
+//! no Kafka and no HTTP. Try it: `tests/shop.rs`. Not covered: closing unpaid orders, several
+//! pieces in one order.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -84,8 +85,8 @@ impl Booking for MakeOrder<'_> {
     }
 }
 
-/// Buys one piece: makes the order, then has the channel charge it. Where the channel is away the order stays and
-/// the same request charges it later.
+/// Buys one piece: makes the order, then has the channel charge it. Where the channel is away the
+/// order stays and the same request charges it later.
 pub async fn purchase(shop: &Shop, purchase: &Purchase) -> Result<OrderMade, Refusal> {
     non_empty(&[
         ("order", &purchase.order),
@@ -170,7 +171,8 @@ async fn take_piece(
     items::move_stock(books, sku, Some(order), -1, "sold", now_ms).await
 }
 
-/// Takes one piece of the cheapest open bid; of equal prices the oldest. Currencies do not compare: the first wins.
+/// Takes one piece of the cheapest open bid; of equal prices the oldest. Currencies do not compare:
+/// the first wins.
 async fn take_bid(
     books: &mut MySqlConnection,
     sku: &str,

@@ -1,7 +1,9 @@
-//! The transactional outbox: rows written with their effect, sent to Kafka one by one in the order of their ids.
+//! The transactional outbox: rows written with their effect, sent to Kafka one by one in the order
+//! of their ids.
 //!
-//! At least once: a row stays unsent until its ack is booked. Events of one order keep their order, because they are
-//! written under that order's row lock. Knows no business. Try it: `tests/shop.rs`. Not covered: deleting sent rows.
+//! At least once: a row stays unsent until its ack is booked. Events of one order keep their order,
+//! because they are written under that order's row lock. Knows no business. Try it:
+//! `tests/shop.rs`. Not covered: deleting sent rows.
 
 use std::time::Duration;
 
@@ -17,7 +19,8 @@ pub const ORDERS: &str = "orders.events";
 pub const REFUNDS: &str = "refund.events";
 /// How many rows are taken up at once: a backlog is sent in bites, each in order.
 const BITE: u32 = 200;
-/// How often the table is read without being told: only for rows whose bell was lost with a request.
+/// How often the table is read without being told: only for rows whose bell was lost with a
+/// request.
 const POLL: Duration = Duration::from_millis(500);
 
 /// Writes a message into the outbox of this transaction.
@@ -42,8 +45,8 @@ pub async fn put(
     Ok(())
 }
 
-/// Sends for as long as the process lives. It waits for the intake's start, so that no refund event is sent before
-/// it is settled where the reading of them begins.
+/// Sends for as long as the process lives. It waits for the intake's start, so that no refund event
+/// is sent before it is settled where the reading of them begins.
 pub async fn run(shop: Shop) {
     shop.intake.started().await;
     let mut back_off = BackOff::default();

@@ -1,8 +1,10 @@
-//! Payments: one charge an order through the channel, booked when the channel's signed callback comes.
+//! Payments: one charge an order through the channel, booked when the channel's signed callback
+//! comes.
 //!
-//! What the channel charged is booked with its true amount; an order becomes PAID only by exactly its payable. The
-//! same transaction is booked once, whether it comes by callback, late, or by a backfill. Knows no HTTP.
-//! Try it: `tests/shop.rs`. Not covered: sending back money that was charged above the payable.
+//! What the channel charged is booked with its true amount; an order becomes PAID only by exactly
+//! its payable. The same transaction is booked once, whether it comes by callback, late, or by a
+//! backfill. Knows no HTTP. Try it: `tests/shop.rs`. Not covered: sending back money that was
+//! charged above the payable.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -119,8 +121,8 @@ pub async fn open(
     Ok(())
 }
 
-/// Asks the channel for the charge that was noted, unless its transaction is known. For an item's order that was
-/// made earlier, `sku` names what a breaker may have stopped since.
+/// Asks the channel for the charge that was noted, unless its transaction is known. For an item's
+/// order that was made earlier, `sku` names what a breaker may have stopped since.
 pub async fn charge(shop: &Shop, order: &str, sku: Option<&str>) -> Result<Charged, Refusal> {
     let row: Option<(String, Decimal, String, Option<String>)> =
         sqlx::query_as("SELECT channel, amount, currency, txn FROM pay_request WHERE order_id = ?")
@@ -198,7 +200,8 @@ pub async fn book_late(shop: &Shop, work_id: &str, charge: &Charge) -> Result<()
     Ok(())
 }
 
-/// Asks the channel what it charged for an order and books it as the callback would have. Safe to repeat.
+/// Asks the channel what it charged for an order and books it as the callback would have. Safe to
+/// repeat.
 pub async fn backfill(shop: &Shop, order: &str) -> Result<Value, Refusal> {
     orders::status(shop, order).await?;
     for charge in shop.gateway.charges(order).await? {

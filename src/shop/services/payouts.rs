@@ -1,8 +1,10 @@
-//! Payouts: an approval that was read from Kafka becomes due work, and due work becomes money at the channel.
+//! Payouts: an approval that was read from Kafka becomes due work, and due work becomes money at
+//! the channel.
 //!
-//! One payout a refund, however often its approval is delivered; the defect `refund-payout.not-idempotent` gives each
-//! further delivery a payout of its own. What is paid is what the books approved; a message that says otherwise is
-//! refused. Knows no Kafka client. Try it: `tests/shop.rs`. Not covered: a payout that the channel refuses for good.
+//! One payout a refund, however often its approval is delivered; the defect
+//! `refund-payout.not-idempotent` gives each further delivery a payout of its own. What is paid is
+//! what the books approved; a message that says otherwise is refused. Knows no Kafka client. Try
+//! it: `tests/shop.rs`. Not covered: a payout that the channel refuses for good.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -114,7 +116,8 @@ fn request(payout: &Payout) -> Value {
     })
 }
 
-/// Reads the breaker, and parks the payout behind it in the same transaction, so that a release cannot fall between.
+/// Reads the breaker, and parks the payout behind it in the same transaction, so that a release
+/// cannot fall between.
 struct PassBreaker<'a> {
     work_id: &'a str,
     payout: &'a Payout,

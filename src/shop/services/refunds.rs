@@ -1,7 +1,8 @@
 //! Refunds: approved under the order's row lock, so that their sum never exceeds what was paid.
 //!
-//! The approval leaves as a message; `payouts` acts on it. Knows no channel call. Try it:
-//! `cargo test --lib shop::services::refunds`, `tests/shop.rs`. Not covered: after-sale cases, rejecting a refund.
+//! The approval leaves as a message; `payouts` acts on it. Knows no channel call. Try it: `cargo
+//! test --lib shop::services::refunds`, `tests/shop.rs`. Not covered: after-sale cases, rejecting a
+//! refund.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,8 @@ impl Booking for Approve<'_> {
 }
 
 impl Approve<'_> {
-    /// Whether all refunds of the order, this one included, are more than was paid through this channel's order.
+    /// Whether all refunds of the order, this one included, are more than was paid through this
+    /// channel's order.
     async fn goes_over(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
         let (order, code) = (&self.refund.order, self.refund.amount.currency.code());
         let paid: Option<Decimal> = sqlx::query_scalar(
@@ -124,7 +126,8 @@ impl Approve<'_> {
             )));
         };
         let refunded: Option<Decimal> = sqlx::query_scalar(
-            "SELECT SUM(amount) FROM refund_order WHERE order_id = ? AND currency = ? AND channel = ?",
+            "SELECT SUM(amount) FROM refund_order
+             WHERE order_id = ? AND currency = ? AND channel = ?",
         )
         .bind(order)
         .bind(code)

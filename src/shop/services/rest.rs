@@ -1,9 +1,10 @@
 //! What the shop says of its own rest: `GET /clock` and `GET /healthz`.
 //!
-//! Truthful by the order of its questions, along the way that work takes: requests, then the books (outbox and due
-//! work in one statement, one snapshot), then the topic's end, then the position. Work that moved on meanwhile shows
-//! as activity, and counts as busy. What cannot be asked is busy too: rest is never guessed.
-//! Try it: `cargo test --lib shop::services::rest`, `tests/shop.rs`. Not covered: rest of other processes.
+//! Truthful by the order of its questions, along the way that work takes: requests, then the books
+//! (outbox and due work in one statement, one snapshot), then the topic's end, then the position.
+//! Work that moved on meanwhile shows as activity, and counts as busy. What cannot be asked is busy
+//! too: rest is never guessed. Try it: `cargo test --lib shop::services::rest`, `tests/shop.rs`.
+//! Not covered: rest of other processes.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! The defects that this shop can be given: one switch each, off by default, kept in the books so that a restart keeps them.
+//! The defects that this shop can be given: one switch each, off by default, kept in the books so
+//! that a restart keeps them.
 //!
-//! A service asks for its switch inside its own transaction, and counts a hit there only when the defect really acted.
-//! Must not know why a drill wants a defect. Try it: `cargo test --lib shop::services::switches`.
-//! Not covered: a defect for some subjects only.
+//! A service asks for its switch inside its own transaction, and counts a hit there only when the
+//! defect really acted. Must not know why a drill wants a defect. Try it: `cargo test --lib
+//! shop::services::switches`. Not covered: a defect for some subjects only.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -10,6 +10,7 @@ use super::at_most_one::{self, AtMostOne};
 use super::fields::{Fields, Mistakes};
 use super::freshness::Freshness;
 use super::missing_counterpart::{self, MissingCounterpart};
+use super::placeholders::placeholders;
 use super::rule::{Lookup, Rule, Side};
 use super::strategy::{Strategy, Watch, WhenAbsent};
 use super::sum_bound::{self, SumBound};
@@ -370,28 +371,6 @@ fn lookup(fields: &Fields<'_>) -> Option<Lookup> {
     map.finish();
     let timeout_ms = timeout_ms.unsigned_abs();
     Some(Lookup { sql: sql?.0.to_owned(), params, timeout_ms, retries_ms })
-}
-
-/// Names after a colon, texts in quotes left out.
-fn placeholders(sql: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut quote: Option<char> = None;
-    for (at, c) in sql.char_indices() {
-        match (quote, c) {
-            (Some(open), _) if c == open => quote = None,
-            (None, '\'' | '"' | '`') => quote = Some(c),
-            (None, ':') => {
-                let rest = &sql[at + 1..];
-                let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-                let name = &rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())];
-                if !name.is_empty() && !names.iter().any(|known| known == name) {
-                    names.push(name.to_owned());
-                }
-            }
-            _ => {}
-        }
-    }
-    names
 }
 
 /// The maps of a file's list of rules.

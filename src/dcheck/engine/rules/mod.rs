@@ -13,7 +13,9 @@ mod fields;
 mod freshness;
 pub mod group;
 mod index;
+mod load;
 mod missing_counterpart;
+mod placeholders;
 pub mod rule;
 pub mod strategy;
 mod sum_bound;
@@ -23,11 +25,12 @@ mod yaml;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::dcheck::event::Event;
 
 pub use index::Place;
+pub use load::load_dir;
 pub use rule::Rule;
 
 use fields::Mistakes;
@@ -87,35 +90,6 @@ impl RuleSet {
     pub fn listening(&self, event: &Event) -> BTreeSet<Place> {
         let listens = |(rule, side): &Place| self.rules[*rule].sides[*side].listens(event);
         self.index.find(event).into_iter().filter(listens).collect()
-    }
-}
-
-/// Loads every `*.yaml` of a directory, by name: a whole set, or all mistakes of all files.
-pub fn load_dir(path: &Path) -> Result<RuleSet, Vec<RuleError>> {
-    let unreadable = |file: &Path, error: std::io::Error| RuleError {
-        file: file.to_owned(),
-        line: 0,
-        message: format!("cannot be read: {error}"),
-    };
-    let entries = std::fs::read_dir(path).map_err(|error| vec![unreadable(path, error)])?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
-    files.sort();
-    let (mut texts, mut errors) = (Vec::new(), Vec::new());
-    for file in files {
-        match std::fs::read_to_string(&file) {
-            Ok(text) => texts.push((file, text)),
-            Err(error) => errors.push(unreadable(&file, error)),
-        }
-    }
-    match load(&texts) {
-        Ok(set) if errors.is_empty() && !set.rules.is_empty() => Ok(set),
-        Ok(_) if errors.is_empty() => {
-            let message = "no rule in any *.yaml here".to_owned();
-            Err(vec![RuleError { file: path.to_owned(), line: 0, message }])
-        }
-        Ok(_) => Err(errors),
-        Err(more) => Err(errors.into_iter().chain(more).collect()),
     }
 }
 
