@@ -62,8 +62,13 @@ async fn try_create(kafka: SocketAddr, names: &BTreeSet<String>) -> Result<(), T
     for made in admin.create_topics(&topics, &options).await.map_err(failed)? {
         match made {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((_, RDKafkaErrorCode::RequestTimedOut)) => {
-                return Err(failed(KafkaError::AdminOp(RDKafkaErrorCode::RequestTimedOut)));
+            // The controller lost sight of a starved broker for a moment: no replica to place.
+            Err((
+                _,
+                code @ (RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::InvalidReplicationFactor),
+            )) => {
+                return Err(failed(KafkaError::AdminOp(code)));
             }
             Err((topic, code)) => return Err(TopicError::Refused { kafka, topic, code }),
         }
