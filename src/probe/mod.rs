@@ -4,9 +4,9 @@
 //! Owns the stamps: each observation is dated by cell time as it arrives, before it is parsed. Goes
 //! direct, never through a link that can be faulted. Must never judge, and changes nothing in the
 //! world but the marks it writes.
-//! Try it: `cargo test --lib probe`; with servers, `LOSSDRILL_TEST_MYSQL=HOST:PORT
-//! LOSSDRILL_TEST_KAFKA=HOST:PORT cargo test --test probe`. Not covered: foreign reconcilers whose
-//! alerts come by Kafka, SQL or polling, and platforms whose books are mapped tables.
+//! Try it: `cargo test --lib probe`; on real servers `cargo test --test probe`. Not covered: foreign
+//! reconcilers whose alerts come by Kafka, SQL or polling, and platforms whose books are mapped
+//! tables.
 
 mod aside;
 mod inbox;
