@@ -4,8 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// The promise: ten seconds after the end nothing is left.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs with servers load the machine: one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -113,8 +117,19 @@ impl Project {
         runs.remove(0)
     }
 
-    /// State directories and processes that the program left: none may be there.
+    /// State directories and processes that the program left: none may be there after [`GONE_LIMIT`].
     pub fn left_behind(&self) -> Vec<String> {
+        let started = Instant::now();
+        loop {
+            let left = self.left_now();
+            if left.is_empty() || started.elapsed() > GONE_LIMIT {
+                return left;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn left_now(&self) -> Vec<String> {
         let state = self.path("tmp/lossdrill-state");
         let dirs = fs::read_dir(state).into_iter().flatten().flatten();
         let mut left: Vec<String> = dirs.map(|dir| dir.path().display().to_string()).collect();
