@@ -68,8 +68,11 @@ pub fn check(args: &CheckArgs, faults: &FaultCheck<'_>) -> (CheckReport, Option<
     mistakes.extend(found);
     check_reproductions(&known, &mut mistakes);
     for drill in &catalog.drills {
-        // A feature that does not load would make each of its scenarios unknown here: say one thing.
-        if !mistakes.iter().any(|mistake| mistake.place.file.ends_with(".feature")) {
+        // A feature that does not load would make each of its scenarios unknown here, and so would a folder without
+        // features: say one thing.
+        if !scenarios.is_empty()
+            && !mistakes.iter().any(|mistake| mistake.place.file.ends_with(".feature"))
+        {
             mistakes.extend(of_drill(drill, &scenarios).err().unwrap_or_default());
         }
     }

@@ -38,7 +38,10 @@ pub fn main() -> ExitCode {
             return crate::journal::Exit::Usage.into();
         }
     };
-    runtime.block_on(dispatch(cli.command)).into()
+    let exit = runtime.block_on(dispatch(cli.command));
+    // Everything is healed and told: what still waits on a thread (a question to a server that is gone) may not hold us.
+    runtime.shutdown_background();
+    exit.into()
 }
 
 async fn dispatch(command: Command) -> crate::journal::Exit {

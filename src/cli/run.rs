@@ -12,8 +12,8 @@ use crate::config::{Cells, Provider as Wanted, SystemKind, or_known};
 use crate::journal::Exit;
 use crate::report;
 use crate::runner::{Programs, RunOptions, run as play};
-use crate::stage::Provider;
 use crate::stage::cell::ReconcilerSpec;
+use crate::stage::{Provider, StageError};
 use crate::steps::{Scenario, Selection, TagExpressionError, Tier};
 
 /// A reconciler may be silent this long, real time, before it is deaf; `LOSSDRILL_DEAF_AFTER_MS` shortens it for
@@ -129,6 +129,9 @@ fn options(
         Some(word) => word.parse().map_err(|error| format!("{error}"))?,
         None => provider(settings.stage.mysql.provider),
     };
+    if provider == Provider::External {
+        return Err(StageError::External.to_string());
+    }
     let jobs = jobs.or(args.jobs).unwrap_or(match settings.cells {
         Cells::Exactly(count) => usize::from(count),
         Cells::Auto => {

@@ -14,10 +14,18 @@ const MYSQL_AHEAD: usize = 5;
 pub async fn stage(args: StageArgs) -> Exit {
     match args.command {
         StageCommand::Up { provider, config } => up(provider, config).await,
-        StageCommand::Status => match warm::status() {
+        StageCommand::Status { format } => match warm::status() {
+            Some(warm) if format == Format::Json => match serde_json::to_string_pretty(&warm) {
+                Ok(text) => told(&text),
+                Err(error) => failed(&error),
+            },
             Some(warm) => told(&warm.to_string()),
             None => {
-                println!("no warm stage is up");
+                if format == Format::Json {
+                    println!("null");
+                } else {
+                    println!("no warm stage is up: `lossdrill stage up` brings one up");
+                }
                 Exit::Nothing
             }
         },

@@ -175,7 +175,7 @@ impl<W: Write> Live<W> {
         let entries = std::mem::take(&mut self.entries);
         let view = RunView::of(entries.iter().map(|entry| (**entry).clone()).collect());
         // One that never got a cell has nothing to tell beyond its line; failures come before doubts.
-        let told = |s: &&ScenarioView| s.verdict != Verdict::Pass && s.real_ms > 0;
+        let told = |s: &&ScenarioView| s.verdict != Verdict::Pass && s.opened;
         let mut red: Vec<&ScenarioView> = view.scenarios.iter().filter(told).collect();
         red.sort_by_key(|scenario| std::cmp::Reverse(scenario.verdict));
         for scenario in red.iter().take(RED_IN_FULL_MAX) {

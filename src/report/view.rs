@@ -77,6 +77,8 @@ pub struct ScenarioView {
     pub notes: Vec<String>,
     pub evidence_files: Vec<(String, String)>,
     pub acts: usize,
+    /// It got a cell.
+    pub opened: bool,
     pub advanced_ms: i64,
 }
 
@@ -225,6 +227,10 @@ impl ScenarioView {
             }),
             acts: texts(history, |event| matches!(event, Event::Intent { .. }).then_some(())).len(),
             advanced_ms: advanced_ms(history),
+            opened: history.entries().iter().any(|entry| match &entry.event {
+                Event::ScenarioStarted { cell, .. } => !cell.is_empty(),
+                _ => false,
+            }),
             facts,
         })
     }

@@ -183,6 +183,12 @@ impl Clockwork {
         Ok(())
     }
 
+    /// Before anything is written: a row or message without a mark before it could be dated only by wall time, and
+    /// one source may come to its first mark sooner than another.
+    pub async fn first_mark(&self) -> Result<(), Unrest> {
+        self.mark(MarkKind::Beat).await.map(drop)
+    }
+
     async fn mark(&self, kind: MarkKind) -> Result<u64, Unrest> {
         let written = self.instruments.marks.write(kind, self.clock.offset_ms()).await;
         let mark = written.map_err(|error| Unrest::House(format!("write a mark: {error}")))?;
@@ -293,5 +299,33 @@ fn sounding(name: &str, report: &ClockReport) -> Sounding {
         activity: report.activity,
         next_due: report.next_due.as_deref().and_then(parse_rfc3339).map(CellTime),
         ..Sounding::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_to_blame_for_unrest() {
+        let sounding = |name: &str, busy, activity| Sounding {
+            name: name.to_owned(),
+            busy,
+            activity,
+            ..Sounding::default()
+        };
+        let round = |shop, reconciler| Round {
+            soundings: vec![
+                sounding("shop", shop, shop),
+                sounding("reconciler", reconciler, reconciler),
+            ],
+        };
+        let is_house = |unrest: Unrest| matches!(unrest, Unrest::House(_));
+        for (shop, reconciler, house) in [(0, 1, false), (1, 0, true), (1, 1, true)] {
+            let blamed = blame(&round(shop, reconciler), "why".into(), 0, &[], CellTime(0));
+            assert_eq!(is_house(blamed), house, "busy: {shop} {reconciler}");
+            let worked = endless(&round(0, 0), &round(shop, reconciler));
+            assert_eq!(is_house(worked), house, "worked: {shop} {reconciler}");
+        }
     }
 }

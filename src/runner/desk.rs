@@ -121,7 +121,10 @@ impl Desk {
         let started = Instant::now();
         let readiness = bench.readiness.clone();
         let mut conduct = self.conduct(scenario, bench, started);
-        conduct.trouble = readiness.err();
+        conduct.trouble = match readiness {
+            Ok(()) => conduct.works.first_mark().await.err().map(Trouble::from),
+            Err(trouble) => Some(trouble),
+        };
         Some(conduct)
     }
 

@@ -84,6 +84,10 @@ pub async fn run(
     let dir = options.out.join(&id);
     std::fs::create_dir_all(&dir).map_err(|source| RunError::Dir { path: dir.clone(), source })?;
     let journal = Journal::create(&dir.join("journal.ndjson"))?;
+    // Before the first word: who reads it may send a signal.
+    let stop = Arc::new(watch::Sender::new(false));
+    let watchman = watch_for_the_end(stop.clone(), options.deadline, journal.clone());
+    let watchman = watchman.map_err(RunError::Signals)?;
     attend(&journal);
     let scribe = journal.run_scribe();
     scribe.write(
@@ -96,9 +100,6 @@ pub async fn run(
             total: options.selected.len(),
         },
     );
-    let stop = Arc::new(watch::Sender::new(false));
-    let watchman = watch_for_the_end(stop.clone(), options.deadline, journal.clone());
-    let watchman = watchman.map_err(RunError::Signals)?;
     let total = options.selected.len();
     let mut played = play(&id, options, &journal, stop).await;
     let ended_by = *watchman.borrow();

@@ -191,6 +191,12 @@ Feature: Refunds stay within the payment
     Given order \"O-1\" was paid 199.00 CNY through channel \"alipay\"
     When refund \"R-1\" of 250.00 CNY on order \"O-1\" is paid out where 199.00 CNY is due
     Then alert \"refund-exceeds-payment\" is raised in time for order \"O-1\"
+
+  @control
+  Scenario: One refund
+    Given order \"O-1\" was paid 199.00 CNY through channel \"alipay\"
+    When refund \"R-1\" of 199.00 CNY on order \"O-1\" is paid out where 199.00 CNY is due
+    Then no alert is raised
 ";
 
     fn scenario() -> Arc<Scenario> {
@@ -256,10 +262,9 @@ Feature: Refunds stay within the payment
 
     #[tokio::test]
     async fn a_step_that_panics_and_one_that_matches_nothing_are_trouble() {
-        for (steps, why) in [
-            (all(breaking), "a step broke off: the step broke"),
-            (Collection::new(), "a step matched no sentence"),
-        ] {
+        for (steps, why) in
+            [(all(breaking), "the step broke"), (Collection::new(), "a step matched no sentence")]
+        {
             let ends = walked(&scenario(), steps).await;
             let (Some(trouble), _) = &ends[0] else { panic!("no trouble: {ends:?}") };
             assert!(trouble.evidence.contains(why), "{trouble:?}");

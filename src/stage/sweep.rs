@@ -105,7 +105,12 @@ fn dead_runs(left: &mut Vec<String>) -> Vec<DeadRun> {
             // no lock: a guardian that was killed in its first instant, or one that is just being
             // born; an empty directory can go, and who is being born makes it again
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                drop(std::fs::remove_dir(&dir))
+                // what has files and no lock was half removed when its guardian ended: the lock comes first in a birth
+                if std::fs::remove_dir(&dir).is_err()
+                    && let Ok(Some(lock)) = StateLock::take(&dir)
+                {
+                    dead.push(DeadRun { id, dir, _lock: lock });
+                }
             }
             Err(error) => left.push(format!("{}: {error}", dir.display())),
         }

@@ -73,10 +73,6 @@ pub const TABLE: &[Row] = &[
             (Word::SilenceUnproved, &[HONEST_BID, CLEARANCE, HONEST_CUT, DRAWN_HONEST]),
         ],
     ),
-    row(
-        "swallow:paid-order-unpaid",
-        &[(Word::Never, &[DROPPED]), (Word::SilenceUnproved, &[DELAYED])],
-    ),
     // `refund-paid-twice` lists this rule under `with:`; one that never fires in the attack is red.
     row(
         "swallow:refund-exceeds-payment",
