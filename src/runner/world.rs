@@ -262,10 +262,9 @@ Feature: Refunds stay within the payment
 
     #[tokio::test]
     async fn a_step_that_panics_and_one_that_matches_nothing_are_trouble() {
-        for (steps, why) in [
-            (all(breaking), "the step broke"),
-            (Collection::new(), "a step matched no sentence"),
-        ] {
+        for (steps, why) in
+            [(all(breaking), "the step broke"), (Collection::new(), "a step matched no sentence")]
+        {
             let ends = walked(&scenario(), steps).await;
             let (Some(trouble), _) = &ends[0] else { panic!("no trouble: {ends:?}") };
             assert!(trouble.evidence.contains(why), "{trouble:?}");
