@@ -41,6 +41,7 @@ pub(super) async fn local_template(
     let key = key(&[prepared.mysql_version(), &prepared.mysql["root"], mysql::ROOT_SQL, ddl]);
     let ready = prepared.cache.join(format!("{PREFIX}{key}"));
     if ready.is_dir() {
+        touch(&ready);
         return Ok(ready);
     }
     let _lock = lock_cache(&prepared.cache).await?;
@@ -70,7 +71,15 @@ pub(super) async fn local_template(
     Ok(ready)
 }
 
-/// Removes all but the newest templates. What cannot be removed stays: it is a cache.
+/// Makes a template the newest: one in use must not be the next to go.
+fn touch(template: &Path) {
+    if let Ok(dir) = File::open(template) {
+        // SAFETY: the descriptor is open, and null times mean now.
+        unsafe { libc::futimens(dir.as_raw_fd(), std::ptr::null()) };
+    }
+}
+
+/// Removes all but the newest templates, by last use. What cannot be removed stays: it is a cache.
 fn prune(cache: &Path, newest: &Path) {
     let Ok(entries) = std::fs::read_dir(cache) else { return };
     let mut all: Vec<_> = entries
@@ -160,7 +169,10 @@ mod tests {
         let copy = cache.path().join("copy");
         copy_dir(&cache.path().join(format!("{PREFIX}a")), &copy, ()).await.unwrap();
         assert_eq!(std::fs::read_to_string(copy.join("deep/file")).unwrap(), "a");
-        prune(cache.path(), &cache.path().join(format!("{PREFIX}d")));
+        let template = |name: &str| cache.path().join(format!("{PREFIX}{name}"));
+        touch(&template("a"));
+        prune(cache.path(), &template("d"));
+        assert!(template("a").is_dir(), "the first made, and the last used");
         let left = std::fs::read_dir(cache.path()).unwrap().count();
         assert_eq!(left, KEPT + 1, "the newest, two more, and the copy");
     }
