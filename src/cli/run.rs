@@ -19,8 +19,8 @@ use crate::steps::{Scenario, Selection, TagExpressionError, Tier};
 /// A reconciler may be silent this long, real time, before it is deaf; `LOSSDRILL_DEAF_AFTER_MS` shortens it for
 /// tests that wait for it.
 const DEAF_LIMIT: Duration = Duration::from_secs(30);
-/// Scenarios at once per processor: they wait for each other's processes more than they compute.
-const CELLS_PER_PROCESSOR: usize = 2;
+/// Scenarios at once per processor: more make a run no shorter, and each scenario slower.
+const CELLS_PER_PROCESSOR: usize = 1;
 
 /// `lossdrill gate`: the policy's tiers.
 pub async fn gate(args: RunArgs) -> Exit {
