@@ -121,8 +121,7 @@ impl Clockwork {
             });
             let overdue = !unnoticed
                 || self.instruments.inbox.activity() > posts
-                || started.elapsed() >= OVERDUE_LIMIT
-                || round.next_due().is_some_and(|due| self.is_news(due));
+                || started.elapsed() >= OVERDUE_LIMIT;
             match unrest {
                 None if overdue && before.as_ref().is_some_and(|b| round.rests_after(b)) => {
                     self.settle_truth(mark).await?;
@@ -150,11 +149,6 @@ impl Clockwork {
             }
             tokio::time::sleep(ROUND_PAUSE).await;
         }
-    }
-
-    /// Something due that was not due at the last rest: the reconciler has noticed what is overdue.
-    fn is_news(&self, due: CellTime) -> bool {
-        self.last_round.next_due() != Some(due)
     }
 
     /// Advances to `target`: mark A; shop and channel, and their rest; mark B; the reconciler.
