@@ -108,7 +108,7 @@ fn links(row: &LinkRow) -> [FaultSpec; 3] {
     let param =
         |name, doc, default_ms, min_ms, max_ms| Param { name, doc, default_ms, min_ms, max_ms };
     let delay =
-        param("delay", "each byte arrives so much later, in each direction", 300, 1, DAY_MS);
+        param("delay", "each byte arrives so much later, in each direction", 150, 1, DAY_MS);
     let after = param("after", "cut so long after arming, or after connecting", 0, 0, 1000);
     let mut stalled =
         spec("stalled", format!("nothing passes, nothing is lost: {carries}"), vec![]);

@@ -55,6 +55,11 @@ impl Round {
         activity(self) == activity(before)
     }
 
+    /// What the process of this name waits for.
+    pub fn due_of(&self, name: &str) -> Option<CellTime> {
+        self.soundings.iter().find(|sounding| sounding.name == name)?.next_due
+    }
+
     /// The earliest instant at which some process has something to do.
     pub fn next_due(&self) -> Option<CellTime> {
         self.soundings.iter().filter_map(|sounding| sounding.next_due).min()

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::ends::KnownEnds;
+use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::Lookups;
 use super::options::ResultsKept;
 use super::record::{InFlight, Pending};
@@ -29,8 +29,6 @@ const TURN: usize = 256;
 /// Rows and messages that wait for the results database; above it reading pauses, and the log keeps
 /// the rest.
 const UNSTORED: usize = 50_000;
-/// How often sources with a known end are looked at for being overdue, real time.
-const OVERDUE_PERIOD: Duration = Duration::from_millis(100);
 /// The engine is not ticked again before this, should it name an instant that a tick did not use
 /// up.
 const TICK_GAP_MS: i64 = 5;
@@ -87,19 +85,19 @@ pub struct Core {
     pub mid_transaction: bool,
     pub activity: u64,
     pub last_tick: CellTime,
+    pub patience: Patience,
 }
 
 impl Core {
     /// Until told to stop; then what was judged is stored.
     pub async fn run(mut self, mut inboxes: Inboxes) {
-        let mut overdue = tokio::time::interval(OVERDUE_PERIOD);
-        overdue.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval(Duration::from_micros(LOOK_US));
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let clock = self.clock.clone();
         loop {
             self.turn_over();
             let due = self.engine.next_due().map(|at| at.max(self.last_tick.plus_ms(TICK_GAP_MS)));
             let reads = self.unstored() < UNSTORED;
-            let waits_for_ends = self.sources.values().any(|source| source.ends.is_open());
             tokio::select! {
                 biased;
                 () = inboxes.stop.notified() => break,
@@ -113,7 +111,7 @@ impl Core {
                     self.take_read(&mut inboxes.sources, None);
                     self.tick();
                 }
-                _ = overdue.tick(), if waits_for_ends => self.look_for_overdue(),
+                _ = look.tick() => self.look_for_overdue(),
                 Some(news) = inboxes.sources.recv(), if reads => {
                     self.take_read(&mut inboxes.sources, Some(news));
                 }
@@ -199,7 +197,7 @@ impl Core {
             }
             FromSource::LogEnd { source, end, at } => {
                 let state = self.sources.entry(source.clone()).or_default();
-                state.ends.learn_place(end, at, monotonic_us());
+                state.ends.learn_place(end, at, self.patience.spent_us());
                 if source != BINLOG {
                     // The broker answered: the partition is there.
                     (state.view.connected, state.view.known) = (true, true);
@@ -248,13 +246,16 @@ impl Core {
     }
 
     fn look_for_overdue(&mut self) {
-        let names: Vec<String> = self.sources.keys().cloned().collect();
-        names.iter().for_each(|name| self.look_at(name));
+        self.patience.look(monotonic_us());
+        if self.sources.values().any(|source| source.ends.is_open()) {
+            let names: Vec<String> = self.sources.keys().cloned().collect();
+            names.iter().for_each(|name| self.look_at(name));
+        }
     }
 
     fn look_at(&mut self, source: &str) {
         let Some(state) = self.sources.get_mut(source) else { return };
-        let overdue = state.ends.overdue(monotonic_us());
+        let overdue = state.ends.overdue(self.patience.spent_us());
         let was = std::mem::replace(&mut state.view.behind_since, overdue);
         let source = source.to_owned();
         match (was, overdue) {
@@ -269,9 +270,9 @@ impl Core {
     fn obey(&mut self, order: Order) {
         match order {
             Order::Advanced { seq } => {
-                let (now, now_us) = (self.clock.now(), monotonic_us());
+                let (now, spent_us) = (self.clock.now(), self.patience.spent_us());
                 for state in self.sources.values_mut().filter(|state| state.mark < seq) {
-                    state.ends.learn_mark(seq, now, now_us);
+                    state.ends.learn_mark(seq, now, spent_us);
                 }
                 self.tick();
             }

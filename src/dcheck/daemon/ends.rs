@@ -1,16 +1,18 @@
 //! Ends of a source that are known and not reached yet: pure.
 //!
-//! Owns when a source counts as overdue. An end is a mark's number (the drill clock was advanced,
-//! mark `seq` must come) or a polled place in the log. Reads no clock: instants are handed in.
+//! Owns when a source counts as overdue, and the patience it is measured in. An end is a mark's number (the drill clock
+//! was advanced, mark `seq` must come) or a polled place in the log. Reads no clock: instants are handed in.
 
 use std::collections::VecDeque;
 
 use crate::clock::CellTime;
 use crate::dcheck::sources::Position;
 
-/// A known end that is not reached for longer than this real time makes the source overdue: far
-/// above the latency of a healthy link, far below every window.
-pub const OVERDUE_US: u64 = 2_000_000;
+/// A known end that is not reached for so much [`Patience`] makes the source overdue: far above the latency of a
+/// healthy link, far below every window.
+pub const OVERDUE_US: u64 = 1_000_000;
+/// Between two looks for ends that are overdue.
+pub const LOOK_US: u64 = 100_000;
 /// Ends kept: ten minutes of polls. The oldest decides, so the newest are dropped beyond it.
 const KEPT: usize = 1_200;
 
@@ -25,8 +27,29 @@ struct Known {
     end: End,
     /// Cell time at which it became known.
     at: CellTime,
-    /// The same on the monotonic clock.
+    /// The patience spent until then.
     learned_us: u64,
+}
+
+/// Real time in which this process had its turns: a look that came late counts as little more than one period. A
+/// starved machine, where nothing arrives in time because nothing runs, so does not make a source overdue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Patience {
+    spent_us: u64,
+    last_us: Option<u64>,
+}
+
+impl Patience {
+    /// One look at `now_us` of the monotonic clock.
+    pub fn look(&mut self, now_us: u64) {
+        let passed = self.last_us.map_or(0, |last| now_us.saturating_sub(last));
+        self.spent_us += passed.min(LOOK_US * 3 / 2);
+        self.last_us = Some(now_us);
+    }
+
+    pub fn spent_us(&self) -> u64 {
+        self.spent_us
+    }
 }
 
 /// The ends of one source, the oldest first.
@@ -102,6 +125,18 @@ mod tests {
         assert!(ends.is_open());
         assert_eq!(ends.reached(0, Some(&place(200))), Some(CellTime(20)));
         assert!(!ends.is_open());
+    }
+
+    #[test]
+    fn a_starved_process_spends_its_patience_slowly() {
+        let spent = |step_us: u64| {
+            let mut patience = Patience::default();
+            (0..=10).for_each(|look| patience.look(7 + look * step_us));
+            patience.spent_us()
+        };
+        assert_eq!(spent(LOOK_US), 10 * LOOK_US);
+        assert_eq!(spent(20 * LOOK_US), 15 * LOOK_US, "not 200 periods");
+        assert_eq!(spent(0), 0);
     }
 
     #[test]

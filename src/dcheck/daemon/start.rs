@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
 use super::core::{Core, Inboxes, SourceState};
+use super::ends::Patience;
 use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::record::{Checkpoint, Pending, judged};
@@ -182,6 +183,7 @@ impl Start {
             mid_transaction: false,
             activity: 0,
             last_tick: self.clock.now(),
+            patience: Patience::default(),
             clock: self.clock,
             alerts,
             events,
