@@ -285,3 +285,63 @@ impl Script {
         Ok(Act::Refund { refund: self.id(refund), order: order_id, channel, due, amount, hold })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Match, VOCABULARY};
+    use super::*;
+    use crate::journal::story::loss_point;
+
+    fn script() -> Script {
+        Script::new(Names::new("x"), forge::Seed::of_scenario(1, "s"), loss_point("p", None))
+    }
+
+    /// What the business sentence `text` makes `script` do.
+    fn moves(script: &mut Script, text: &str) -> Vec<Move> {
+        match vocabulary().read(text) {
+            Match::One { sentence: Ok(Sentence::Business(said)), .. } => {
+                script.deeds(&said).unwrap_or_else(|error| panic!("{text}: {error}"))
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    /// Values are read by their index and type: each example runs once, in both languages.
+    #[test]
+    fn every_business_sentence_does_what_its_example_says_in_both_languages() {
+        let business = || VOCABULARY.iter().filter(|row| matches!(row.meaning, Meaning::Does(_)));
+        let mut scripts = [script(), script()];
+        for row in business() {
+            let done = [row.example_en, row.example_zh]
+                .iter()
+                .zip(&mut scripts)
+                .map(|(text, script)| moves(script, text))
+                .collect::<Vec<_>>();
+            assert_eq!(done[0], done[1], "{}", row.id);
+            assert!(!done[0].is_empty(), "{}", row.id);
+            let names = row.needs.iter().chain(row.makes).map(|(_, index)| *index);
+            assert!(names.max() < Some(row.en.matches('{').count()), "{}: {row:?}", row.id);
+        }
+        assert!(business().count() > 0);
+    }
+
+    #[test]
+    fn acts_at_once_have_ids_of_their_own() {
+        let row = vocabulary().row("transfers-at-once").expect("a row");
+        let Move::AtOnce(acts) = &moves(&mut script(), row.example_en)[0] else {
+            panic!("at once")
+        };
+        assert_eq!(acts.len(), 2);
+        assert_ne!(acts[0], acts[1]);
+    }
+
+    #[test]
+    fn what_was_noted_is_found_by_the_scenarios_name() {
+        let mut script = script();
+        let bill = script.named("bill", "B-1");
+        script.note("bill", &bill.id, Value::from("5.00 CNY"));
+        assert_eq!(script.noted("bill", "B-1").unwrap(), "5.00 CNY");
+        let unsaid = script.noted("bill", "B-2").unwrap_err().to_string();
+        assert!(unsaid.contains("bill \"B-2\" is not known here"), "{unsaid}");
+    }
+}

@@ -5,6 +5,17 @@
 
 use super::group::Group;
 use super::strategy::{Finding, Passed, Strategy, Watch};
+use super::way::Way;
+
+pub const WAY: Way = Way {
+    watches: true,
+    ..Way::of(|keys| {
+        let source = keys.fields.text("source").map(|(source, _)| source.to_owned());
+        let stale_after_ms = keys.fields.duration_ms("stale_after");
+        let watch = Watch { source: source?, stale_after_ms: stale_after_ms? };
+        Some(Box::new(Freshness { watch }))
+    })
+};
 
 #[derive(Debug)]
 pub struct Freshness {
