@@ -19,4 +19,4 @@ mod run;
 mod script;
 mod world;
 
-pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};
+pub use run::{Programs, RunError, RunOptions, RunResult, run, run_id, schema};
