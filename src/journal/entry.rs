@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Basis, Expectation, Outcome, Posting, Promise, Role, SourceText, Verdict, Word};
+use super::{
+    Act, Basis, Expectation, LedgerLine, Outcome, Posting, Promise, Role, SourceText, Verdict, Word,
+};
 use crate::money::Money;
 use crate::wire::{Alert, Effect, Judged, Mark, PlanRun, Subject};
 
@@ -193,6 +195,10 @@ pub enum Event {
     },
     Promised {
         promise: Promise,
+    },
+    /// A line of a domain's ledger, as it stands now.
+    Booked {
+        line: LedgerLine,
     },
     MarkWritten {
         mark: Mark,
