@@ -17,4 +17,4 @@ mod rest;
 mod run;
 mod world;
 
-pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};
+pub use run::{Programs, RunError, RunOptions, RunResult, run, run_id, schema};
