@@ -8,6 +8,7 @@ mod inspect;
 mod live;
 mod run;
 mod stage;
+mod system;
 mod texts;
 
 use std::process::ExitCode;

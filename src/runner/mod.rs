@@ -10,6 +10,7 @@ mod conduct;
 mod desk;
 mod feed;
 mod ground;
+mod hearing;
 mod judge;
 mod names;
 mod panics;
@@ -19,4 +20,5 @@ mod run;
 mod script;
 mod world;
 
+pub use hearing::{Hearing, HearingError};
 pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};
