@@ -61,9 +61,9 @@ impl Topic {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     pub topic: Topic,
-    items: Option<JsonPath>,
-    map: Mapping,
-    rules: RuleNames,
+    pub(super) items: Option<JsonPath>,
+    pub(super) map: Mapping,
+    pub(super) rules: RuleNames,
 }
 
 impl Reading {
