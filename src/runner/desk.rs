@@ -12,6 +12,7 @@ use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
 use super::names::Names;
+use super::run::REAL_TIME;
 use super::script::Script;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -140,6 +141,9 @@ impl Desk {
         let started_event =
             Event::ScenarioStarted { cell: cell.spec.name.clone(), facts: Box::new(facts.clone()) };
         scribe.write(Phase::Given, started_event);
+        if !self.ground.programs.hearing.advances() {
+            scribe.write(Phase::Given, Event::Note { text: REAL_TIME.to_owned() });
+        }
         recorder.set_scribe(Some(scribe.clone()));
         recorder.set_phase(Phase::Given);
         let nemesis = super::ground::nemesis(&cell, &mysql);

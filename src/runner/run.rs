@@ -26,7 +26,8 @@ use crate::steps::Scenario;
 const SCHEMA_LIMIT: Duration = Duration::from_secs(10);
 
 /// What the reports say of a run whose time nobody advances.
-const REAL_TIME: &str = "real time: the system under test has no clock, so nothing was advanced";
+pub(super) const REAL_TIME: &str =
+    "real time: the system under test has no clock, so nothing was advanced";
 
 /// The programs of a run.
 #[derive(Clone, Debug)]

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +11,7 @@ use tokio::task::JoinHandle;
 use super::docker::DockerSource;
 use super::external::{External, ExternalSpec};
 use super::local::{LocalServer, Prepared, cache_dir};
+use super::provider::Provider;
 use super::service::{Backend, Kind, Service};
 use super::warm::{self, Wanted};
 use super::{Guardian, StageError, clean, engine, kafka, ports, template};
@@ -19,32 +19,6 @@ use crate::journal::ServiceFacts;
 
 /// MySQL servers that start at the same time: more share the processors and are all late.
 const STARTS_AT_ONCE: usize = 4;
-
-/// Where servers come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Provider {
-    /// Docker when an engine answers, else local.
-    #[default]
-    Auto,
-    Docker,
-    Local,
-    /// Given endpoints, guarded.
-    External,
-}
-
-impl FromStr for Provider {
-    type Err = StageError;
-
-    fn from_str(text: &str) -> Result<Self, StageError> {
-        match text {
-            "auto" => Ok(Provider::Auto),
-            "docker" => Ok(Provider::Docker),
-            "local" => Ok(Provider::Local),
-            "external" => Ok(Provider::External),
-            other => Err(StageError::UnknownProvider(other.to_owned())),
-        }
-    }
-}
 
 /// What a stage is made of.
 #[derive(Clone, Debug)]
@@ -392,12 +366,5 @@ mod tests {
         for part in ["no Docker engine answers", "/c/mysql.prepared", "`ci/setup --local`"] {
             assert!(error.contains(part), "{error}");
         }
-    }
-
-    #[test]
-    fn providers_by_name() {
-        assert_eq!("auto".parse::<Provider>().unwrap(), Provider::Auto);
-        let error = "podman".parse::<Provider>().unwrap_err().to_string();
-        assert!(error.contains("`podman`") && error.contains("auto, docker, local"), "{error}");
     }
 }

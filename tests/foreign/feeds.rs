@@ -77,7 +77,7 @@ async fn rows_that_come_are_alerts_and_rows_that_were_there_are_not() {
     let table = "finding (rule VARCHAR(9), sku VARCHAR(9), risk DECIMAL(18,2))";
     sql.query_drop(format!("CREATE TABLE {schema}.{table}")).await.unwrap();
     sql.query_drop(insert("old", "1.00")).await.unwrap();
-    let told = feed("from: sql, query: SELECT rule, sku, risk FROM finding");
+    let told = feed("from: sql, query: 'SELECT rule, sku, risk FROM finding'");
     let source = FeedSource::Sql {
         options: options.db_name(Some(schema.clone())),
         query: told.query.clone().unwrap(),

@@ -1,6 +1,7 @@
 //! The guard before anybody has connected.
 
 use super::*;
+use crate::config::Guard;
 
 fn spec(mysql: &str, kafka: &str) -> ExternalSpec {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
