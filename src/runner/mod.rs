@@ -12,12 +12,10 @@ mod feed;
 mod ground;
 mod hearing;
 mod judge;
-mod names;
 mod panics;
 mod proofs;
 mod rest;
 mod run;
-mod script;
 mod world;
 
 pub use hearing::{Hearing, HearingError};

@@ -11,6 +11,7 @@ use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 use tokio::time::{sleep, timeout};
 
 use super::books::Books;
+use super::ledgers::Ledgers;
 use super::rows::{Change, Row, RowError};
 use super::{BINLOG, Reader};
 use crate::clock::CellTime;
@@ -44,6 +45,7 @@ pub(super) struct Binlog {
     boundary: Position,
     stream: Option<BinlogStream>,
     books: Books,
+    ledgers: Ledgers,
 }
 
 impl Binlog {
@@ -59,6 +61,7 @@ impl Binlog {
             boundary: Position { file: Vec::new(), offset: 0 },
             stream: None,
             books: Books::default(),
+            ledgers: Ledgers::default(),
         };
         let mut conn = binlog.connect().await?;
         binlog.boundary = binlog.end_of_log(&mut conn).await?;
@@ -162,7 +165,9 @@ impl Binlog {
                 }
                 continue;
             }
-            for event in self.books.apply(&change, now).map_err(told)? {
+            let mut events = self.books.apply(&change, now).map_err(told)?;
+            events.extend(self.ledgers.apply(&change).map_err(told)?);
+            for event in events {
                 reader.record(now, event);
             }
         }
