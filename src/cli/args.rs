@@ -149,7 +149,7 @@ impl SelectArgs {
 pub struct PlayArgs {
     #[command(flatten)]
     pub sources: Sources,
-    /// docker or local; default: docker when an engine answers, else local
+    /// docker, local or external (given in the configuration); default: docker when an engine answers, else local
     #[arg(long, env = "LOSSDRILL_PROVIDER", value_name = "PROVIDER")]
     pub provider: Option<String>,
     /// Where run directories go

@@ -10,6 +10,7 @@ mod live;
 mod run;
 mod rundir;
 mod stage;
+mod system;
 mod texts;
 
 use std::process::ExitCode;

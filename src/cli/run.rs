@@ -1,19 +1,17 @@
 //! `gate`, `run` and `rerun`: from arguments to a run, its live lines and its reports.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Format, PlayArgs, RerunArgs, RunArgs, Sources};
+use super::args::{Format, PlayArgs, RerunArgs, RunArgs};
 use super::live::Attending;
-use super::{basis, rundir, texts};
+use super::{basis, rundir, system, texts};
 use crate::author::Checked;
 use crate::config::{Cells, Provider as Wanted, SystemKind, list, or_known};
 use crate::journal::{Demands, Exit, Shard};
 use crate::report;
-use crate::runner::{Programs, RunOptions, run as play};
-use crate::stage::cell::ReconcilerSpec;
-use crate::stage::{Provider, StageError};
+use crate::runner::{RunOptions, run as play};
+use crate::stage::Provider;
 use crate::steps::{NothingSelected, Scenario, Selection, TagExpressionError, Tier, of_shard};
 
 /// A reconciler may be silent this long, real time, before it is deaf; `LOSSDRILL_DEAF_AFTER_MS` shortens it for
@@ -179,36 +177,39 @@ async fn options(
         Some(word) => word.parse().map_err(|error| format!("{error}"))?,
         None => provider(settings.stage.mysql.provider),
     };
-    if provider == Provider::External {
-        return Err(StageError::External.to_string());
-    }
-    let jobs = assignment.jobs.or(args.jobs).unwrap_or(match settings.cells {
-        Cells::Exactly(count) => usize::from(count),
-        Cells::Auto => {
-            std::thread::available_parallelism().map_or(1, |n| n.get()) * CELLS_PER_PROCESSOR
-        }
-    });
+    let external = system::external(provider, settings, &assignment.chosen)?;
+    // Given servers carry one cell, and a reconciler that runs already is one.
+    let single = external.is_some() || settings.system_under_test.kind == SystemKind::External;
+    let one_by_one = single || settings.cells == Cells::Exactly(1);
+    let jobs =
+        assignment.jobs.or(single.then_some(1)).or(args.jobs).unwrap_or(match settings.cells {
+            Cells::Exactly(count) => usize::from(count),
+            Cells::Auto => {
+                std::thread::available_parallelism().map_or(1, |n| n.get()) * CELLS_PER_PROCESSOR
+            }
+        });
     if jobs == 0 {
         return Err("--jobs 0 runs nothing: name 1 or more".to_owned());
     }
     let deadline = args.deadline.as_deref().map(deadline).transpose()?;
     let (basis, sources) = basis::of(&texts, &args.sources, &assignment).await?;
     Ok(RunOptions {
-        programs: programs(&texts, &args.sources)?,
+        programs: system::programs(&texts, &args.sources)?,
         catalog: Arc::new(texts.catalog.clone()),
         scenarios: texts.scenarios.into_iter().map(Arc::new).collect(),
         selected: assignment.chosen,
         provider,
         mysql_image: settings.stage.mysql.image.clone(),
         kafka_image: settings.stage.kafka.image.clone(),
+        external,
         out: args.out.clone(),
         seed: args.seed.unwrap_or(settings.policy.seed),
         epoch_ms: settings.policy.epoch_ms,
         jobs,
+        one_by_one,
         deaf_limit: deaf_limit(),
         deadline,
         fail_fast: args.fail_fast,
-        judged: settings.system_under_test.kind == SystemKind::Builtin,
         args: std::env::args().skip(1).collect(),
         basis,
         sources,
@@ -217,7 +218,7 @@ async fn options(
 
 /// The practice shop's DDL, for a warm stage.
 pub async fn schema() -> Result<String, String> {
-    crate::runner::schema(&existing(beside_us()?.join("shop"))?).await
+    crate::runner::schema(&system::shop()?).await
 }
 
 fn provider(wanted: Wanted) -> Provider {
@@ -237,85 +238,4 @@ fn deadline(text: &str) -> Result<Duration, String> {
 fn deaf_limit() -> Duration {
     let told = std::env::var("LOSSDRILL_DEAF_AFTER_MS").ok();
     told.and_then(|text| text.parse().ok()).map_or(DEAF_LIMIT, Duration::from_millis)
-}
-
-/// The built-in reconciler's own command; a `command` in the configuration stands before it.
-fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> {
-    let system = &texts.settings.system_under_test;
-    let beside = beside_us()?;
-    let shop = existing(beside.join("shop"))?;
-    let mut words = system.command.clone();
-    match system.kind {
-        SystemKind::Builtin => {
-            words.push(existing(beside.join("dcheck"))?.display().to_string());
-            words.extend(builtin_args(&sources.scenarios));
-        }
-        SystemKind::Process => {}
-        kind => {
-            return Err(format!(
-                "system_under_test.kind {kind:?} is not supported yet: use builtin or process"
-            ));
-        }
-    }
-    let mut words = words.into_iter();
-    let program = PathBuf::from(words.next().ok_or("system_under_test.command is empty")?);
-    let advances = system.kind == SystemKind::Builtin || system.clock.is_some();
-    let reconciler =
-        ReconcilerSpec { program: executable(program)?, args: words.collect(), advances };
-    Ok(Programs { shop, reconciler })
-}
-
-fn builtin_args(scenarios: &Path) -> Vec<String> {
-    let rules = scenarios.join("rules").display().to_string();
-    let plans = scenarios.join("plans").display().to_string();
-    [
-        "run",
-        &format!("--rules={rules}"),
-        &format!("--plans={plans}"),
-        "--cdc=${mysql.cdc}",
-        "--sql=${mysql.url}",
-        "--kafka=${kafka.bootstrap}",
-        "--topic-prefix=${topic.prefix}",
-        "--topics=${topics}",
-        "--group=${group}",
-        "--alerts=${alerts.url}",
-        "--plan-events=${plans.url}",
-        "--target=shop=${shop.url}",
-        "--listen=${listen}",
-        "--drill-clock",
-        "--results=all",
-    ]
-    .map(str::to_owned)
-    .into()
-}
-
-fn beside_us() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("find our own program: {error}"))?;
-    own.parent().map(Path::to_owned).ok_or_else(|| format!("{} has no folder", own.display()))
-}
-
-fn existing(program: PathBuf) -> Result<PathBuf, String> {
-    if program.is_file() {
-        return Ok(program);
-    }
-    Err(format!("there is no {}: build it with `cargo build --bins`", program.display()))
-}
-
-/// Exit 2 for a command that cannot be executed; one that starts and dies is deaf.
-fn executable(program: PathBuf) -> Result<PathBuf, String> {
-    use std::os::unix::fs::PermissionsExt;
-    if program.components().count() == 1 && !program.is_file() {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let found =
-            std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|p| p.is_file());
-        return found.ok_or_else(|| {
-            format!("system_under_test.command: no `{}` in PATH", program.display())
-        });
-    }
-    let meta = std::fs::metadata(&program)
-        .map_err(|error| format!("system_under_test.command: {}: {error}", program.display()))?;
-    if meta.permissions().mode() & 0o111 == 0 {
-        return Err(format!("system_under_test.command: {} is not executable", program.display()));
-    }
-    Ok(program)
 }

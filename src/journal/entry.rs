@@ -98,8 +98,10 @@ pub struct ScenarioFacts {
     /// The lines as written, for reports.
     #[serde(default)]
     pub steps: Vec<String>,
-    /// Does the system under test report judgements, and a watermark?
+    /// Does the system under test report judgements?
     pub judged: bool,
+    /// Does it tell how far it has settled?
+    pub watermark: bool,
 }
 
 /// A fault as a scenario names it.

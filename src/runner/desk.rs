@@ -11,6 +11,7 @@ use super::bench::{Bench, Ground};
 use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
+use super::run::REAL_TIME;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::expect;
@@ -36,6 +37,8 @@ pub struct Register {
     pub epoch_ms: i64,
     /// The system under test reports single judgements.
     pub judged: bool,
+    /// It tells how far it has read.
+    pub watermark: bool,
 }
 
 /// Everything a run's scenarios share.
@@ -67,6 +70,7 @@ impl Register {
             seed: seed.number(),
             steps: scenario.lines(),
             judged: self.judged,
+            watermark: self.watermark,
         }
     }
 
@@ -137,12 +141,21 @@ impl Desk {
         let started_event =
             Event::ScenarioStarted { cell: cell.spec.name.clone(), facts: Box::new(facts.clone()) };
         scribe.write(Phase::Given, started_event);
+        if !self.ground.programs.hearing.advances() {
+            scribe.write(Phase::Given, Event::Note { text: REAL_TIME.to_owned() });
+        }
         recorder.set_scribe(Some(scribe.clone()));
         recorder.set_phase(Phase::Given);
         let nemesis = super::ground::nemesis(&cell, &mysql);
         let links = cell.links.values().cloned().collect();
         let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
-        let timing = Timing { deaf_limit: self.ground.deaf_limit, stopped: self.stop.subscribe() };
+        let hearing = &self.ground.programs.hearing;
+        let timing = Timing {
+            deaf_limit: self.ground.deaf_limit,
+            advances: hearing.advances(),
+            unobserved: !hearing.has_watermark(),
+            stopped: self.stop.subscribe(),
+        };
         let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, links, timing);
         let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
         let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
@@ -181,7 +194,7 @@ impl Desk {
     fn keep_logs(&self, conduct: &Conduct) {
         let Some(run_dir) = self.register.journal.path().parent() else { return };
         let cell = &conduct.home.cell;
-        for member in [&cell.shop, &cell.channel, &cell.reconciler] {
+        for (_, member) in cell.members() {
             keep_log(&conduct.scribe, run_dir, member.log(), member.name());
         }
     }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::bench::Ground;
+use super::bench::{Demand, Ground};
 use super::conduct::Trouble;
 use super::desk::{Desk, Outcome, RUN_ENDED, Register};
+use super::hearing::Hearing;
 use super::world;
 use crate::catalog::Catalog;
 use crate::clock::{monotonic_us, wall_ms};
@@ -19,17 +20,23 @@ use crate::coverage;
 use crate::journal::{Basis, Event, Exit, Journal, JournalError, Phase, SourceText, Verdict, Word};
 use crate::stage::cell::ReconcilerSpec;
 use crate::stage::guardian::Guardian;
-use crate::stage::{Provider, Stage, StageOptions, sweep};
+use crate::stage::{ExternalSpec, Provider, Stage, StageOptions, sweep};
 use crate::steps::{Scenario, proofs};
 
 /// The practice shop prints its DDL in milliseconds.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the reports say of a run whose time nobody advances.
+pub(super) const REAL_TIME: &str =
+    "real time: the system under test has no clock, so nothing was advanced";
 
 /// The programs of a run.
 #[derive(Clone, Debug)]
 pub struct Programs {
     pub shop: PathBuf,
     pub reconciler: ReconcilerSpec,
+    /// How the reconciler is heard and asked.
+    pub hearing: Hearing,
 }
 
 /// What to run, on what, with which limits.
@@ -42,17 +49,19 @@ pub struct RunOptions {
     pub provider: Provider,
     pub mysql_image: String,
     pub kafka_image: String,
+    /// For provider `external`: what is given.
+    pub external: Option<ExternalSpec>,
     /// Run directories are made in here.
     pub out: PathBuf,
     pub seed: u64,
     pub epoch_ms: i64,
     pub jobs: usize,
+    /// Never two cells at once, not even one that is only being made ready.
+    pub one_by_one: bool,
     pub deaf_limit: Duration,
     pub deadline: Option<Duration>,
     /// The first failed defence ends the run: what waits is cancelled, what is unjudged is inconclusive.
     pub fail_fast: bool,
-    /// The system under test reports single judgements.
-    pub judged: bool,
     pub args: Vec<String>,
     /// What the run sets out to prove, and from which texts.
     pub basis: Basis,
@@ -215,7 +224,8 @@ async fn play(
         catalog: options.catalog.clone(),
         run_seed: options.seed,
         epoch_ms: options.epoch_ms,
-        judged: options.judged,
+        judged: options.programs.hearing.is_builtin(),
+        watermark: options.programs.hearing.has_watermark(),
     };
     let (guardian, stage) = match raise(id, &options, &stop).await {
         Ok(raised) => raised,
@@ -226,15 +236,17 @@ async fn play(
     scribe.write(Phase::Start, Event::StageUp { services: stage.facts(), took_ms });
     let all = options.scenarios.iter().chain(&options.selected);
     let scenarios: BTreeMap<_, _> = all.map(|s| (s.id.clone(), s.clone())).collect();
-    let programs = options.programs;
+    if !options.programs.hearing.advances() {
+        scribe.write(Phase::Start, Event::Note { text: REAL_TIME.to_owned() });
+    }
+    let demand = Demand { scenarios: options.selected.len(), one_by_one: options.one_by_one };
     let ground = Ground::new(
-        stage,
+        stage.clone(),
         guardian.clone(),
-        programs.shop,
-        programs.reconciler,
+        options.programs,
         options.epoch_ms,
         options.deaf_limit,
-        options.selected.len(),
+        demand,
     );
     let ground = Arc::new(ground);
     let desk = Rc::new(Desk {
@@ -249,7 +261,9 @@ async fn play(
     let outcomes = desk.outcomes.take();
     drop(desk);
     ground.clear().await;
-    let dirty = farewell(&guardian).await;
+    let left =
+        stage.leave().await.err().map(|error| format!("what was made is still there: {error}"));
+    let dirty = farewell(&guardian).await.or(left);
     if let Some(text) = &dirty {
         scribe.write(Phase::Teardown, Event::Note { text: text.clone() });
     }
@@ -302,6 +316,7 @@ async fn raise(
         kafka_image: options.kafka_image.clone(),
         run_id: id.to_owned(),
         schema_sql,
+        external: options.external.clone(),
     };
     let mut stopped = stop.subscribe();
     let raised = tokio::select! {
