@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use lossdrill::author::{CheckArgs, check, fault_ids};
+use lossdrill::catalog::LossPoint;
 use lossdrill::steps::{Kind, Language, Tier, of_drill};
 
 /// The faults that the shipped files name; the fault room holds the real list.
-const FAULTS: [&str; 7] = [
+const FAULTS: [&str; 16] = [
     "app.payment-callback.dropped",
     "app.payment-callback.delayed",
     "app.refund-payout.not-idempotent",
@@ -14,6 +15,15 @@ const FAULTS: [&str; 7] = [
     "app.price-guard.bypassed",
     "link.binlog.stalled",
     "link.binlog.slow",
+    "link.alerts.reset",
+    "link.alerts.slow",
+    "link.plans.reset",
+    "link.plans.slow",
+    "process.dcheck.paused",
+    "process.dcheck.paused-briefly",
+    "process.dcheck.restarted",
+    "watcher.rules.broken",
+    "watcher.rules.changed",
 ];
 
 /// The promise of the contract, on a machine that does other things as well.
@@ -37,7 +47,9 @@ fn the_shipped_files_have_no_mistake() {
         assert_eq!(scenario.control, scenario.twin.is_none(), "{}", scenario.location());
         assert!(scenario.steps_of(Kind::Then).next().is_some());
         let facts = checked.catalog.facts(&scenario.loss_point).expect("known");
-        assert_eq!(facts.watcher, facts.id == "change-capture-stalled");
+        let of_watcher =
+            checked.catalog.loss_point(&scenario.loss_point).is_some_and(LossPoint::is_watcher);
+        assert_eq!(facts.watcher, of_watcher, "{}", scenario.location());
         assert_eq!(facts.plan.is_some(), facts.effect.is_some(), "{}", facts.id);
     }
     for drill in &checked.catalog.drills {

@@ -191,11 +191,13 @@ fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> {
     let system = &texts.settings.system_under_test;
     let beside = beside_us()?;
     let shop = existing(beside.join("shop"))?;
-    let mut words = system.command.clone();
+    let (mut words, mut watchdog) = (system.command.clone(), None);
     match system.kind {
         SystemKind::Builtin => {
-            words.push(existing(beside.join("dcheck"))?.display().to_string());
+            let dcheck = existing(beside.join("dcheck"))?;
+            words.push(dcheck.display().to_string());
             words.extend(builtin_args(&sources.scenarios));
+            watchdog = Some((dcheck, WATCHDOG_ARGS.map(str::to_owned).into()));
         }
         SystemKind::Process => {}
         kind => {
@@ -207,17 +209,27 @@ fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> {
     let mut words = words.into_iter();
     let program = PathBuf::from(words.next().ok_or("system_under_test.command is empty")?);
     let advances = system.kind == SystemKind::Builtin || system.clock.is_some();
-    let reconciler =
-        ReconcilerSpec { program: executable(program)?, args: words.collect(), advances };
+    let rules = (system.kind == SystemKind::Builtin).then(|| sources.scenarios.join("rules"));
+    let (program, args) = (executable(program)?, words.collect());
+    let reconciler = ReconcilerSpec { program, args, advances, rules, watchdog };
     Ok(Programs { shop, reconciler })
 }
 
+const WATCHDOG_ARGS: [&str; 7] = [
+    "watchdog",
+    "--rules=${rules}",
+    "--watch=${reconciler.url}",
+    "--sql=${mysql.direct}",
+    "--alerts=${pager.url}",
+    "--listen=${listen}",
+    "--drill-clock",
+];
+
 fn builtin_args(scenarios: &Path) -> Vec<String> {
-    let rules = scenarios.join("rules").display().to_string();
     let plans = scenarios.join("plans").display().to_string();
     [
         "run",
-        &format!("--rules={rules}"),
+        "--rules=${rules}",
         &format!("--plans={plans}"),
         "--cdc=${mysql.cdc}",
         "--sql=${mysql.url}",
@@ -226,6 +238,7 @@ fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--topics=${topics}",
         "--group=${group}",
         "--alerts=${alerts.url}",
+        "--second-alerts=${pager.url}",
         "--plan-events=${plans.url}",
         "--target=shop=${shop.url}",
         "--listen=${listen}",

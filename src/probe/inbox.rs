@@ -71,7 +71,7 @@ impl Inbox {
         format!("http://{}/plans", self.address)
     }
 
-    /// Number of posts so far, bad ones too: equal in two rounds at rest.
+    /// Number of posts so far, bad ones too, heartbeats not: equal in two rounds at rest.
     pub fn activity(&self) -> u64 {
         self.shared.posts.load(Ordering::Acquire)
     }
@@ -90,6 +90,10 @@ async fn take_alerts(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let parsed = serde_json::from_slice::<Webhook>(&body)
         .map_err(|error| error.to_string())
         .and_then(|webhook| webhook.alerts.iter().map(alert_of).collect::<Result<Vec<_>, _>>());
+    if parsed.as_ref().is_ok_and(Vec::is_empty) {
+        // A heartbeat: it asks whether anybody listens, and tells nothing.
+        return (StatusCode::OK, String::new());
+    }
     let events = parsed.map(|alerts| alerts.into_iter().map(|alert| Event::Alerted { alert }));
     shared.take(at, "alert", &body, events.map(Iterator::collect))
 }

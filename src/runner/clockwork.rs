@@ -22,6 +22,9 @@ const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
 /// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
 const HOUSE_LIMIT: Duration = Duration::from_secs(30);
 
+/// Name of the process that watches the reconciler.
+pub const WATCHDOG: &str = "watchdog";
+
 /// Why the cell does not come to rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unrest {
@@ -57,6 +60,11 @@ pub struct Clockwork {
     pub channel: ClockPeer,
     pub instruments: Instruments,
     pub scribe: Scribe,
+    /// The process that watches the reconciler, where the scenario has one.
+    pub watchdog: Option<ClockPeer>,
+    /// A fault keeps the reconciler from answering: it is not asked, and told the offset when it is back.
+    pub reconciler_is_away: bool,
+    owed: Option<Advance>,
     /// Bytes on the way are work; those that wait for a later cell time are a timer.
     links: Vec<Link>,
     timing: Timing,
@@ -81,6 +89,9 @@ impl Clockwork {
             channel: platform.channel().clone(),
             instruments,
             scribe,
+            watchdog: None,
+            reconciler_is_away: false,
+            owed: None,
             links,
             timing,
             last_round: Round::default(),
@@ -108,6 +119,7 @@ impl Clockwork {
         unnoticed: bool,
     ) -> Result<(), Unrest> {
         let started = Instant::now();
+        self.pay_owed().await?;
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
         let mut before: Option<Round> = None;
@@ -130,6 +142,7 @@ impl Clockwork {
                 self.noticed |= unnoticed && sooner(due, *waited_for.get_or_insert(due));
             }
             let overdue = !unnoticed
+                || self.links_are_late(excused)
                 || self.noticed
                 || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT;
@@ -182,10 +195,28 @@ impl Clockwork {
         self.peers_rest().await?;
         let mark = self.mark(MarkKind::B).await?;
         let order = Advance { seq: mark, offset_ms };
-        if let Err(error) = self.instruments.reconciler.advance(order).await {
-            return Err(Unrest::Reconciler(format!("POST clock/advance: {error}")));
+        if let Some(watchdog) = &self.watchdog
+            && let Err(error) = watchdog.advance(order).await
+        {
+            return Err(Unrest::Reconciler(error.to_string()));
         }
+        self.owed = Some(order);
+        self.pay_owed().await
+    }
+
+    /// Tells the reconciler the last offset, once it can hear it.
+    async fn pay_owed(&mut self) -> Result<(), Unrest> {
+        let Some(order) = self.owed.filter(|_| !self.reconciler_is_away) else { return Ok(()) };
+        let told = self.instruments.reconciler.advance(order).await;
+        told.map_err(|error| Unrest::Reconciler(format!("POST clock/advance: {error}")))?;
+        self.owed = None;
         Ok(())
+    }
+
+    /// What a withheld link holds is due at an instant of cell time: then nothing is to be noticed first.
+    fn links_are_late(&self, excused: &[String]) -> bool {
+        let withheld = |link: &&Link| excused.iter().any(|name| name == link.name());
+        self.links.iter().filter(withheld).any(|link| link.next_due().is_some())
     }
 
     /// Before anything is written: a row or message without a mark before it could be dated only by wall time, and
@@ -232,11 +263,14 @@ impl Clockwork {
 
     /// One round of questions: (answers, the reconciler's settled mark, who did not answer).
     async fn round(&self) -> (Round, Option<u64>, Option<Unrest>) {
-        let (shop, channel, watermark) = tokio::join!(
-            self.shop.clock(),
-            self.channel.clock(),
-            self.instruments.reconciler.watermark()
-        );
+        let watermark = async {
+            match self.reconciler_is_away {
+                true => Ok(None),
+                false => self.instruments.reconciler.watermark().await,
+            }
+        };
+        let (shop, channel, watermark) =
+            tokio::join!(self.shop.clock(), self.channel.clock(), watermark);
         let mut round = Round::default();
         let (mut settled, mut silent) = (None, None);
         for (peer, report) in [(&self.shop, shop), (&self.channel, channel)] {
@@ -254,6 +288,12 @@ impl Clockwork {
             Ok(None) => {}
             Err(error) => {
                 silent = Some(Unrest::Reconciler(format!("GET watermark: {error}")));
+            }
+        }
+        if let Some(watchdog) = &self.watchdog {
+            match watchdog.clock().await {
+                Ok(report) => round.soundings.push(sounding(&watchdog.name, &report)),
+                Err(error) => silent = Some(Unrest::Reconciler(error.to_string())),
             }
         }
         round.soundings.push(Sounding {
@@ -279,12 +319,17 @@ fn sooner(due: Option<CellTime>, before: Option<CellTime>) -> bool {
 /// Whose unrest it is: the reconciler's only where everything else of the round is idle.
 fn blame(round: &Round, reason: String, mark: u64, excused: &[String], now: CellTime) -> Unrest {
     let others = Round {
-        soundings: round.soundings.iter().filter(|s| s.name != "reconciler").cloned().collect(),
+        soundings: round.soundings.iter().filter(|s| !is_defence(&s.name)).cloned().collect(),
     };
     match others.unrest(mark, excused, now) {
         Some(house) => Unrest::House(house),
         None => Unrest::Reconciler(reason),
     }
+}
+
+/// The reconciler, and the process that watches it.
+fn is_defence(name: &str) -> bool {
+    matches!(name, "reconciler" | WATCHDOG)
 }
 
 /// Idle in each round, and yet somebody worked between any two of them.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::bench::{Bench, Ground};
-use super::clockwork::{Clockwork, Instruments, Timing};
+use super::clockwork::{Clockwork, Instruments, Timing, WATCHDOG};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
 use super::names::Names;
@@ -182,6 +182,9 @@ impl Desk {
         let cell = &conduct.home.cell;
         for member in [&cell.shop, &cell.channel, &cell.reconciler] {
             keep_log(&conduct.scribe, run_dir, member.log(), member.name());
+        }
+        if conduct.works.watchdog.is_some() {
+            keep_log(&conduct.scribe, run_dir, &cell.watchdog_log(), WATCHDOG);
         }
     }
 }

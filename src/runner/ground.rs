@@ -8,8 +8,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::faults::{Ground, Nemesis, Process, Speech};
-use crate::stage::Service;
-use crate::stage::cell::{Cell, Member};
+use crate::stage::cell::Cell;
+use crate::stage::{Member, Service};
 
 /// The nemesis of one scenario, with everything of its cell in reach.
 pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
@@ -20,6 +20,9 @@ pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
     let members = [("shop", &cell.shop), ("channel", &cell.channel), ("dcheck", &cell.reconciler)];
     for (name, member) in members {
         ground.processes.insert(name.to_owned(), Arc::new(CellProcess(member.clone())));
+    }
+    if cell.spec.reconciler.rules.is_some() {
+        ground.rules = Some((cell.spec.rules_dir(), cell.reconciler.base_url()));
     }
     let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
     ground.processes.insert("mysql".to_owned(), Arc::new(server));

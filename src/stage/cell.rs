@@ -8,25 +8,20 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use super::StageError;
-use super::guardian::{Guardian, GuardianError, ProcSpec, Process, Signal};
+use super::guardian::{Guardian, GuardianError, ProcSpec};
+use super::member::Member;
 use super::ports::free_port;
-use crate::clock::{Clock, ORIGIN_ENV};
+use crate::clock::Clock;
 use crate::proxy::{Kind, Link, LinkSpec, Nodes, ProxyError};
 
 /// The logical topics of a cell, one partition each.
 pub const TOPICS: [&str; 3] = ["orders.events", "refund.events", "channel.flow"];
-/// A process that was asked to end may take this long before it is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// What shop and payment channel sign callbacks with; each cell has its own.
 const SECRET_ENV: &str = "LOSSDRILL_CHANNEL_SECRET";
-/// Log lines shown when a process of the cell dies.
-const TAIL_LINES: usize = 12;
 
 /// What a cell is made of.
 #[derive(Clone, Debug)]
@@ -49,6 +44,10 @@ pub struct ReconcilerSpec {
     pub args: Vec<String>,
     /// It obeys `POST /clock/advance`; else everything in the cell lives in real time.
     pub advances: bool,
+    /// Its rule files: each cell gets a copy of its own, `${rules}`, that a fault may spoil.
+    pub rules: Option<PathBuf>,
+    /// The process that watches it, where there is one: program and words.
+    pub watchdog: Option<(PathBuf, Vec<String>)>,
 }
 
 /// Why a cell cannot be made.
@@ -60,105 +59,14 @@ pub enum CellError {
     Start { name: String, source: GuardianError },
     #[error("make the directory {path}: {source}")]
     Dir { path: PathBuf, source: std::io::Error },
+    #[error("copy the rules {from} into the cell: {source}")]
+    Rules { from: PathBuf, source: std::io::Error },
+    #[error("the system under test has no watchdog: only the built-in one has, `dcheck watchdog`")]
+    NoWatchdog,
     #[error("{name} ended ({exit}); the end of its log:\n{tail}")]
     Died { name: String, exit: String, tail: String },
     #[error(transparent)]
     Stage(#[from] StageError),
-}
-
-/// A process of the cell that can be killed, paused, resumed and started again as it was.
-pub struct Member {
-    guardian: Guardian,
-    spec: ProcSpec,
-    clock: Clock,
-    process: Mutex<Process>,
-    /// How often it was started.
-    life: AtomicU64,
-    pub address: SocketAddr,
-}
-
-impl Member {
-    async fn start(
-        guardian: &Guardian,
-        clock: &Clock,
-        spec: ProcSpec,
-        address: SocketAddr,
-    ) -> Result<Member, CellError> {
-        let process = spawn(guardian, clock, &spec).await?;
-        Ok(Member {
-            guardian: guardian.clone(),
-            spec,
-            clock: clock.clone(),
-            process: Mutex::new(process),
-            life: AtomicU64::new(1),
-            address,
-        })
-    }
-
-    pub fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    pub async fn kill(&self) -> Result<(), GuardianError> {
-        self.process.lock().await.kill_and_wait().await.map(|_| ())
-    }
-
-    pub async fn pause(&self) -> Result<(), GuardianError> {
-        self.process.lock().await.signal(Signal::Stop).await
-    }
-
-    pub async fn resume(&self) -> Result<(), GuardianError> {
-        self.process.lock().await.signal(Signal::Continue).await
-    }
-
-    /// Starts it again where it has ended, on the same port and with the clock as it is now.
-    pub async fn restart(&self) -> Result<(), CellError> {
-        let mut process = self.process.lock().await;
-        if process.exit().is_none() {
-            let failed = |source| CellError::Start { name: self.spec.name.clone(), source };
-            process.stop(STOP_LIMIT).await.map_err(failed)?;
-        }
-        *process = spawn(&self.guardian, &self.clock, &self.spec).await?;
-        self.life.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Tells this life of the process from the one before.
-    pub fn life(&self) -> u64 {
-        self.life.load(Ordering::Relaxed)
-    }
-
-    pub async fn is_running(&self) -> bool {
-        self.process.lock().await.exit().is_none()
-    }
-
-    /// Why it ended, where it has.
-    pub async fn obituary(&self) -> Option<CellError> {
-        let process = self.process.lock().await;
-        let exit = format!("{:?}", process.exit()?);
-        let tail = process.log_tail(TAIL_LINES).await;
-        Some(CellError::Died { name: self.spec.name.clone(), exit, tail })
-    }
-
-    pub fn log(&self) -> &std::path::Path {
-        &self.spec.log
-    }
-
-    async fn stop(&self) {
-        // A process that will not end is killed by the guardian at the latest.
-        let _ = self.process.lock().await.kill_and_wait().await;
-    }
-}
-
-async fn spawn(guardian: &Guardian, clock: &Clock, spec: &ProcSpec) -> Result<Process, CellError> {
-    let mut spec = spec.clone();
-    spec.env.insert(ORIGIN_ENV.to_owned(), clock.origin().to_string());
-    let name = spec.name.clone();
-    guardian.spawn(spec).await.map_err(|source| CellError::Start { name, source })
 }
 
 /// A running cell. Dropping it leaves its processes to the guardian; call [`Cell::stop`].
@@ -169,16 +77,20 @@ pub struct Cell {
     pub shop: Arc<Member>,
     pub channel: Arc<Member>,
     pub reconciler: Arc<Member>,
+    /// Started by the first scenario's step that wants it.
+    watchdog: Mutex<Option<Arc<Member>>>,
+    guardian: Guardian,
     /// The payment channel's own ledger.
     pub ledger: PathBuf,
 }
 
 /// Names of the links of a cell and what lies behind each.
-pub const LINKS: [(&str, &str); 9] = [
+pub const LINKS: [(&str, &str); 10] = [
     ("cdc", "reconciler -> MySQL, change capture"),
     ("sql", "reconciler -> MySQL, lookups and results"),
     ("kafka", "reconciler -> Kafka"),
     ("alerts", "reconciler -> inbox"),
+    ("pager", "reconciler and watchdog -> inbox, the second channel"),
     ("plans", "reconciler -> shop"),
     ("shop-sql", "shop -> MySQL"),
     ("shop-kafka", "shop and channel -> Kafka"),
@@ -196,6 +108,10 @@ impl Cell {
         let _making = guardian.making().await.map_err(StageError::from)?;
         let made = std::fs::create_dir_all(&spec.dir);
         made.map_err(|source| CellError::Dir { path: spec.dir.clone(), source })?;
+        if let Some(from) = &spec.reconciler.rules {
+            let copied = copy_rules(from, &spec.rules_dir());
+            copied.map_err(|source| CellError::Rules { from: from.clone(), source })?;
+        }
         let [shop, channel, reconciler] = free_ports()?;
         let links = open_links(&spec, &clock, shop, channel).await?;
         let ledger = spec.dir.join("ledger.ndjson");
@@ -208,11 +124,49 @@ impl Cell {
             start(wiring.reconciler(), reconciler),
         )?;
         let [shop, channel, reconciler] = [shop, channel, reconciler].map(Arc::new);
-        Ok(Cell { spec, clock, links, shop, channel, reconciler, ledger })
+        let (watchdog, guardian) = (Mutex::default(), guardian.clone());
+        Ok(Cell { spec, clock, links, shop, channel, reconciler, watchdog, guardian, ledger })
+    }
+
+    pub fn watchdog_log(&self) -> PathBuf {
+        self.spec.dir.join("watchdog.log")
+    }
+
+    /// The process that watches the reconciler, started at the first call; does not wait until it is ready.
+    pub async fn watchdog(&self) -> Result<Arc<Member>, CellError> {
+        let mut watchdog = self.watchdog.lock().await;
+        if let Some(running) = &*watchdog {
+            return Ok(running.clone());
+        }
+        let (program, words) =
+            self.spec.reconciler.watchdog.clone().ok_or(CellError::NoWatchdog)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let values = BTreeMap::from([
+            ("rules", self.spec.rules_dir().display().to_string()),
+            ("reconciler.url", self.reconciler.base_url()),
+            ("mysql.direct", format!("mysql://root@{}/shop", self.spec.mysql)),
+            ("pager.url", format!("http://{}/alerts", self.links["pager"].addr())),
+            ("listen", address.to_string()),
+        ]);
+        let args = words.iter().map(|word| fill(word, &values)).collect();
+        let proc = ProcSpec {
+            name: format!("watchdog-{}", self.spec.name),
+            program,
+            args,
+            log: self.watchdog_log(),
+            ..ProcSpec::default()
+        };
+        let member = Arc::new(Member::start(&self.guardian, &self.clock, proc, address).await?);
+        *watchdog = Some(member.clone());
+        Ok(member)
     }
 
     /// Ends the processes and closes the links.
     pub async fn stop(self) {
+        let watchdog = self.watchdog.lock().await.take();
+        if let Some(watchdog) = watchdog {
+            watchdog.stop().await;
+        }
         tokio::join!(self.reconciler.stop(), self.shop.stop(), self.channel.stop());
         for link in self.links.into_values() {
             // A link that will not close ends with its last handle.
@@ -233,6 +187,24 @@ impl Cell {
     }
 }
 
+impl CellSpec {
+    /// The cell's own copy of the rule files.
+    pub fn rules_dir(&self) -> PathBuf {
+        self.dir.join("rules")
+    }
+}
+
+fn copy_rules(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "yaml") {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Out of reach of the links' and clients' own ports, which a process that starts slowly would lose its port to.
 fn free_ports() -> Result<[SocketAddr; 3], CellError> {
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -250,7 +222,7 @@ async fn open_links(
         let (upstream, kind) = match name {
             "cdc" | "sql" | "shop-sql" => (spec.mysql, Kind::Tcp),
             "kafka" | "shop-kafka" => (spec.kafka, Kind::Kafka(Nodes::One)),
-            "alerts" => (spec.inbox, Kind::Tcp),
+            "alerts" | "pager" => (spec.inbox, Kind::Tcp),
             "plans" | "channel-shop" => (shop, Kind::Tcp),
             _ => (channel, Kind::Tcp),
         };
@@ -330,6 +302,8 @@ impl Wiring<'_> {
             ("topics", TOPICS.join(",")),
             ("group", format!("{}.reconciler", self.spec.name)),
             ("alerts.url", format!("http://{}/alerts", self.link("alerts"))),
+            ("pager.url", format!("http://{}/alerts", self.link("pager"))),
+            ("rules", self.spec.rules_dir().display().to_string()),
             ("plans.url", format!("http://{}/plans", self.link("alerts"))),
             ("shop.url", format!("http://{}", self.link("plans"))),
             ("listen", self.reconciler.to_string()),

@@ -17,6 +17,7 @@ mod error;
 pub mod guardian;
 mod kafka;
 mod local;
+mod member;
 mod mysql;
 pub mod ports;
 mod service;
@@ -29,5 +30,6 @@ pub mod warm;
 
 pub use error::StageError;
 pub use guardian::{Guardian, ProcSpec, Process, Signal};
+pub use member::Member;
 pub use service::{Kind, Service};
 pub use theatre::{Provider, Stage, StageOptions};

@@ -361,4 +361,13 @@ pub static VOCABULARY: &[Row] = &[
         example_zh: "没有任何告警",
         ..row("no-alert", Kind::Then, |_| Ok(Sentence::NoAlert))
     },
+    // ---- The watcher. -----------------------------------------------------------------------
+    Row {
+        en: "a watchdog watches the reconciler",
+        zh: "看门狗在盯着对账系统",
+        doc: "A process of its own that alerts, by a channel of its own, when the reconciler is silent.",
+        example_en: "a watchdog watches the reconciler",
+        example_zh: "看门狗在盯着对账系统",
+        ..row("watchdog-watches", Kind::Given, |_| Ok(Sentence::WatchdogWatches))
+    },
 ];

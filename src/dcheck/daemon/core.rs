@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::Lookups;
 use super::options::ResultsKept;
+use super::parts::Parts;
 use super::record::{InFlight, Pending};
 use crate::clock::{CellTime, Clock, monotonic_us};
 use crate::dcheck::alerts::Delivery;
@@ -47,6 +48,7 @@ pub struct Inboxes {
     pub orders: mpsc::Receiver<Order>,
     pub back: mpsc::Receiver<Back>,
     pub ended: mpsc::Receiver<Ended>,
+    pub signs: mpsc::Receiver<Input>,
     pub stop: Arc<Notify>,
 }
 
@@ -60,6 +62,8 @@ pub struct SourceState {
     pub view: SourceView,
     /// A known end was reached since this process started.
     pub caught_up: bool,
+    /// What was read last came later than the smallest window.
+    pub lagging: bool,
 }
 
 pub struct Core {
@@ -73,6 +77,7 @@ pub struct Core {
     pub alerts: Delivery,
     pub events: Delivery,
     pub lookups: Lookups,
+    pub parts: Parts,
     pub back: mpsc::Sender<Back>,
     pub kept: ResultsKept,
     pub sources: BTreeMap<String, SourceState>,
@@ -107,6 +112,7 @@ impl Core {
                     self.obey(order);
                 }
                 Some(ended) = inboxes.ended.recv() => self.take_ended(ended),
+                Some(sign) = inboxes.signs.recv() => self.take_sign(sign),
                 () = sleep_until(&clock, due) => {
                     self.take_read(&mut inboxes.sources, None);
                     self.tick();
@@ -215,6 +221,8 @@ impl Core {
         // Rows of other schemas move the position only: the stored position of our own commits must
         // not make commits.
         self.pending.dirty |= !entries.is_empty() || undecodable > 0;
+        let age = |entry: Option<&Entry>| entry.map(Entry::at);
+        let (oldest, newest) = (age(entries.first()), age(entries.last()));
         for entry in entries {
             match entry {
                 Entry::Event(event) => self.step(Input::Event(event)),
@@ -225,6 +233,9 @@ impl Core {
                     self.step(Input::Mark { source, seq: mark.seq, at });
                 }
             }
+        }
+        if let (Some(oldest), Some(newest)) = (oldest, newest) {
+            self.look_at_lag(source, oldest, newest);
         }
     }
 
@@ -276,6 +287,7 @@ impl Core {
                 }
                 self.tick();
             }
+            Order::Rules(loaded) => self.take_rules(loaded),
             Order::Approve { run_id } => {
                 let _ = self.executor.nudge(&run_id, Nudge::Approve);
             }
@@ -314,7 +326,7 @@ impl Core {
         self.pending.batch.verdicts.len() + self.pending.batch.messages.len() + self.outgoing.len()
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let lagging = self
             .sources
             .values()
