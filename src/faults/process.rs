@@ -10,6 +10,8 @@ use super::{FaultError, FaultSpec, Ground, Process};
 
 /// A paused process must stay silent this long; a healthy one answers in a few milliseconds.
 const SILENCE: Duration = Duration::from_millis(300);
+/// A process that still answers so long after the order to pause is not paused.
+const PAUSE_LIMIT: Duration = Duration::from_secs(1);
 /// MySQL is up 1 to 2 s after a kill, 5 s when eight start at once, 15 s in an official image.
 const START_LIMIT: Duration = Duration::from_secs(40);
 /// A port that refuses cannot be awaited, only asked again.
@@ -94,12 +96,18 @@ impl ProcessFault {
         seen.map_err(|reason| FaultError::NoBite { fault: self.spec.id.clone(), reason })
     }
 
+    /// A pause is ordered, not awaited: what answers is asked again for a moment.
     async fn silent(&self, running: bool) -> Result<String, String> {
-        let addr = self.process.address();
-        match sound(addr, self.process.speech(), SILENCE).await {
-            Sounding::Silence if running => Ok(format!("it exists, and {addr} is silent")),
-            Sounding::Silence => Err("it is not paused but gone".to_owned()),
-            other => Err(format!("{addr} gives {}", other.describe())),
+        let (addr, start) = (self.process.address(), Instant::now());
+        loop {
+            match sound(addr, self.process.speech(), SILENCE).await {
+                Sounding::Silence if running => {
+                    return Ok(format!("it exists, and {addr} is silent"));
+                }
+                Sounding::Silence => return Err("it is not paused but gone".to_owned()),
+                Sounding::Answer(_) if start.elapsed() < PAUSE_LIMIT => sleep(ASK_EVERY).await,
+                other => return Err(format!("{addr} gives {}", other.describe())),
+            }
         }
     }
 

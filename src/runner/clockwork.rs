@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::rest::{Round, Sounding};
+use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless};
 use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
@@ -18,23 +19,6 @@ const ROUND_PAUSE: Duration = Duration::from_millis(4);
 /// A withheld source is told apart from a slow one only when its mark is overdue by a limit of the reconciler's own
 /// (a second in ours). Its next due instant then says so; one that tells no such thing is given this, real time.
 const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
-
-/// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
-const HOUSE_LIMIT: Duration = Duration::from_secs(30);
-
-/// Name of the process that watches the reconciler.
-pub const WATCHDOG: &str = "watchdog";
-
-/// Why the cell does not come to rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unrest {
-    /// The system under test: it is deaf, or works without end.
-    Reconciler(String),
-    /// Shop, channel or the harness itself.
-    House(String),
-    /// The run was aborted, or its deadline passed.
-    Stopped,
-}
 
 /// The limits of a cell's waits.
 pub struct Timing {
@@ -122,6 +106,9 @@ impl Clockwork {
         self.pay_owed().await?;
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
+        // A link that delivers later must still deliver what is due.
+        let is_link = |name: &String| self.links.iter().any(|link| link.name() == name);
+        let sources: Vec<String> = excused.iter().filter(|n| !is_link(n)).cloned().collect();
         let mut before: Option<Round> = None;
         self.noticed &= unnoticed;
         // What the reconciler waited for when everything was idle first.
@@ -132,7 +119,12 @@ impl Clockwork {
             if self.is_stopped() {
                 return Err(Unrest::Stopped);
             }
-            let (round, settled, silent) = self.round().await;
+            let (mut round, settled, silent) = self.round().await;
+            let late = self.links_are_late(excused);
+            let excused = if late { &sources } else { excused };
+            if late {
+                round.forgive(mark, excused);
+            }
             let unrest = silent.or_else(|| {
                 let reason = round.unrest(mark, excused, self.clock.now())?;
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
@@ -142,7 +134,7 @@ impl Clockwork {
                 self.noticed |= unnoticed && sooner(due, *waited_for.get_or_insert(due));
             }
             let overdue = !unnoticed
-                || self.links_are_late(excused)
+                || late
                 || self.noticed
                 || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT;
@@ -316,37 +308,6 @@ fn sooner(due: Option<CellTime>, before: Option<CellTime>) -> bool {
     due.is_some_and(|due| before.is_none_or(|before| due < before))
 }
 
-/// Whose unrest it is: the reconciler's only where everything else of the round is idle.
-fn blame(round: &Round, reason: String, mark: u64, excused: &[String], now: CellTime) -> Unrest {
-    let others = Round {
-        soundings: round.soundings.iter().filter(|s| !is_defence(&s.name)).cloned().collect(),
-    };
-    match others.unrest(mark, excused, now) {
-        Some(house) => Unrest::House(house),
-        None => Unrest::Reconciler(reason),
-    }
-}
-
-/// The reconciler, and the process that watches it.
-fn is_defence(name: &str) -> bool {
-    matches!(name, "reconciler" | WATCHDOG)
-}
-
-/// Idle in each round, and yet somebody worked between any two of them.
-fn endless(before: &Round, after: &Round) -> Unrest {
-    let worked = |name: &str| {
-        let activity = |round: &Round| {
-            round.soundings.iter().find(|s| s.name == name).map(|sounding| sounding.activity)
-        };
-        activity(before) != activity(after)
-    };
-    let why = format!("works without end, {HOUSE_LIMIT:?} and more");
-    match ["shop", "channel"].into_iter().find(|name| worked(name)) {
-        Some(name) => Unrest::House(format!("{name} {why}")),
-        None => Unrest::Reconciler(format!("the reconciler {why}")),
-    }
-}
-
 fn sounding(name: &str, report: &ClockReport) -> Sounding {
     Sounding {
         name: name.to_owned(),
@@ -373,29 +334,6 @@ mod tests {
             (None, at(5), false),
         ] {
             assert_eq!(sooner(due, before), noticed, "{due:?} {before:?}");
-        }
-    }
-
-    #[test]
-    fn who_is_to_blame_for_unrest() {
-        let sounding = |name: &str, busy, activity| Sounding {
-            name: name.to_owned(),
-            busy,
-            activity,
-            ..Sounding::default()
-        };
-        let round = |shop, reconciler| Round {
-            soundings: vec![
-                sounding("shop", shop, shop),
-                sounding("reconciler", reconciler, reconciler),
-            ],
-        };
-        let is_house = |unrest: Unrest| matches!(unrest, Unrest::House(_));
-        for (shop, reconciler, house) in [(0, 1, false), (1, 0, true), (1, 1, true)] {
-            let blamed = blame(&round(shop, reconciler), "why".into(), 0, &[], CellTime(0));
-            assert_eq!(is_house(blamed), house, "busy: {shop} {reconciler}");
-            let worked = endless(&round(0, 0), &round(shop, reconciler));
-            assert_eq!(is_house(worked), house, "worked: {shop} {reconciler}");
         }
     }
 }

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::clockwork::{Clockwork, Unrest, WATCHDOG};
+use super::clockwork::Clockwork;
 use super::feed::Feed;
 use super::script::{Move, Script};
+use super::unrest::{Unrest, WATCHDOG};
 use crate::faults::Nemesis;
 use crate::forge;
 use crate::journal::{

@@ -8,11 +8,12 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::bench::{Bench, Ground};
-use super::clockwork::{Clockwork, Instruments, Timing, WATCHDOG};
+use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
 use super::names::Names;
 use super::script::Script;
+use super::unrest::WATCHDOG;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::expect;

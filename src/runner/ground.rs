@@ -49,7 +49,11 @@ impl Process for CellProcess {
     }
 
     fn restart(&self) -> BoxFuture<'_, Result<(), String>> {
-        async { self.0.restart().await.map_err(said) }.boxed()
+        async {
+            self.0.kill().await.map_err(said)?;
+            self.0.restart().await.map_err(said)
+        }
+        .boxed()
     }
 
     fn is_running(&self) -> BoxFuture<'_, bool> {

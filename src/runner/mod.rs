@@ -17,6 +17,7 @@ mod proofs;
 mod rest;
 mod run;
 mod script;
+mod unrest;
 mod world;
 
 pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};

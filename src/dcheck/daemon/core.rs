@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::ailments::Late;
 use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::Lookups;
 use super::options::ResultsKept;
@@ -63,7 +64,7 @@ pub struct SourceState {
     /// A known end was reached since this process started.
     pub caught_up: bool,
     /// What was read last came later than the smallest window.
-    pub lagging: bool,
+    pub late: Option<Late>,
 }
 
 pub struct Core {
@@ -221,8 +222,7 @@ impl Core {
         // Rows of other schemas move the position only: the stored position of our own commits must
         // not make commits.
         self.pending.dirty |= !entries.is_empty() || undecodable > 0;
-        let age = |entry: Option<&Entry>| entry.map(Entry::at);
-        let (oldest, newest) = (age(entries.first()), age(entries.last()));
+        let newest = entries.last().map(Entry::at);
         for entry in entries {
             match entry {
                 Entry::Event(event) => self.step(Input::Event(event)),
@@ -234,8 +234,8 @@ impl Core {
                 }
             }
         }
-        if let (Some(oldest), Some(newest)) = (oldest, newest) {
-            self.look_at_lag(source, oldest, newest);
+        if let Some(newest) = newest {
+            self.look_at_lag(source, newest);
         }
     }
 
@@ -262,6 +262,7 @@ impl Core {
             let names: Vec<String> = self.sources.keys().cloned().collect();
             names.iter().for_each(|name| self.look_at(name));
         }
+        self.tell_of_lag();
     }
 
     fn look_at(&mut self, source: &str) {
@@ -331,7 +332,8 @@ impl Core {
             .sources
             .values()
             .filter(|state| state.ends.is_open() && state.view.behind_since.is_none())
-            .count();
+            .count()
+            + self.untold_lags();
         let unstored = usize::from(self.in_flight.is_some()) + usize::from(self.pending.is_due());
         let mut view = self.console.view();
         view.started = true;

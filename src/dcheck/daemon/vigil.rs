@@ -48,17 +48,17 @@ impl Vigil {
     }
 
     /// The log ended at `end` at cell time `at`.
-    pub fn log_end(&mut self, end: Position, at: CellTime, now_us: u64) {
-        self.ends.learn_place(end, at, now_us);
+    pub fn log_end(&mut self, end: Position, at: CellTime, spent_us: u64) {
+        self.ends.learn_place(end, at, spent_us);
     }
 
-    pub fn answered(&mut self, answer: &Answer, now: CellTime, now_us: u64) -> News {
+    pub fn answered(&mut self, answer: &Answer, now: CellTime, spent_us: u64) -> News {
         (self.last_answer, self.unanswered) = (now, 0);
         self.ends.reached(0, answer.place.as_ref());
         if answer.complains {
             self.ends = KnownEnds::default();
         }
-        match self.ends.overdue(now_us) {
+        match self.ends.overdue(spent_us) {
             None if std::mem::take(&mut self.told) => News::Back,
             Some(since) if !self.told && now.since_ms(since) >= self.after_ms => {
                 self.told = true;
@@ -80,9 +80,9 @@ impl Vigil {
     }
 
     /// When a silence of now is to be told.
-    pub fn next_due(&self, now_us: u64) -> Option<CellTime> {
+    pub fn next_due(&self, spent_us: u64) -> Option<CellTime> {
         let silent = self.is_silent().then_some(self.last_answer);
-        let since = silent.or(self.ends.overdue(now_us)).filter(|_| !self.told)?;
+        let since = silent.or(self.ends.overdue(spent_us)).filter(|_| !self.told)?;
         Some(since.plus_ms(self.after_ms))
     }
 

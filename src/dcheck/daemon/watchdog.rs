@@ -17,6 +17,7 @@ use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 
+use super::ends::Patience;
 use super::options::WatchdogOptions;
 use super::start::{Mistakes, stop_on_signal};
 use super::vigil::{Answer, News, Vigil};
@@ -115,18 +116,21 @@ struct Watchdog {
 
 impl Watchdog {
     async fn watch(mut self, mut ends: mpsc::Receiver<FromSource>) {
+        let mut patience = Patience::default();
         loop {
+            patience.look(monotonic_us());
+            let spent_us = patience.spent_us();
             self.figures.busy.fetch_add(1, Ordering::AcqRel);
             while let Ok(FromSource::LogEnd { end, at, .. }) = ends.try_recv() {
-                self.vigil.log_end(end, at, monotonic_us());
+                self.vigil.log_end(end, at, spent_us);
             }
             let asked_at = self.clock.now();
             let news = match self.ask().await {
-                Ok(answer) => self.vigil.answered(&answer, self.clock.now(), monotonic_us()),
+                Ok(answer) => self.vigil.answered(&answer, self.clock.now(), spent_us),
                 Err(why) => self.vigil.unanswered(asked_at, &why),
             };
             self.tell(news).await;
-            let due = self.vigil.next_due(monotonic_us());
+            let due = self.vigil.next_due(spent_us);
             self.figures.rest(due, self.vigil.is_in_doubt());
             let due = due.filter(|due| *due > self.clock.now());
             tokio::select! {
