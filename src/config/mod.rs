@@ -17,4 +17,4 @@ pub use settings::{
     ServerSettings, Settings, StageSettings, SystemKind, SystemUnderTest, Tier,
 };
 pub use units::{Percent, Span, UnitError};
-pub use width::{cut, padded, width};
+pub use width::{cut, padded, width, wrapped};

@@ -11,8 +11,6 @@ use super::bench::{Bench, Ground};
 use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
-use super::names::Names;
-use super::script::Script;
 use super::unrest::WATCHDOG;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -20,11 +18,13 @@ use crate::expect;
 use crate::forge;
 use crate::journal::{Event, Journal, Phase, ScenarioFacts, Scribe, Verdict, Word};
 use crate::oracle::Oracle;
-use crate::steps::Scenario;
+use crate::steps::{Names, Scenario, Script};
 
 /// How one scenario came out.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// Its stable id.
+    pub scenario: String,
     pub verdict: Verdict,
     pub clean: bool,
 }
@@ -82,7 +82,7 @@ impl Register {
         scribe.write(Phase::Start, Event::Premise { word, evidence });
         let (verdict, word, evidence) = expect::scenario_verdict(feed.history(), Oracle::of);
         scribe.write(Phase::Start, Event::ScenarioVerdict { verdict, word, evidence, real_ms: 0 });
-        self.kept(Outcome { verdict, clean: true })
+        self.kept(Outcome { scenario: scenario.id.clone(), verdict, clean: true })
     }
 
     /// A verdict that the journal could not keep is none.
@@ -167,7 +167,8 @@ impl Desk {
         if ended.verdict != Verdict::Pass {
             self.keep_logs(&conduct);
         }
-        let outcome = Outcome { verdict: ended.verdict, clean: ended.clean };
+        let scenario = conduct.scribe.scenario().unwrap_or_default().to_owned();
+        let outcome = Outcome { scenario, verdict: ended.verdict, clean: ended.clean };
         self.outcomes.borrow_mut().push(self.register.kept(outcome));
         if self.fail_fast && ended.verdict == Verdict::Fail {
             self.stop.send_replace(true);

@@ -11,13 +11,11 @@ mod desk;
 mod feed;
 mod ground;
 mod judge;
-mod names;
 mod panics;
 mod proofs;
 mod rest;
 mod run;
-mod script;
 mod unrest;
 mod world;
 
-pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};
+pub use run::{Programs, RunError, RunOptions, RunResult, run, run_id, schema};

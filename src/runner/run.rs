@@ -15,11 +15,12 @@ use super::desk::{Desk, Outcome, RUN_ENDED, Register};
 use super::world;
 use crate::catalog::Catalog;
 use crate::clock::{monotonic_us, wall_ms};
-use crate::journal::{Event, Exit, Journal, JournalError, Phase, Verdict, Word};
+use crate::coverage;
+use crate::journal::{Basis, Event, Exit, Journal, JournalError, Phase, SourceText, Verdict, Word};
 use crate::stage::cell::ReconcilerSpec;
 use crate::stage::guardian::Guardian;
 use crate::stage::{Provider, Stage, StageOptions, sweep};
-use crate::steps::Scenario;
+use crate::steps::{Scenario, proofs};
 
 /// The practice shop prints its DDL in milliseconds.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(10);
@@ -53,6 +54,9 @@ pub struct RunOptions {
     /// The system under test reports single judgements.
     pub judged: bool,
     pub args: Vec<String>,
+    /// What the run sets out to prove, and from which texts.
+    pub basis: Basis,
+    pub sources: Vec<SourceText>,
 }
 
 /// How a run ended.
@@ -100,7 +104,13 @@ pub async fn run(
             total: options.selected.len(),
         },
     );
-    let total = options.selected.len();
+    let basis = options.basis.clone();
+    scribe.write(Phase::Start, Event::Basis { basis: Box::new(basis.clone()) });
+    for source in &options.sources {
+        scribe.write(Phase::Start, Event::Source { source: source.clone() });
+    }
+    let (total, started) = (options.selected.len(), Instant::now());
+    let proofs = proofs(&options.scenarios);
     let mut played = play(&id, options, &journal, stop).await;
     let ended_by = *watchman.borrow();
     let mut exits: Vec<Exit> = played.outcomes.iter().map(exit_of).collect();
@@ -111,6 +121,12 @@ pub async fn run(
     let skipped = total.saturating_sub(played.outcomes.len());
     if skipped > 0 {
         exits.push(Exit::Inconclusive);
+    }
+    let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let verdicts = played.outcomes.iter().map(|one| (one.scenario.as_str(), one.verdict)).collect();
+    for text in coverage::unmet(&basis, &proofs, &verdicts, took_ms) {
+        scribe.write(Phase::Teardown, Event::Note { text });
+        exits.push(Exit::Policy);
     }
     if let Some(why) = journal.broken() {
         played.troubles.push(format!("{why}: verdicts after that are not kept; make room"));
@@ -137,7 +153,7 @@ fn exit_of(outcome: &Outcome) -> Exit {
 }
 
 /// Unique on this machine, and sorted by time.
-fn run_id() -> String {
+pub fn run_id() -> String {
     let stamp = crate::clock::rfc3339(wall_ms());
     let digits: String = stamp.chars().filter(char::is_ascii_digit).take(14).collect();
     format!("{}-{}-{:04x}", &digits[..8], &digits[8..], monotonic_us() & 0xffff)
