@@ -32,9 +32,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::{Event, Row};
 use crate::wire::{Judgement, Subject};
 
-pub use port::{
-    Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward,
-};
+pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
 pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
 pub use snapshot::SnapshotError;
 
