@@ -16,6 +16,8 @@ pub struct Sounding {
     pub next_due: Option<CellTime>,
     /// Last mark read, per source; empty for processes without sources.
     pub read: BTreeMap<String, u64>,
+    /// It knows that it is blind to some source.
+    pub blind: bool,
 }
 
 /// All soundings of one round.
@@ -47,6 +49,15 @@ impl Round {
         None
     }
 
+    /// A source that is held back to a later instant keeps its reader waiting, which is no work of now.
+    pub fn forgive(&mut self, mark: u64, excused: &[String]) {
+        for sounding in &mut self.soundings {
+            let waits = |(source, seq): &(&String, &u64)| **seq < mark && excused.contains(source);
+            let behind = sounding.read.iter().filter(waits).count() as u64;
+            sounding.busy = sounding.busy.saturating_sub(behind);
+        }
+    }
+
     /// Rest: this round and the one before were idle, and nobody did anything between them.
     pub fn rests_after(&self, before: &Round) -> bool {
         let activity = |round: &Round| -> Vec<(String, u64)> {
@@ -55,9 +66,9 @@ impl Round {
         activity(self) == activity(before)
     }
 
-    /// What the process of this name waits for.
-    pub fn due_of(&self, name: &str) -> Option<CellTime> {
-        self.soundings.iter().find(|sounding| sounding.name == name)?.next_due
+    /// Some process knows that it is blind to a source.
+    pub fn knows_it_is_blind(&self) -> bool {
+        self.soundings.iter().any(|sounding| sounding.blind)
     }
 
     /// The earliest instant at which some process has something to do.
@@ -107,6 +118,16 @@ mod tests {
             let round = Round { soundings };
             let unrest = round.unrest(9, &excused, CellTime(1000));
             assert_eq!(unrest.is_none(), idle, "{round:?} {unrest:?}");
+        }
+    }
+
+    #[test]
+    fn waiting_for_what_is_held_back_is_forgiven_and_nothing_else() {
+        let excused = ["binlog".to_owned()];
+        for (seq, busy, left) in [(8, 1, 0), (8, 2, 1), (9, 1, 1), (8, 0, 0)] {
+            let mut round = Round { soundings: vec![Sounding { busy, ..reader(seq) }] };
+            round.forgive(9, &excused);
+            assert_eq!(round.soundings[0].busy, left, "{seq} {busy}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! The factory: from a rule's map in YAML to the compiled rule.
 
-use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template};
+use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
 use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
@@ -9,6 +9,7 @@ use super::RuleHead;
 use super::fields::{Fields, Mistakes};
 use super::placeholders::placeholders;
 use super::rule::{Lookup, Rule, Side};
+use super::self_watch;
 use super::strategy::WhenAbsent;
 use super::way::{Keys, OWN, WAYS, Way};
 use super::yaml::{Node, Shape};
@@ -44,7 +45,8 @@ fn read(fields: Fields<'_>) -> Option<Rule> {
     let way = way?;
     let remember_ms = fields.optional_duration_ms("remember").unwrap_or(REMEMBER_MS);
     let rule = if way.watches {
-        watching(&fields, way, head, rollout)
+        let keys = Keys { fields: &fields, allowed: OWN, when_absent, bound: None };
+        self_watch::rule(head, rollout, (way.build)(&keys))
     } else {
         judging(&fields, way, head, rollout, when_absent, remember_ms)
     };
@@ -87,43 +89,6 @@ fn rollout(fields: &Fields<'_>) -> Option<Rollout> {
             None
         }
     }
-}
-
-fn watching(
-    fields: &Fields<'_>,
-    way: &Way,
-    head: Option<RuleHead>,
-    rollout: Option<Rollout>,
-) -> Option<Rule> {
-    let strategy = (way.build)(&Keys { fields, allowed: OWN, when_absent: None, bound: None })?;
-    let source = &strategy.watch()?.source;
-    if source.contains(['"', '\\']) {
-        fields.mistake(fields.line(), "a source's name holds no quotes");
-        return None;
-    }
-    let nothing = |text| Template::compile(text, OWN).expect("invariant: a plain text compiles");
-    let quoted = format!("\"{source}\"");
-    let constant =
-        Expr::compile(&quoted, Kind::Text, OWN).expect("invariant: a quoted source name compiles");
-    let head = head?;
-    Some(Rule {
-        name: head.name(),
-        head,
-        subject_kind: "source".to_owned(),
-        subject_id: constant.clone(),
-        occurrence: constant,
-        revision: None,
-        sides: Vec::new(),
-        applies: None,
-        lookup: None,
-        at_risk: None,
-        expected: nothing(""),
-        actual: nothing(""),
-        fields: Vec::new(),
-        remember_ms: 0,
-        rollout: rollout?,
-        strategy,
-    })
 }
 
 fn judging(

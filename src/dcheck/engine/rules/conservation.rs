@@ -76,6 +76,10 @@ impl Strategy for Conservation {
     fn order_by(&self) -> Option<&Expr> {
         Some(&self.order_by)
     }
+
+    fn window_ms(&self) -> Option<i64> {
+        Some(self.window_ms)
+    }
 }
 
 fn refused(group: &Group, error: &EvalError) -> Vec<Finding<'static>> {

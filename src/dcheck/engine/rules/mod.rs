@@ -10,13 +10,13 @@ mod at_most_one;
 mod build;
 mod conservation;
 mod fields;
-mod freshness;
 pub mod group;
 mod index;
 mod load;
 mod missing_counterpart;
 mod placeholders;
 pub mod rule;
+mod self_watch;
 pub mod strategy;
 mod sum_bound;
 mod threshold;
@@ -29,6 +29,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use crate::dcheck::event::Event;
+
+use super::port::Ward;
 
 pub use index::Place;
 pub use load::load_dir;
@@ -85,6 +87,16 @@ impl RuleSet {
 
     pub fn heads(&self) -> impl Iterator<Item = &RuleHead> {
         self.rules.iter().map(|rule| &rule.head)
+    }
+
+    /// The first rule in force that watches over `ward`.
+    pub fn watching(&self, ward: Ward) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.strategy.watch().is_some_and(|w| w.ward == ward))
+    }
+
+    /// The least time that any rule waits for a counterpart; none where no rule waits.
+    pub fn smallest_window_ms(&self) -> Option<i64> {
+        self.rules.iter().filter_map(|rule| rule.strategy.window_ms()).min()
     }
 
     /// The rules' sides that listen to `event`, by rule and side number.

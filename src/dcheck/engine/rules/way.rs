@@ -7,7 +7,7 @@ use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
 use super::fields::Fields;
 use super::strategy::{Strategy, WhenAbsent};
 use super::{
-    at_most_one, conservation, freshness, missing_counterpart, sum_bound, threshold,
+    at_most_one, conservation, missing_counterpart, self_watch, sum_bound, threshold,
     two_sided_match,
 };
 
@@ -19,7 +19,8 @@ pub const WAYS: &[(&str, &Way)] = &[
     ("sum-bound", &sum_bound::WAY),
     ("two-sided-match", &two_sided_match::WAY),
     ("conservation", &conservation::WAY),
-    ("freshness", &freshness::WAY),
+    ("freshness", &self_watch::FRESHNESS),
+    ("self-watch", &self_watch::SELF_WATCH),
 ];
 
 /// What an event alone offers.
@@ -40,7 +41,7 @@ pub struct Way {
     pub bound: bool,
     /// It judges each state of an occurrence (`applies`, `revision`, `reference`) and pairs nothing.
     pub states: bool,
-    /// It watches a source, and judges no event.
+    /// It watches over a part of the watcher, and judges no event.
     pub watches: bool,
     /// Reads its own keys; all of them, so that all mistakes are told at once.
     pub build: Build,
