@@ -40,7 +40,7 @@ Feature: The watcher is watched
     @control
     Scenario: Changes arrive late, and within the smallest window
       When fault "link.binlog.slow" strikes
-        | delay | 5 s |
+        | delay | 2 s |
       Then no alert is raised
 
   @lp:rules-reload-refused
