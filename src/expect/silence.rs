@@ -144,7 +144,8 @@ impl<'a> Case<'a> {
             return self.unproved_past(silence, || "the canary was never done".to_owned());
         };
         let point = &self.facts.loss_point;
-        let bite = self.canary_bite();
+        // Some alerts come with the strike, before anybody could see it bite.
+        let (struck, bite) = (self.canary_strike(), self.canary_bite());
         let expected = self.canary_expects();
         let is_expected = |alert: &Alert| match expected.is_empty() {
             // The attack names no alert of its own.
@@ -155,7 +156,7 @@ impl<'a> Case<'a> {
             false => expected.contains(&(&alert.rule, &alert.subject)),
         };
         let raised = self.alerts.iter().find(|seen| {
-            let in_time = !point.watcher || bite.is_some_and(|bite| seen.at >= bite);
+            let in_time = !point.watcher || bite.is_some() && struck.is_some_and(|s| seen.seq > s);
             seen.seq > begin && in_time && is_expected(seen.alert)
         });
         if let Some(seen) = raised {
@@ -190,6 +191,14 @@ impl<'a> Case<'a> {
             _ => None,
         });
         expects.collect()
+    }
+
+    /// Where the canary's first fault was ordered.
+    fn canary_strike(&self) -> Option<u64> {
+        let mut own = self.entries().filter(|(_, entry)| entry.phase == Phase::Canary);
+        let strikes =
+            |event: &Event| matches!(event, Event::FaultIntent { .. } | Event::FaultBites { .. });
+        own.find(|(_, entry)| strikes(&entry.event)).map(|(_, entry)| entry.seq)
     }
 
     fn canary_bite(&self) -> Option<CellTime> {

@@ -201,6 +201,16 @@ fn a_watchers_silence_needs_only_its_canary() {
         Is(Word::UnexpectedAlert),
     );
     let ordered = Event::FaultIntent { fault: fault_use("link.binlog.stalled") };
+    let early = |at_once: bool| {
+        let canary = slow().at(3_000).phase(Phase::Canary).event(Event::Tick);
+        let canary = match at_once {
+            true => canary.event(ordered.clone()).alert(rule, blind.clone(), PAID),
+            false => canary.alert(rule, blind.clone(), PAID).event(ordered.clone()),
+        };
+        canary.bites("link.binlog.stalled").at(63_001)
+    };
+    check("sings at the strike", &early(true), &asked, Is(Word::Proved));
+    check("sings before the strike", &early(false), &asked, Is(Word::SilenceUnproved));
     let toothless = slow().at(3_000).phase(Phase::Canary).event(ordered);
     check("the canary's fault never bit", &toothless.at(93_001), &asked, Is(Word::FaultDidNotBite));
 }
