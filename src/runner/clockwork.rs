@@ -238,6 +238,9 @@ impl Clockwork {
         match watermark {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
+                if let Some(why) = strays(watermark.clock.offset_ms, self.clock.offset_ms()) {
+                    silent = silent.or(Some(Unrest::Reconciler(why)));
+                }
                 let sounding = sounding("reconciler", &watermark.clock);
                 let blind = !watermark.behind.is_empty();
                 round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });
@@ -286,6 +289,13 @@ fn endless(before: &Round, after: &Round) -> Unrest {
         Some(name) => Unrest::House(format!("{name} {why}")),
         None => Unrest::Reconciler(format!("the reconciler {why}")),
     }
+}
+
+/// An advance is in force when it is acknowledged: whoever lives in another time would be waited for, or judged, wrongly.
+fn strays(offset_ms: i64, ordered_ms: i64) -> Option<String> {
+    (offset_ms != ordered_ms).then(|| {
+        format!("the reconciler's clock is advanced by {offset_ms} ms, not by {ordered_ms} ms")
+    })
 }
 
 fn sounding(name: &str, report: &ClockReport) -> Sounding {
