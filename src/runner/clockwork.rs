@@ -313,6 +313,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_clock_that_does_not_follow_is_told() {
+        assert_eq!(strays(30_000, 30_000), None);
+        for offset_ms in [0, 29_999, 60_000] {
+            assert!(strays(offset_ms, 30_000).is_some(), "{offset_ms}");
+        }
+    }
+
+    #[test]
     fn who_is_to_blame_for_unrest() {
         let sounding = |name: &str, busy, activity| Sounding {
             name: name.to_owned(),

@@ -160,8 +160,9 @@ fn rules(dir: &Path) -> Vec<Rule> {
 fn rule(entry: &Node) -> Rule {
     let text = |key| entry.get(key).and_then(Node::as_text);
     let span = |key| text(key).map_or(0, |span| span.parse::<Span>().expect("checked").as_ms());
-    let sides = [entry.get("on"), entry.get("counterpart")];
-    let table = sides.into_iter().flatten().any(|side| side.get("table").is_some());
+    // By its value: as a key `on` may be read as a truth value.
+    let Value::Map(sides) = &entry.value else { panic!("a rule is a map") };
+    let table = sides.iter().any(|(_, side)| side.get("table").is_some());
     Rule {
         id: text("id").expect("checked").to_owned(),
         reads_log: table || text("source") == Some("binlog"),

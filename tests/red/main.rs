@@ -200,22 +200,3 @@ fn compare(row: &Row, scenarios: &[Facts], told: &BTreeMap<String, Vec<Told>>) -
     }
     differences
 }
-
-#[allow(dead_code)]
-mod table_old;
-#[test]
-fn same_as_by_hand() {
-    for old in table_old::TABLE {
-        let row = TABLE.iter().find(|row| row.mode == old.mode).expect(old.mode);
-        for scenario in facts::gate() {
-            let by_hand = old.red.iter().find(|(_, names)| names.contains(&scenario.name.as_str()));
-            let by_hand = by_hand.map_or(Word::Proved, |(word, _)| *word);
-            assert_eq!((row.word)(&scenario), by_hand, "{} {}", row.mode, scenario.name);
-        }
-    }
-    assert_eq!(facts::gate().len(), 16);
-    println!(
-        "sample: {:?}",
-        sample(&facts::gate()).iter().map(|s| s.name.clone()).collect::<Vec<_>>()
-    );
-}
