@@ -44,7 +44,7 @@ fn no_other_alert_is_raised() {
         ),
         (
             "its own rule, about a payment that went well",
-            settled().ok(Role::Background, pay("O-b")).alert(RULE, order("O-b"), PAID),
+            books(settled(), Role::Background, "O-b", "R-b").alert(RULE, order("O-b"), PAID),
             Is(Word::UnexpectedAlert),
         ),
         (
