@@ -31,8 +31,10 @@ impl<'a> Case<'a> {
                 || point.with.contains(rule)
                 || raises.contains(rule.as_str())
         };
-        let others = self.alerts.iter().filter(|seen| !allowed(&seen.alert.rule));
-        if let Some(seen) = others.into_iter().find(|seen| !self.is_beside(seen)) {
+        let other = |seen: &&SeenAlert<'_>| {
+            !self.is_beside(seen) && (!allowed(&seen.alert.rule) || self.is_false_alarm(seen))
+        };
+        if let Some(seen) = self.alerts.iter().find(other) {
             return self.unexpected(seen);
         }
         if let Some(waiting) = self.others_waiting() {
@@ -58,6 +60,13 @@ impl<'a> Case<'a> {
             return self.wait(&bound);
         }
         Ruling::pass(format!("{} alerts, none of them another", self.alerts.len()))
+    }
+
+    /// About money that some act moved as it was meant: a rule of the attack's own does not excuse it. What no act
+    /// names (a source, a batch) has no books to be held against.
+    fn is_false_alarm(&self, seen: &SeenAlert<'_>) -> bool {
+        let about = &seen.alert.subject;
+        self.cast.owner(about) == Owner::Scenario && !self.is_asked(seen) && !self.is_harmed(about)
     }
 
     fn unexpected(&self, seen: &SeenAlert<'_>) -> Ruling {

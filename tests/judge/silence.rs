@@ -43,6 +43,21 @@ fn no_other_alert_is_raised() {
             Is(Word::Proved),
         ),
         (
+            "its own rule, about a payment that went well",
+            books(settled(), Role::Background, "O-b", "R-b").alert(RULE, order("O-b"), PAID),
+            Is(Word::UnexpectedAlert),
+        ),
+        (
+            "its own rule, about what the harm is of",
+            settled().alert(RULE, order("O-1"), PAID),
+            Is(Word::Proved),
+        ),
+        (
+            "its own rule, about what no act names",
+            settled().alert(RULE, Subject::new("source", "binlog"), PAID),
+            Is(Word::Proved),
+        ),
+        (
             "others first",
             settled()
                 .registered(&[Expectation::OrderPaid { order: "O-8".into(), within_ms: 9_000 }]),
