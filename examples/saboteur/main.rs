@@ -4,6 +4,7 @@
 //! clock and change capture pass through; each mode changes one thing. It is told no scenario's name.
 
 mod forgery;
+mod held;
 mod mode;
 mod relay;
 mod shop;
@@ -53,7 +54,12 @@ async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode,
     let shop = target.strip_prefix("shop=").ok_or("--target is not shop=URL")?.to_owned();
     let cdc = need("--cdc")?;
     let (mysql, rest) = tunnel::split(&cdc).ok_or("--cdc is no mysql://user@host:port/schema")?;
-    let tunnel = tunnel::open(mysql, mode == Mode::DeafAfterAReconnect).await?;
+    let cut_after = match mode {
+        Mode::DeafAfterAReconnect => Some(tunnel::SOON_BYTES),
+        Mode::DeafAndLying => Some(0),
+        _ => None,
+    };
+    let tunnel = tunnel::open(mysql, cut_after).await?;
     let side = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
     let beside = side.local_addr().map_err(|e| e.to_string())?;
     args.set("--alerts", &format!("http://{beside}/alerts"));

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::rest::{Round, Sounding};
-use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless};
+use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless, strays};
 use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
@@ -296,6 +296,9 @@ impl Clockwork {
         match watermark {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
+                if let Some(why) = strays(watermark.clock.offset_ms, self.clock.offset_ms()) {
+                    silent = silent.or(Some(Unrest::Reconciler(why)));
+                }
                 let sounding = sounding("reconciler", &watermark.clock);
                 let blind = !watermark.behind.is_empty();
                 round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });

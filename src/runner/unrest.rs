@@ -43,6 +43,13 @@ fn is_defence(name: &str) -> bool {
     matches!(name, "reconciler" | WATCHDOG)
 }
 
+/// An advance is in force when it is acknowledged: whoever lives in another time would be waited for, or judged, wrongly.
+pub fn strays(offset_ms: i64, ordered_ms: i64) -> Option<String> {
+    (offset_ms != ordered_ms).then(|| {
+        format!("the reconciler's clock is advanced by {offset_ms} ms, not by {ordered_ms} ms")
+    })
+}
+
 /// Idle in each round, and yet somebody worked between any two of them.
 pub fn endless(before: &Round, after: &Round) -> Unrest {
     let worked = |name: &str| {
@@ -62,6 +69,14 @@ pub fn endless(before: &Round, after: &Round) -> Unrest {
 mod tests {
     use super::super::rest::Sounding;
     use super::*;
+
+    #[test]
+    fn a_clock_that_does_not_follow_is_told() {
+        assert_eq!(strays(30_000, 30_000), None);
+        for offset_ms in [0, 29_999, 60_000] {
+            assert!(strays(offset_ms, 30_000).is_some(), "{offset_ms}");
+        }
+    }
 
     #[test]
     fn who_is_to_blame_for_unrest() {
