@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::author::{FmtArgs, LintArgs, NewArgs};
+
 /// Fault drills for real-time reconciliation: inject the loss, prove the alert, prove the plan.
 #[derive(Parser, Debug)]
 #[command(name = "lossdrill", version, after_help = "Example: lossdrill gate")]
@@ -14,9 +16,18 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Write the attack and the twin of a loss point, as a feature that already runs
+    #[command(after_help = "Example: lossdrill new refund-paid-twice")]
+    New(NewArgs),
     /// Read every feature and catalogue file and print all mistakes; needs no server
     #[command(after_help = "Example: lossdrill check --features features")]
     Check(CheckArgs),
+    /// Print what `check` tells and what reads badly; mend what is safe to mend
+    #[command(after_help = "Example: lossdrill lint --fix")]
+    Lint(LintArgs),
+    /// Put every feature into one form
+    #[command(after_help = "Example: lossdrill fmt --check")]
+    Fmt(FmtArgs),
     /// Run the CI gate: the scenarios tagged @tier:gate, with the policy's seed
     #[command(after_help = "Example: lossdrill gate --provider local")]
     Gate(RunArgs),
@@ -28,7 +39,7 @@ pub enum Command {
     Steps(StepsArgs),
     /// Write the reports of a run again, from its journal
     #[command(after_help = "Example: lossdrill report runs/20261122-101500-7f3a")]
-    Report(RunDirArgs),
+    Report(ReportArgs),
     /// Judge a run again, from its journal alone
     #[command(after_help = "Example: lossdrill recheck runs/20261122-101500-7f3a")]
     Recheck(RunDirArgs),
@@ -143,6 +154,21 @@ pub struct RunDirArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub run: RunDirArgs,
+    /// The language in which report.html opens; its switch has the other
+    #[arg(long, value_enum, default_value = "en")]
+    pub lang: Lang,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    En,
+    Zh,
 }
 
 #[derive(Args, Debug)]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::args::{CheckArgs, CoverageArgs, Format, Order, RunDirArgs, StepsArgs};
+use super::args::{
+    CheckArgs, CoverageArgs, Format, Lang, Order, ReportArgs, RunDirArgs, StepsArgs,
+};
 use super::texts;
 use crate::author;
 use crate::coverage;
@@ -14,6 +16,7 @@ use crate::expect;
 use crate::journal::{Event, Exit, History, Verdict, Word, read_journal};
 use crate::oracle::Oracle;
 use crate::report;
+use crate::steps::Language;
 
 pub fn check(args: &CheckArgs) -> Exit {
     let (report, _) = texts::check(&args.sources);
@@ -49,10 +52,10 @@ pub fn coverage(args: &CoverageArgs) -> Exit {
     Exit::Proved
 }
 
-pub fn report(args: &RunDirArgs) -> Exit {
-    let written = match journal_of(&args.run)
-        .and_then(|_| report::write_all(&args.run).map_err(|error| error.to_string()))
-    {
+pub fn report(ReportArgs { run: args, lang }: &ReportArgs) -> Exit {
+    let language = if *lang == Lang::Zh { Language::ZhCn } else { Language::En };
+    let write = || report::write_in(&args.run, language).map_err(|error| error.to_string());
+    let written = match journal_of(&args.run).and_then(|_| write()) {
         Ok(written) => written,
         Err(error) => return usage(&error),
     };

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::seconds;
 use super::view::{RunView, ScenarioView};
-use super::{again, seconds};
 use crate::journal::Verdict;
 
 /// The whole document.
@@ -24,7 +24,7 @@ pub(super) fn document(view: &RunView) -> String {
     for (feature, scenarios) in suites {
         let _ = writeln!(xml, "  <testsuite name=\"{}\" {}>", escaped(feature), counts(&scenarios));
         for scenario in scenarios {
-            case(&mut xml, view.seed, scenario);
+            case(&mut xml, view, scenario);
         }
         xml.push_str("  </testsuite>\n");
     }
@@ -43,7 +43,7 @@ fn counts(scenarios: &[&ScenarioView]) -> String {
     )
 }
 
-fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
+fn case(xml: &mut String, view: &RunView, scenario: &ScenarioView) {
     let facts = &scenario.facts;
     let _ = write!(
         xml,
@@ -63,12 +63,12 @@ fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
         Verdict::Inconclusive => "error",
     };
     let mut body = String::new();
-    for view in &scenario.expectations {
-        let (word, evidence) = match &view.verdict {
+    for told in &scenario.expectations {
+        let (word, evidence) = match &told.verdict {
             Some((_, word, evidence)) => (word.to_string(), evidence.as_str()),
             None => ("not judged".to_owned(), ""),
         };
-        let _ = writeln!(body, "{word}: {} ({evidence})", view.sentence);
+        let _ = writeln!(body, "{word}: {} ({evidence})", told.sentence);
     }
     let _ = writeln!(
         xml,
@@ -78,7 +78,7 @@ fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
         escaped(&scenario.evidence),
         escaped(&body),
         scenario.loss_peak,
-        escaped(&again(seed, &facts.name))
+        escaped(&view.again(&facts.name))
     );
 }
 

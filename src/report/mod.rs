@@ -5,8 +5,9 @@
 //! judges nothing: verdicts are those that the journal holds, and a scenario without one reads "not
 //! judged". It must not know how a run is made, so it works later and elsewhere just as well. Try
 //! it: `cargo test --test report`. Not covered: `messages.ndjson` (Cucumber Messages), GitHub
-//! annotations, labels in Chinese.
+//! annotations, the judge's own evidence in Chinese.
 
+mod deadline;
 mod html;
 mod json;
 mod junit;
@@ -17,6 +18,7 @@ mod view;
 use std::path::{Path, PathBuf};
 
 use crate::journal::{JournalError, read_journal};
+use crate::steps::Language;
 pub use view::{Milestone, RunView, ScenarioView};
 
 /// The journal's name inside a run directory.
@@ -39,6 +41,11 @@ pub enum ReportError {
 /// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was
 /// written. Where one cannot be written the others still are, and the first error is told.
 pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    write_in(run_dir, Language::En)
+}
+
+/// The same, with the page opening in `language`; its switch has the other.
+pub fn write_in(run_dir: &Path, language: Language) -> Result<Vec<PathBuf>, ReportError> {
     let view = read(run_dir)?;
     let files = [
         ("result.json", json::result(&view)),
@@ -46,7 +53,7 @@ pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
         ("stage.lock.json", json::stage_lock(&view)),
         ("junit.xml", junit::document(&view)),
         ("summary.md", summary::markdown(&view)),
-        ("report.html", html::page(&view)),
+        ("report.html", html::page(&view, language)),
     ];
     let (mut written, mut lost) = (Vec::new(), None);
     for (name, text) in files {

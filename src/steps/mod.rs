@@ -18,20 +18,23 @@ mod sentence;
 mod slips;
 mod table;
 mod tags;
+mod translate;
 mod tree;
 mod twins;
 mod vocabulary;
 
 pub use crate::catalog::SubjectKind;
 pub use crate::config::Tier;
-pub use keywords::word_for;
+pub use keywords::{Heading, StepWord, step_words, word_for};
 pub use known::{CHANNELS, FaultCheck, Known, PATTERNS, SOURCES};
-pub use load::{Loaded, load_features, read_feature, read_features};
+pub use load::{Loaded, feature_files, load_features, read_feature, read_features};
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
+pub use scan::{Line, LineKind, Scan, kind_of, scan};
 pub use scenario::{Language, Scenario, Step};
 pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionError, of_drill};
 pub use sentence::{Bound, Kind, Sentence};
 pub use table::{Row, VOCABULARY};
+pub use translate::translated;
 pub use vocabulary::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
 
 #[cfg(test)]

@@ -1,20 +1,21 @@
 //! The shipped catalogue, features and drills, checked as `lossdrill check` does. Needs no server.
 
+mod fmt;
+mod lint;
+mod new;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use lossdrill::author::{CheckArgs, check, fault_ids};
+use lossdrill::author::{CheckArgs, check};
+use lossdrill::faults::registry;
 use lossdrill::steps::{Kind, Language, Tier, of_drill};
 
-/// The faults that the shipped files name; the fault room holds the real list.
-const FAULTS: [&str; 7] = [
-    "app.payment-callback.dropped",
-    "app.payment-callback.delayed",
-    "app.refund-payout.not-idempotent",
-    "app.refund-guard.bypassed",
-    "app.price-guard.bypassed",
-    "link.binlog.stalled",
-    "link.binlog.slow",
-];
+/// A fault's id and parameters, by the room that holds them.
+pub fn fault(id: &str, params: &BTreeMap<String, String>) -> Result<(), String> {
+    let spec = registry::find(id).map_err(|error| error.to_string())?;
+    spec.check_params(params).map(drop).map_err(|error| error.to_string())
+}
 
 /// The promise of the contract, on a machine that does other things as well.
 const CHECK_MS_MAX: u64 = 1000;
@@ -22,7 +23,7 @@ const CHECK_MS_MAX: u64 = 1000;
 #[test]
 fn the_shipped_files_have_no_mistake() {
     let args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let (report, checked) = check(&args, &fault_ids(&FAULTS));
+    let (report, checked) = check(&args, &fault);
     assert!(report.mistakes.is_empty(), "{}", report.render_text());
     assert_eq!(report.exit_code(), 0);
     assert!(report.took_ms < CHECK_MS_MAX, "{} ms", report.took_ms);
@@ -51,7 +52,7 @@ fn an_unknown_folder_is_nothing_found() {
     let mut args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
     args.features = "no/such/folder".into();
     args.drills = "no/such/folder".into();
-    let (report, checked) = check(&args, &fault_ids(&FAULTS));
+    let (report, checked) = check(&args, &fault);
     assert_eq!((report.exit_code(), checked.is_none()), (4, true));
     assert!(report.render_text().contains("nothing found: no scenario in `no/such/folder`"));
 }
