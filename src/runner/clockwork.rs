@@ -16,7 +16,7 @@ use crate::wire::{Advance, ClockReport, MarkKind};
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
 const ROUND_PAUSE: Duration = Duration::from_millis(4);
 /// A withheld source is told apart from a slow one only when its mark is overdue by a limit of the reconciler's own
-/// (a second in ours). Its next due instant then says so; one that tells no such thing is given this, real time.
+/// (a second in ours). Its watermark then says so; one that tells no such thing is given this, real time.
 const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
 
 /// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
@@ -62,8 +62,6 @@ pub struct Clockwork {
     timing: Timing,
     last_round: Round,
     seq: u64,
-    /// The reconciler has told, by its next due instant, that it saw a withheld source stand still.
-    noticed: bool,
 }
 
 impl Clockwork {
@@ -85,7 +83,6 @@ impl Clockwork {
             timing,
             last_round: Round::default(),
             seq: 0,
-            noticed: false,
         }
     }
 
@@ -111,9 +108,6 @@ impl Clockwork {
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
         let mut before: Option<Round> = None;
-        self.noticed &= unnoticed;
-        // What the reconciler waited for when everything was idle first.
-        let mut waited_for: Option<Option<CellTime>> = None;
         // Since when nothing but the reconciler is restless.
         let mut alone: Option<Instant> = None;
         loop {
@@ -125,12 +119,8 @@ impl Clockwork {
                 let reason = round.unrest(mark, excused, self.clock.now())?;
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
             });
-            if unrest.is_none() {
-                let due = round.due_of("reconciler");
-                self.noticed |= unnoticed && sooner(due, *waited_for.get_or_insert(due));
-            }
             let overdue = !unnoticed
-                || self.noticed
+                || round.knows_it_is_blind()
                 || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT;
             match unrest {
@@ -249,7 +239,8 @@ impl Clockwork {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
                 let sounding = sounding("reconciler", &watermark.clock);
-                round.soundings.push(Sounding { read: watermark.read, ..sounding });
+                let blind = !watermark.behind.is_empty();
+                round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });
             }
             Ok(None) => {}
             Err(error) => {
@@ -269,11 +260,6 @@ impl Clockwork {
         }));
         (round, settled, silent)
     }
-}
-
-/// A timer is there that was not, or strikes earlier than it did.
-fn sooner(due: Option<CellTime>, before: Option<CellTime>) -> bool {
-    due.is_some_and(|due| before.is_none_or(|before| due < before))
 }
 
 /// Whose unrest it is: the reconciler's only where everything else of the round is idle.
@@ -315,21 +301,6 @@ fn sounding(name: &str, report: &ClockReport) -> Sounding {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_new_timer_is_noticed_and_an_old_one_is_not() {
-        let at = |ms| Some(CellTime(ms));
-        for (due, before, noticed) in [
-            (None, None, false),
-            (at(5), None, true),
-            (at(5), at(5), false),
-            (at(5), at(9), true),
-            (at(9), at(5), false),
-            (None, at(5), false),
-        ] {
-            assert_eq!(sooner(due, before), noticed, "{due:?} {before:?}");
-        }
-    }
 
     #[test]
     fn who_is_to_blame_for_unrest() {

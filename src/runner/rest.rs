@@ -16,6 +16,8 @@ pub struct Sounding {
     pub next_due: Option<CellTime>,
     /// Last mark read, per source; empty for processes without sources.
     pub read: BTreeMap<String, u64>,
+    /// It knows that it is blind to some source.
+    pub blind: bool,
 }
 
 /// All soundings of one round.
@@ -55,9 +57,9 @@ impl Round {
         activity(self) == activity(before)
     }
 
-    /// What the process of this name waits for.
-    pub fn due_of(&self, name: &str) -> Option<CellTime> {
-        self.soundings.iter().find(|sounding| sounding.name == name)?.next_due
+    /// Some process knows that it is blind to a source.
+    pub fn knows_it_is_blind(&self) -> bool {
+        self.soundings.iter().any(|sounding| sounding.blind)
     }
 
     /// The earliest instant at which some process has something to do.

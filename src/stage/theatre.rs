@@ -228,6 +228,12 @@ impl Stage {
         }
     }
 
+    /// Starts MySQL servers ahead of need until `count` of them are up or coming.
+    pub(super) fn prewarm_to(&self, count: usize) {
+        let coming = self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.prewarm(count.saturating_sub(coming));
+    }
+
     /// Returns when all servers ahead of need are up; errors when one is not.
     pub(super) async fn await_ahead(&self) -> Result<(), StageError> {
         let starts = {

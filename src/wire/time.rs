@@ -63,6 +63,10 @@ pub struct Watermark {
     pub settled: u64,
     /// The last mark before which nothing is needed again after a restart.
     pub checkpoint: u64,
+    /// Sources whose known end has not come for the reconciler's own limit: it knows that it is blind to them, and
+    /// waits for them no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<String>,
     #[serde(flatten)]
     pub clock: ClockReport,
 }

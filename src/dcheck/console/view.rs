@@ -87,10 +87,16 @@ impl View {
         }
     }
 
+    fn behind(&self) -> Vec<String> {
+        let behind = self.sources.iter().filter(|(_, source)| source.behind_since.is_some());
+        behind.map(|(name, _)| name.clone()).collect()
+    }
+
     pub fn watermark(&self, figures: &Figures) -> Watermark {
         Watermark {
             read: self.read.clone(),
             settled: self.settled,
+            behind: self.behind(),
             checkpoint: self.checkpoint,
             clock: self.clock_report(figures),
         }

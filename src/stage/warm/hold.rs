@@ -68,7 +68,7 @@ impl Holder {
         let guardian = Guardian::start(&run_id).await?;
         let stage = Stage::up_fresh(options, &guardian).await?;
         // leased one by one later; what is ahead must be up before the stage calls itself warm
-        stage.prewarm(spec.mysql_ahead);
+        stage.prewarm_to(spec.mysql_ahead);
         stage.await_ahead().await?;
         let facts = stage.facts();
         let provider = facts.first().map_or("", |facts| facts.provider.as_str());
@@ -112,27 +112,30 @@ impl Holder {
     async fn connection(self: Arc<Self>, stream: UnixStream) {
         let mut stream = BufReader::new(stream);
         let Some(first) = read(&mut stream).await else { return };
-        let (service, shared) = match first {
+        let (service, after) = match first {
             Request::Down => {
                 let _ = write(&mut stream, &Answer::Done).await;
                 return self.down.notify_one();
             }
             Request::LeaseKafka => {
                 self.kafka_leases.fetch_add(1, Ordering::Relaxed);
-                (Ok(self.stage.kafka().clone()), true)
+                (Ok(self.stage.kafka().clone()), After::TakeBack)
             }
-            Request::LeaseOwnKafka { name } => (self.stage.own_kafka(&name).await, false),
-            Request::LeaseMysql => {
-                let leased = self.stage.mysql("leased").await;
-                self.stage.prewarm(1);
-                (leased, false)
-            }
+            Request::LeaseOwnKafka { name } => (self.stage.own_kafka(&name).await, After::Remove),
+            Request::LeaseMysql => (self.stage.mysql("leased").await, After::Replace),
             _ => return,
         };
         match service {
             Ok(service) => {
                 serve_lease(&mut stream, &service).await;
-                if shared { self.take_back(&service).await } else { drop(service.remove().await) }
+                match after {
+                    After::TakeBack => self.take_back(&service).await,
+                    After::Remove => drop(service.remove().await),
+                    After::Replace => {
+                        let _ = service.remove().await;
+                        self.stage.prewarm_to(self.warm.mysql_ahead);
+                    }
+                }
             }
             Err(error) => {
                 let _ = write(&mut stream, &Answer::Failed(error.to_string())).await;
@@ -150,6 +153,14 @@ impl Holder {
             let _ = kafka::delete_topics(service.endpoint).await;
         }
     }
+}
+
+/// What becomes of a leased server.
+enum After {
+    TakeBack,
+    Remove,
+    /// By another one, at the lease's end: the run that had it needs the processors no more.
+    Replace,
 }
 
 async fn serve_lease(stream: &mut BufReader<UnixStream>, service: &Service) {

@@ -4,7 +4,7 @@
 //! `lossdrill-state/warm/` has the holder's lock, its socket and `stage.json`. A lease is a
 //! connection: it starts with one [`Request`] and carries what is to be done to that one server;
 //! when it ends, however it ends, the holder takes the server back: a MySQL server is thrown away
-//! and another one started ahead, Kafka is made to run again and, when its last lease ends, loses
+//! and another one started ahead then, Kafka is made to run again and, when its last lease ends, loses
 //! its topics. The holder has a guardian of its own, so warm servers never outlive it. Try it:
 //! `lossdrill stage up && lossdrill stage status && lossdrill stage down`.
 //! Not covered: holders on other machines, and two holders for one user with the same TMPDIR.
