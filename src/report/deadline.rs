@@ -1,9 +1,10 @@
 //! Which deadline a red scenario missed, and by how much: a part of the first screen.
 
-use super::view::{RunView, ScenarioView};
+use super::view::{ExpectationView, RunView, ScenarioView};
 use super::{again, shell_quoted};
 use crate::expect::span_text;
 use crate::journal::Expectation;
+use crate::steps::{Language, step_words};
 
 /// Options of a run that another run needs to meet the same texts, programs and servers.
 const CARRIED: [&str; 5] = ["--config", "--features", "--scenarios", "--drills", "--provider"];
@@ -32,6 +33,16 @@ pub(super) struct Deadline {
     pub owed: Owed,
     pub within_ms: i64,
     pub after_ms: Option<i64>,
+}
+
+impl ExpectationView {
+    /// The sentence without its keyword: what should have come true.
+    pub(super) fn claim(&self) -> &str {
+        let sentence = self.sentence.trim();
+        let words = [Language::En, Language::ZhCn].into_iter().flat_map(step_words);
+        let mut claims = words.filter_map(|(word, _)| sentence.strip_prefix(word));
+        claims.next().map_or(sentence, str::trim_start)
+    }
 }
 
 impl ScenarioView {
@@ -98,6 +109,20 @@ impl RunView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_claim_is_the_sentence_without_its_keyword() {
+        for (sentence, claim) in [
+            ("Then alert \"x\" is raised", "alert \"x\" is raised"),
+            ("那么及时产生告警“x”", "及时产生告警“x”"),
+            ("no alert is raised", "no alert is raised"),
+        ] {
+            let expectation = Expectation::NoAlert;
+            let view =
+                ExpectationView { index: 0, sentence: sentence.into(), expectation, verdict: None };
+            assert_eq!(view.claim(), claim);
+        }
+    }
 
     #[test]
     fn the_command_carries_what_the_run_was_given() {

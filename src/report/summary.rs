@@ -56,7 +56,7 @@ fn told(view: &RunView, scenario: &ScenarioView) -> String {
     let facts = &scenario.facts;
     let mut text = format!("### {}: {}\n\n", scenario.word, cell_text(&facts.name));
     if let Some(missing) = scenario.missing() {
-        let _ = writeln!(text, "- missing: {}", cell_text(&missing.sentence));
+        let _ = writeln!(text, "- missing: {}", cell_text(missing.claim()));
     }
     let (lost, exposed) = (scenario.loss_peak, scenario.exposure_peak);
     let _ = writeln!(text, "- money: **{lost} lost**, {exposed} stood to be lost");

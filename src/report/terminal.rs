@@ -211,7 +211,7 @@ impl<W: Write> Live<W> {
         let word = self.painted(&scenario.word.to_string(), scenario.verdict);
         self.line(&format!("\n{word} · {} · {}", facts.name, facts.location))?;
         if let Some(missing) = scenario.missing() {
-            self.line(&format!("  missing   {}", missing.sentence))?;
+            self.line(&format!("  missing   {}", missing.claim()))?;
         }
         let (lost, exposed) = (scenario.loss_peak, scenario.exposure_peak);
         self.line(&format!("  money     {lost} lost, {exposed} stood to be lost"))?;

@@ -111,7 +111,7 @@ fn red(page: &mut String, view: &RunView, scenario: &ScenarioView) {
     };
     if let Some(missing) = scenario.missing() {
         let said = |language| {
-            translated(&missing.sentence, language).unwrap_or_else(|| missing.sentence.clone())
+            translated(missing.claim(), language).unwrap_or_else(|| missing.claim().to_owned())
         };
         row(both("Missing", "缺失"), both(&said(Language::En), &said(Language::ZhCn)));
     }
