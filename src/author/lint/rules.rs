@@ -13,9 +13,10 @@ const fn rule(id: &'static str, doc: &'static str) -> LintRule {
     LintRule { id, doc }
 }
 
-/// Those of a feature's text, in alphabetical order; the catalogue's are told by their message.
+/// Those of features and drills, in alphabetical order; the catalogue's are told by their message.
 pub const RULES: &[LintRule] = &[
     rule("alert-of-another-point", "The alert belongs to the loss point's own rules"),
+    rule("ambiguous-scenario", "A drill names a scenario that only one feature has"),
     rule("ambiguous-step", "A step is exactly one sentence of the vocabulary"),
     rule("and-first", "The first step opens with Given, When or Then"),
     rule("at-risk-of-nothing", "`the alert puts … at risk` stands below the alert it is about"),
@@ -69,6 +70,7 @@ pub const RULES: &[LintRule] = &[
     rule("unknown-pattern", "A pattern is one of the forge's"),
     rule("unknown-placeholder", "A placeholder is a column of the examples"),
     rule("unknown-plan", "A plan is one of the catalogue"),
+    rule("unknown-scenario", "A drill names scenarios that there are"),
     rule("unknown-source", "A source is one that a reconciler reads"),
     rule("unknown-tier", "A tier is gate, nightly or drill"),
     rule("unreadable", "A file can be read"),
