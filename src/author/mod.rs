@@ -10,7 +10,7 @@ mod lint;
 mod listing;
 mod new;
 
-pub use check::{CheckArgs, CheckReport, Checked, check, fault_ids};
+pub use check::{CheckArgs, CheckReport, Checked, check};
 pub use fmt::{Formatting, fmt, formatted};
 pub use lint::{LintRule, Linting, RULES, lint};
 pub use listing::{Listing, steps};

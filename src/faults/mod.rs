@@ -14,6 +14,7 @@
 //! processes end with the cell's processes, which are the guardian's.
 
 mod app;
+mod defects;
 mod error;
 mod fault;
 mod ground;

@@ -1,13 +1,14 @@
-//! The one table of faults. To add one: a row here; behaviour in the file of its layer.
+//! The one table of faults. To add one: a row here, or in `defects` where the shop has it; behaviour in the file of
+//! its layer.
 
 use std::sync::LazyLock;
 
-use super::{Blast, FaultError, FaultSpec, Layer, Need, Param};
+use super::{Blast, FaultError, FaultSpec, Layer, Need, Param, defects};
 
 /// Names shown for an id that does not exist.
 const NEAREST: usize = 3;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// (name in the id, name of the link, what it carries, what a stall withholds, what a stall may
 /// raise)
@@ -52,45 +53,6 @@ const PROCESSES: &[(&str, &[&str], &[&str])] = &[
     ("dcheck", &["dcheck"], &[]),
     ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
 ];
-
-fn app(id: &str, doc: &str, params: Vec<Param>) -> FaultSpec {
-    FaultSpec {
-        id: format!("app.{id}"),
-        doc: doc.to_owned(),
-        layer: Layer::App,
-        params,
-        needs: Need::Switches,
-        blast: Blast::Cell,
-        withholds: Vec::new(),
-        raises: Vec::new(),
-        waits_for_traffic: true,
-    }
-}
-
-fn apps() -> Vec<FaultSpec> {
-    let delay = Param {
-        name: "delay",
-        doc: "processed so much later, on cell time",
-        default_ms: 20_000,
-        min_ms: 1,
-        max_ms: DAY_MS,
-    };
-    vec![
-        app(
-            "payment-callback.dropped",
-            "the shop answers 200 to the next payment callback and does nothing",
-            vec![],
-        ),
-        app(
-            "payment-callback.delayed",
-            "the shop answers 200 to the next payment callback and books it later",
-            vec![delay],
-        ),
-        app("refund-payout.not-idempotent", "each delivery of a refund approval pays out", vec![]),
-        app("refund-guard.bypassed", "refunds are not held against what was paid", vec![]),
-        app("price-guard.bypassed", "bids far below the market price are accepted", vec![]),
-    ]
-}
 
 fn links(row: &LinkRow) -> [FaultSpec; 3] {
     let (name, link, carries, withholds, raises) = *row;
@@ -147,7 +109,7 @@ fn processes() -> Vec<FaultSpec> {
 }
 
 static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
-    let mut all = apps();
+    let mut all: Vec<FaultSpec> = defects::all().collect();
     all.extend(LINKS.iter().flat_map(links));
     all.extend(processes());
     all

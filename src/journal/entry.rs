@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Expectation, Outcome, Posting, Promise, Role, Verdict, Word};
+use super::{Act, Expectation, LedgerLine, Outcome, Posting, Promise, Role, Verdict, Word};
 use crate::money::Money;
 use crate::wire::{Alert, Effect, Judged, Mark, PlanRun, Subject};
 
@@ -181,6 +181,10 @@ pub enum Event {
     },
     Promised {
         promise: Promise,
+    },
+    /// A line of a domain's ledger, as it stands now.
+    Booked {
+        line: LedgerLine,
     },
     MarkWritten {
         mark: Mark,

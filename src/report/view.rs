@@ -277,7 +277,7 @@ fn origin_of(history: &History, books: &Books, facts: &ScenarioFacts) -> Option<
     let mono_us = entries.iter().find(|entry| entry.seq == row.seq).map_or(0, |e| e.mono_us);
     let what = match row.flaw {
         Flaw::Missing => "the row that made the missing one due",
-        Flaw::WrongAmount | Flaw::Duplicate | Flaw::Unexpected => "the bad row",
+        _ => "the bad row",
     };
     let canary = if facts.control { " of the canary" } else { "" };
     Some(OriginView { at: row.seen, mono_us, what: format!("{what}{canary}") })

@@ -8,18 +8,16 @@ use std::time::Instant;
 
 use super::clockwork::{Clockwork, Unrest};
 use super::feed::Feed;
-use super::script::{Move, Script};
 use crate::faults::Nemesis;
 use crate::forge;
 use crate::journal::{
     Act, Event, Expectation, Outcome, Phase, Role, ScenarioFacts, Scribe, Verdict, Word,
 };
-use crate::money::Money;
 use crate::oracle::Oracle;
 use crate::platform::Platform;
 use crate::stage::Service;
 use crate::stage::cell::Cell;
-use crate::steps::{Kind, Scenario, Step};
+use crate::steps::{Kind, Move, Scenario, Script, Step};
 
 /// Healthy acts around a scenario: half of them before its Whens.
 pub const HEALTHY_ACTS: usize = 24;
@@ -85,8 +83,6 @@ pub struct Conduct {
     pub(super) background: VecDeque<Act>,
     pub(super) next_act: u64,
     pub(super) canary_sent: bool,
-    /// An item of the healthy traffic and its median.
-    pub(super) healthy_item: Option<(String, Money)>,
     begun: bool,
     /// Panics of this process before it began.
     pub panics: usize,
@@ -113,6 +109,8 @@ impl Conduct {
             Act::ListItem { sku, median, .. } => Some((sku.clone(), *median)),
             _ => None,
         });
+        let mut script = parts.script;
+        script.healthy_item = healthy_item;
         Conduct {
             scribe: parts.works.scribe.clone(),
             facts: parts.facts,
@@ -122,7 +120,7 @@ impl Conduct {
             platform: parts.platform,
             nemesis: parts.nemesis,
             feed: parts.feed,
-            script: parts.script,
+            script,
             seed: parts.seed,
             phase: Phase::Given,
             registered: Vec::new(),
@@ -130,7 +128,6 @@ impl Conduct {
             background,
             next_act: 0,
             canary_sent: false,
-            healthy_item,
             begun: false,
             panics: super::panics::mark(),
         }
@@ -167,6 +164,7 @@ impl Conduct {
                 Move::Act(act) => {
                     self.act(role, act).await?;
                 }
+                Move::AtOnce(acts) => self.at_once(role, acts).await?,
                 Move::Arm(fault, params) => self.arm(&fault, params)?,
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(expectation) => self.register(expectation, step),
@@ -214,6 +212,24 @@ impl Conduct {
             return Err(Trouble::inconclusive(Word::BooksOffBalance, what));
         }
         Ok(outcome)
+    }
+
+    /// Every intent, then all acts side by side, each with its outcome as it comes.
+    pub(super) async fn at_once(&mut self, role: Role, acts: Vec<Act>) -> Result<(), Trouble> {
+        let first = self.next_act;
+        for act in &acts {
+            self.scribe
+                .write(self.phase, Event::Intent { id: self.next_act, role, act: act.clone() });
+            self.next_act += 1;
+        }
+        let now = self.works.clock.now();
+        let (platform, scribe, phase) = (&self.platform, &self.scribe, self.phase);
+        let apply = async |id: u64, act: &Act| {
+            let outcome = platform.apply(act, now).await;
+            scribe.write(phase, Event::Done { id, outcome });
+        };
+        futures::future::join_all((first..).zip(&acts).map(|(id, act)| apply(id, act))).await;
+        Ok(())
     }
 
     /// After the Givens: healthy traffic, rest, books balanced, no alert; then the armed faults strike.

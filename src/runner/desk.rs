@@ -11,15 +11,13 @@ use super::bench::{Bench, Ground};
 use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
-use super::names::Names;
-use super::script::Script;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::expect;
 use crate::forge;
 use crate::journal::{Event, Journal, Phase, ScenarioFacts, Scribe, Verdict, Word};
 use crate::oracle::Oracle;
-use crate::steps::Scenario;
+use crate::steps::{Names, Scenario, Script};
 
 /// How one scenario came out.
 #[derive(Clone, Debug)]

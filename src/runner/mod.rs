@@ -11,12 +11,10 @@ mod desk;
 mod feed;
 mod ground;
 mod judge;
-mod names;
 mod panics;
 mod proofs;
 mod rest;
 mod run;
-mod script;
 mod world;
 
 pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};

@@ -6,17 +6,20 @@
 //! one), languages other than `en` and `zh-CN`.
 
 mod bind;
+mod compiled;
 mod keywords;
 mod known;
 mod lint;
 mod load;
+mod names;
 mod params;
+mod said;
 mod scan;
 mod scenario;
+mod script;
 mod selection;
 mod sentence;
 mod slips;
-mod table;
 mod tags;
 mod translate;
 mod tree;
@@ -25,17 +28,20 @@ mod vocabulary;
 
 pub use crate::catalog::SubjectKind;
 pub use crate::config::Tier;
+pub use compiled::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
 pub use keywords::{Heading, StepWord, step_words, word_for};
 pub use known::{CHANNELS, FaultCheck, Known, PATTERNS, SOURCES};
 pub use load::{Loaded, feature_files, load_features, read_feature, read_features};
+pub use names::Names;
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
+pub use said::{Said, Value};
 pub use scan::{Line, LineKind, Scan, kind_of, scan};
 pub use scenario::{Language, Scenario, Step};
+pub use script::{Move, Script, ScriptError};
 pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionError, of_drill};
 pub use sentence::{Bound, Kind, Sentence};
-pub use table::{Row, VOCABULARY};
 pub use translate::translated;
-pub use vocabulary::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
+pub use vocabulary::{Deeds, Meaning, Probe, ProbeActs, Row, VOCABULARY, probe};
 
 #[cfg(test)]
 mod mistake_cases;

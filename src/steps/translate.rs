@@ -4,7 +4,7 @@
 
 use regex::Captures;
 
-use super::vocabulary::{Compiled, normalise, vocabulary, wording};
+use super::compiled::{Compiled, normalise, vocabulary, wording};
 use super::{Language, SubjectKind};
 
 /// The units of a duration, English and Chinese.
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_example_is_the_translation_of_the_other() {
-        for row in VOCABULARY {
+        for row in VOCABULARY.iter() {
             let (en, zh) = (row.example_en, row.example_zh);
             for (text, language, expect) in [
                 (en, Language::ZhCn, zh),

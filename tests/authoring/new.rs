@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lossdrill::author::{CheckArgs, Checked, NewFrom, check, formatted, lint};
+use lossdrill::author::{CheckArgs, Checked, NewError, NewFrom, check, formatted, lint};
 use lossdrill::steps::Language;
 
 use super::fault;
@@ -12,10 +12,13 @@ fn project() -> Checked {
     check(&args, &fault).1.expect("the shipped files are sound")
 }
 
+/// Loss points of the shipped catalogue with a built-in story.
+const BUILT_IN: usize = 5;
+
 #[test]
 fn every_loss_point_gets_an_attack_and_its_twin() {
     let project = project();
-    // With the features at hand, and with none: the built-in stories.
+    // With the features at hand every point has a story; with none those that are built in.
     for (scenarios, language) in [
         (project.scenarios.as_slice(), Language::En),
         (&project.scenarios, Language::ZhCn),
@@ -25,8 +28,13 @@ fn every_loss_point_gets_an_attack_and_its_twin() {
         let from = NewFrom { catalog: &project.catalog, scenarios, faults: &fault };
         let dir = tempfile::tempdir().unwrap();
         let features = dir.path().join("features");
+        let mut drafted = 0;
         for point in &project.catalog.loss_points {
-            let draft = from.draft(&point.id, language, &features).unwrap();
+            let draft = match from.draft(&point.id, language, &features) {
+                Err(NewError::NoStory { .. }) if scenarios.is_empty() => continue,
+                drafted => drafted.unwrap(),
+            };
+            drafted += 1;
             draft.write().unwrap();
             assert_eq!(formatted("f", &draft.text).unwrap(), draft.text, "{}", point.id);
             let chinese = draft.text.starts_with("# language: zh-CN\n");
@@ -36,11 +44,14 @@ fn every_loss_point_gets_an_attack_and_its_twin() {
         }
         let mut args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
         (args.features, args.drills) = (features, dir.path().join("drills"));
-        let linting = lint(&args, &fault, false);
+        let mut linting = lint(&args, &fault, false);
+        linting.mistakes.retain(|mistake| mistake.code != "undrilled");
         assert!(linting.mistakes.is_empty(), "{}", linting.render_text());
         let (_, checked) = check(&args, &fault);
         let made = checked.expect("nothing is wrong").scenarios;
-        assert_eq!(made.len(), 2 * project.catalog.loss_points.len());
+        assert_eq!(made.len(), 2 * drafted);
+        let all = project.catalog.loss_points.len();
+        assert!(drafted == all || scenarios.is_empty() && drafted >= BUILT_IN, "{drafted}");
         for scenario in made {
             let point = project.catalog.loss_point(&scenario.loss_point).unwrap();
             let text = scenario.lines().join("\n");

@@ -63,5 +63,5 @@ fn lint_and_fmt_mend_and_say_what_is_left() {
     );
     let json = project.told(&["lint", "--format", "json"]).out;
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&value["exit"], &value["features"]), (&0.into(), &5.into()));
+    assert_eq!((&value["exit"], &value["features"]), (&0.into(), &7.into()));
 }

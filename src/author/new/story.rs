@@ -9,7 +9,7 @@ use super::stories::{Builtin, STORIES};
 use crate::catalog::{LossPoint, Reproduce};
 use crate::config::list;
 use crate::faults::registry;
-use crate::steps::{Kind, Match, Scenario, Sentence, vocabulary};
+use crate::steps::{Kind, Match, Scenario, Sentence, VOCABULARY, vocabulary};
 
 /// A step to write.
 #[derive(Clone, Debug)]
@@ -37,10 +37,11 @@ impl Story {
             .ok_or_else(|| NewError::NoStory { point: point.id.clone(), causes: list(&causes) })
     }
 
-    /// The name of the thing of this kind that the story is about: what the last act names.
+    /// The name of the thing of this kind that the story is about: what the learned feature's Thens name, else its last
+    /// act.
     pub fn name_of(&self, kind: &str) -> Option<String> {
         let of = |wanted: Kind| self.attack.iter().rev().filter(move |said| said.kind == wanted);
-        let acting = of(Kind::When).chain(of(Kind::Given)).chain(&self.thens);
+        let acting = self.thens.iter().chain(of(Kind::When)).chain(of(Kind::Given));
         let mut sentences = acting.filter_map(|said| sentence(&said.text));
         sentences.find_map(|sentence| named(&sentence, kind))
     }
@@ -109,6 +110,11 @@ fn fields(sentence: &Sentence) -> Value {
 
 /// The thing of this kind that a sentence names: by its own field, as its subject, or as what its fault withholds.
 fn named(sentence: &Sentence, kind: &str) -> Option<String> {
+    if let Sentence::Business(said) = sentence {
+        let row = VOCABULARY.iter().find(|row| row.id == said.row)?;
+        let mut things = row.needs.iter().chain(row.makes);
+        return things.find(|(thing, _)| *thing == kind).map(|(_, at)| said.name(*at).to_owned());
+    }
     let fields = fields(sentence);
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(name) = fields.get(kind).and_then(text) {

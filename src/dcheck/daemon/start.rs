@@ -126,8 +126,12 @@ impl Start {
             .connect_timeout(CONNECT_LIMIT)
             .tcp_nodelay(true)
             .build()?;
-        let checkpoint: Option<Checkpoint> =
+        let mut checkpoint: Option<Checkpoint> =
             stored.checkpoint.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        if let Some(checkpoint) = &mut checkpoint {
+            let groups = stored.groups.iter().map(|body| serde_json::from_str(body));
+            checkpoint.engine.groups = groups.collect::<Result<_, _>>()?;
+        }
         let unsent: BTreeSet<u64> = stored.unsent.iter().map(|message| message.seq).collect();
         let writer = Writer::start(store, unsent, self.clock.clone());
         let deliver = |url: &str| {

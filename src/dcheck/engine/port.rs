@@ -161,6 +161,19 @@ pub struct Snapshot {
     pub checkpoint: u64,
     /// Position of the last event taken, per source.
     pub positions: BTreeMap<String, String>,
-    /// The engine's own; only [`super::Engine::restore`] reads it.
+    /// The engine's own; only [`super::Engine::restore`] reads it. Without its groups, which are kept one by one.
     pub state: serde_json::Value,
+    /// Every group, as data; empty in what is stored with each commit: see [`GroupChange`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<serde_json::Value>,
+}
+
+/// One group as it is now, for a store that keeps groups one by one: a commit costs what it changed, not all that is
+/// remembered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupChange {
+    /// The same for the same group.
+    pub id: String,
+    /// None: it is forgotten.
+    pub body: Option<serde_json::Value>,
 }

@@ -11,6 +11,7 @@ use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, OptsBuilder};
 use tokio::time::{sleep, timeout};
 
 use super::books::Books;
+use super::ledgers::Ledgers;
 use super::rows::{Change, Row, RowError};
 use super::{BINLOG, Reader};
 use crate::clock::CellTime;
@@ -42,6 +43,7 @@ pub(super) struct Binlog {
     boundary: Position,
     stream: Option<BinlogStream>,
     books: Books,
+    ledgers: Ledgers,
 }
 
 impl Binlog {
@@ -56,6 +58,7 @@ impl Binlog {
             boundary: Position { file: Vec::new(), offset: 0 },
             stream: None,
             books: Books::default(),
+            ledgers: Ledgers::default(),
         };
         let mut conn = binlog.connect().await?;
         binlog.boundary = binlog.end_of_log(&mut conn).await?;
@@ -159,7 +162,9 @@ impl Binlog {
                 }
                 continue;
             }
-            for event in self.books.apply(&change, now).map_err(told)? {
+            let mut events = self.books.apply(&change, now).map_err(told)?;
+            events.extend(self.ledgers.apply(&change).map_err(told)?);
+            for event in events {
                 reader.record(now, event);
             }
         }
