@@ -5,6 +5,7 @@
 //! Try it: `cargo test --lib journal`.
 
 mod act;
+mod basis;
 mod books;
 mod business;
 mod cast;
@@ -18,6 +19,7 @@ pub mod story;
 mod writer;
 
 pub use act::{Act, Outcome, Role};
+pub use basis::{Basis, Demands, PointFacts, Selected, Shard, ShardError, SourceText};
 pub use books::{BadRow, Books, Flaw, Flight, Party, RowKind, curve_of, peak, value_at};
 pub use business::{Business, Demand, Expected};
 pub use cast::{Cast, Owner};
@@ -27,4 +29,4 @@ pub use expectation::{Expectation, Verdict, Word};
 pub use history::History;
 pub use ledger::{Amount, LedgerLine};
 pub use posting::{Book, Posting, PostingKind, Promise};
-pub use writer::{Journal, JournalError, Scribe, read_journal};
+pub use writer::{Journal, JournalError, Scribe, read_journal, write_journal};

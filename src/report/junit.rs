@@ -62,7 +62,8 @@ fn case(xml: &mut String, view: &RunView, scenario: &ScenarioView) {
         Verdict::Fail => "failure",
         Verdict::Inconclusive => "error",
     };
-    let mut body = String::new();
+    // First what a person does next.
+    let mut body = format!("again: {}\n", view.again(&facts.name));
     for told in &scenario.expectations {
         let (word, evidence) = match &told.verdict {
             Some((_, word, evidence)) => (word.to_string(), evidence.as_str()),
@@ -72,13 +73,11 @@ fn case(xml: &mut String, view: &RunView, scenario: &ScenarioView) {
     }
     let _ = writeln!(
         xml,
-        ">\n      <{element} type=\"{}\" message=\"{}\">{}\
-         lost {}; again: {}</{element}>\n    </testcase>",
+        ">\n      <{element} type=\"{}\" message=\"{}\">{}lost {}</{element}>\n    </testcase>",
         scenario.word,
         escaped(&scenario.evidence),
         escaped(&body),
         scenario.loss_peak,
-        escaped(&view.again(&facts.name))
     );
 }
 

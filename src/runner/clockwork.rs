@@ -19,6 +19,12 @@ const ROUND_PAUSE: Duration = Duration::from_millis(4);
 /// (a second in ours). Its watermark then says so; one that tells no such thing is given this, real time.
 const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
 
+/// A reconciler without a watermark may still be at work on what all others have done with: this long, real time, it must
+/// have said nothing. It gets as much again before each deadline and after it.
+const UNOBSERVED_QUIET: Duration = Duration::from_secs(1);
+/// In real time: between two looks whether something was heard.
+const REAL_PAUSE: Duration = Duration::from_millis(20);
+
 /// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
 const HOUSE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -37,6 +43,10 @@ pub enum Unrest {
 pub struct Timing {
     /// How long the reconciler may be all that is restless, real time.
     pub deaf_limit: Duration,
+    /// The system under test can be advanced; else nothing in the cell is.
+    pub advances: bool,
+    /// It does not tell how far it has read: rest is that nothing is heard for [`UNOBSERVED_QUIET`].
+    pub unobserved: bool,
     /// True once the run is aborted or its deadline has passed.
     pub stopped: tokio::sync::watch::Receiver<bool>,
 }
@@ -108,8 +118,10 @@ impl Clockwork {
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
         let mut before: Option<Round> = None;
-        // Since when nothing but the reconciler is restless.
+        // Since when nothing but the reconciler is restless, and since when nothing happened.
         let mut alone: Option<Instant> = None;
+        let mut still = Instant::now();
+        let quiet = if self.timing.unobserved { UNOBSERVED_QUIET } else { Duration::ZERO };
         loop {
             if self.is_stopped() {
                 return Err(Unrest::Stopped);
@@ -123,8 +135,12 @@ impl Clockwork {
                 || round.knows_it_is_blind()
                 || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT;
+            let rests = before.as_ref().is_some_and(|b| round.rests_after(b));
+            if unrest.is_some() || !rests {
+                still = Instant::now();
+            }
             match unrest {
-                None if overdue && before.as_ref().is_some_and(|b| round.rests_after(b)) => {
+                None if overdue && rests && still.elapsed() >= quiet => {
                     self.settle_truth(mark).await?;
                     let real_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let excused = excused.to_vec();
@@ -158,6 +174,9 @@ impl Clockwork {
         if ahead_ms <= 0 {
             return Ok(());
         }
+        if !self.timing.advances {
+            return self.live_until(target).await;
+        }
         self.seq += 1;
         let offset_ms = self.clock.offset_ms() + ahead_ms;
         let towards = crate::clock::rfc3339(target.0);
@@ -174,6 +193,19 @@ impl Clockwork {
         let order = Advance { seq: mark, offset_ms };
         if let Err(error) = self.instruments.reconciler.advance(order).await {
             return Err(Unrest::Reconciler(format!("POST clock/advance: {error}")));
+        }
+        Ok(())
+    }
+
+    /// In real time: until `target`, or until something is heard.
+    async fn live_until(&self, target: CellTime) -> Result<(), Unrest> {
+        let heard = || self.instruments.inbox.activity() + self.instruments.truth.activity();
+        let before = heard();
+        while self.clock.now() < target && heard() == before {
+            if self.is_stopped() {
+                return Err(Unrest::Stopped);
+            }
+            tokio::time::sleep(REAL_PAUSE).await;
         }
         Ok(())
     }

@@ -139,17 +139,17 @@ impl Conduct {
         self.works.instruments.recorder.set_phase(phase);
     }
 
-    /// Carries out one step; after trouble nothing is done any more.
-    pub async fn step(&mut self, step: &Step) {
+    /// Carries out one step, the scenario's `place`th; after trouble nothing is done any more.
+    pub async fn step(&mut self, place: usize, step: &Step) {
         if self.trouble.is_none() && self.works.is_stopped() {
             self.trouble = Some(Unrest::Stopped.into());
         }
         if self.trouble.is_some() {
             return;
         }
-        if let Err(trouble) = self.try_step(step).await {
-            self.trouble = Some(trouble);
-        }
+        let done = self.try_step(step).await;
+        self.scribe.write(self.phase, Event::Stepped { step: place, ok: done.is_ok() });
+        self.trouble = done.err();
     }
 
     async fn try_step(&mut self, step: &Step) -> Result<(), Trouble> {

@@ -10,6 +10,7 @@ mod conduct;
 mod desk;
 mod feed;
 mod ground;
+mod hearing;
 mod judge;
 mod panics;
 mod proofs;
@@ -17,4 +18,5 @@ mod rest;
 mod run;
 mod world;
 
-pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};
+pub use hearing::{Hearing, HearingError};
+pub use run::{Programs, RunError, RunOptions, RunResult, run, run_id, schema};

@@ -7,12 +7,14 @@
 
 mod bind;
 mod compiled;
+mod document;
 mod keywords;
 mod known;
 mod lint;
 mod load;
 mod names;
 mod params;
+mod proofs;
 mod said;
 mod scan;
 mod scenario;
@@ -20,6 +22,7 @@ mod script;
 mod selection;
 mod sentence;
 mod slips;
+mod tag_expression;
 mod tags;
 mod translate;
 mod tree;
@@ -29,20 +32,25 @@ mod vocabulary;
 pub use crate::catalog::SubjectKind;
 pub use crate::config::Tier;
 pub use compiled::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
+pub use document::{Document, Pickle, document};
 pub use keywords::{Heading, StepWord, step_words, word_for};
 pub use known::{CHANNELS, FaultCheck, Known, PATTERNS, SOURCES};
 pub use load::{Loaded, feature_files, load_features, read_feature, read_features};
 pub use names::Names;
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
+pub use proofs::proofs;
 pub use said::{Said, Value};
 pub use scan::{Line, LineKind, Scan, kind_of, scan};
 pub use scenario::{Language, Scenario, Step};
 pub use script::{Move, Script, ScriptError};
-pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionError, of_drill};
+pub use selection::{FeaturePlace, NothingSelected, Selection, of_drill, of_shard};
 pub use sentence::{Bound, Kind, Sentence};
+pub use tag_expression::{TagExpression, TagExpressionError};
 pub use translate::translated;
 pub use vocabulary::{Deeds, Meaning, Probe, ProbeActs, Row, VOCABULARY, probe};
 
+#[cfg(test)]
+mod document_tests;
 #[cfg(test)]
 mod mistake_cases;
 #[cfg(test)]

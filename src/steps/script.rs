@@ -1,7 +1,7 @@
 //! What a sentence makes happen: acts, armed faults, expectations. Pure: no IO, no clock.
 //!
-//! Knows the acts, and the cast so far (who is who behind the scenario's names); never applies an act. One `Script` per run through a scenario's sentences: the
-//! scenario itself, or its canary with fresh ids.
+//! Knows the acts, and the cast so far (who is who behind the scenario's names); never applies an act. One `Script` per
+//! run through a scenario's sentences: the scenario itself, or its canary with fresh ids.
 
 use std::collections::BTreeMap;
 

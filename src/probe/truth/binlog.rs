@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use mysql_async::binlog::events::{Event as LogEvent, EventData, RowsEventData};
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, OptsBuilder};
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 use tokio::time::{sleep, timeout};
 
 use super::books::Books;
@@ -16,6 +16,7 @@ use super::rows::{Change, Row, RowError};
 use super::{BINLOG, Reader};
 use crate::clock::CellTime;
 use crate::probe::{ProbeError, Servers};
+use crate::stage::Login;
 use crate::wire::MARK_TABLE;
 
 /// A server that is up answers in milliseconds; a paused one never does.
@@ -37,6 +38,7 @@ struct Position {
 pub(super) struct Binlog {
     host: String,
     port: u16,
+    login: Login,
     schema: String,
     server_id: u32,
     /// The end of the last whole transaction: where to come back to.
@@ -53,6 +55,7 @@ impl Binlog {
         let mut binlog = Binlog {
             host,
             port,
+            login: servers.login.clone(),
             schema: servers.schema.clone(),
             server_id: SERVER_ID_BASE + SERVER_IDS.fetch_add(1, Ordering::Relaxed) % 100_000_000,
             boundary: Position { file: Vec::new(), offset: 0 },
@@ -178,12 +181,7 @@ impl Binlog {
     }
 
     async fn connect(&self) -> Result<Conn, ProbeError> {
-        let options = OptsBuilder::default()
-            .ip_or_hostname(self.host.clone())
-            .tcp_port(self.port)
-            .user(Some("root"))
-            .prefer_socket(Some(false))
-            .stmt_cache_size(Some(0));
+        let options = self.login.mysql_async(&self.host, self.port).stmt_cache_size(Some(0));
         self.in_time("connect for change capture", Conn::new(options)).await
     }
 
