@@ -6,7 +6,7 @@
 mod trade;
 mod wallet;
 
-use super::{Blast, FaultSpec, Layer, Need, Param};
+use super::{Blast, FaultSpec, Late, Layer, Need, Param};
 
 const DOMAINS: &[&[Defect]] = &[trade::DEFECTS, wallet::DEFECTS];
 
@@ -30,5 +30,6 @@ pub(super) fn all() -> impl Iterator<Item = FaultSpec> {
         withholds: Vec::new(),
         raises: Vec::new(),
         waits_for_traffic: true,
+        late: Late::default(),
     })
 }

@@ -10,6 +10,7 @@ mod order;
 mod outcome;
 mod refund;
 mod wallet;
+mod watcher;
 
 use std::sync::LazyLock;
 
@@ -26,6 +27,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
+    Domain { rows: watcher::ROWS, probes: &[] },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];
