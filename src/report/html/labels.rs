@@ -43,6 +43,7 @@ pub(super) fn word_zh(word: Word) -> &'static str {
         Word::Late => "告警迟到",
         Word::Never => "没有告警",
         Word::WrongSubject => "对象错误",
+        Word::WrongLossPoint => "资损点错误",
         Word::WrongAmount => "金额错误",
         Word::Duplicate => "重复告警",
         Word::RaisedBeforeTheLoss => "损失之前告警",
