@@ -116,7 +116,16 @@ pub struct ProbeActs {
 
 /// How a plan that stops `act` is proved.
 pub fn probe(act: &str) -> Option<&'static Probe> {
-    DOMAINS.iter().flat_map(|domain| domain.probes).find(|probe| probe.stops == act)
+    probes().find(|probe| probe.stops == act)
+}
+
+/// The acts that a plan may declare to stop.
+pub fn stops() -> impl Iterator<Item = &'static str> {
+    probes().map(|probe| probe.stops)
+}
+
+fn probes() -> impl Iterator<Item = &'static Probe> {
+    DOMAINS.iter().flat_map(|domain| domain.probes)
 }
 
 const fn row(id: &'static str, kind: Kind, meaning: Meaning) -> Row {
