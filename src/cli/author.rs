@@ -15,6 +15,9 @@ pub struct NewArgs {
     pub loss_point: String,
     #[command(flatten)]
     pub sources: Sources,
+    /// Where to write it; default: where the features are. What is there already teaches how a loss is brought about
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<std::path::PathBuf>,
     /// Write it in Chinese
     #[arg(long)]
     pub zh: bool,
@@ -64,7 +67,8 @@ pub fn new(args: &NewArgs) -> Exit {
     let (catalog, scenarios) = checked;
     let from = NewFrom { catalog: &catalog, scenarios: &scenarios, faults: &texts::fault };
     let language = if args.zh { Language::ZhCn } else { Language::En };
-    let drafted = from.draft(&args.loss_point, language, &args.sources.features);
+    let into = args.into.as_ref().unwrap_or(&args.sources.features);
+    let drafted = from.draft(&args.loss_point, language, into);
     match drafted.and_then(|draft| draft.write().map(|()| draft)) {
         Ok(draft) if args.format == Format::Json => println!("{:#}", serde_json::json!(draft)),
         Ok(draft) => {

@@ -67,6 +67,7 @@ pub const RULES: &[LintRule] = &[
     rule("unknown-channel", "A channel is one of the shop's"),
     rule("unknown-loss-point", "A loss point is one of the catalogue"),
     rule("unknown-name", "What is spoken of has been made by a step above"),
+    rule("unknown-part", "A part of the reconciler is one that the sentence knows"),
     rule("unknown-pattern", "A pattern is one of the forge's"),
     rule("unknown-placeholder", "A placeholder is a column of the examples"),
     rule("unknown-plan", "A plan is one of the catalogue"),

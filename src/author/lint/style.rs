@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::config::Mistake;
-use crate::steps::{Language, Line, LineKind, Match, Scan, StepWord, kind_of, vocabulary};
+use crate::steps::{Heading, Language, Line, LineKind, Match, Scan, StepWord, kind_of, vocabulary};
 
 /// Words of the machinery, whole words in English and anywhere in Chinese.
 const MECHANISM: &str = concat!(
@@ -61,9 +61,13 @@ pub(super) fn style(scan: &Scan, watcher: bool) -> Vec<Mistake> {
     let mut above = None;
     for line in &scan.lines {
         match &line.kind {
-            LineKind::Heading { name, .. } => {
+            LineKind::Heading { heading, name: said } => {
                 above = None;
-                prose(scan, line, name, watcher, &mut mistakes);
+                prose(scan, line, said, watcher, &mut mistakes);
+                // A Feature or a Rule may tell of something that waits; a scenario may not be one that does.
+                if matches!(heading, Heading::Scenario | Heading::Outline) {
+                    name(scan, line, said, &WAIT_WORD, &mut mistakes);
+                }
             }
             LineKind::Description => {
                 prose(scan, line, line.mended.trim(), watcher, &mut mistakes);
@@ -100,7 +104,6 @@ fn prose(scan: &Scan, line: &Line, text: &str, watcher: bool, mistakes: &mut Vec
         name(scan, line, text, &MECHANISM_WORD, mistakes);
     }
     name(scan, line, text, &FIRST_PERSON_WORD, mistakes);
-    name(scan, line, text, &WAIT_WORD, mistakes);
 }
 
 /// A sentence of the vocabulary is in style by itself; what is none gets its way out told.

@@ -27,14 +27,14 @@ pub enum NewError {
     #[error("unknown loss point `{0}`{1}")]
     Unknown(String, String),
     #[error(
-        "{0} is there already, and is not overwritten: move it, or name another folder with --features DIR"
+        "{0} is there already, and is not overwritten: move it, or name another folder with --into DIR"
     )]
     Exists(PathBuf),
-    #[error("write {path}: {source}: name another folder with --features DIR")]
+    #[error("write {path}: {source}: name another folder with --into DIR")]
     Write { path: PathBuf, source: std::io::Error },
     #[error(
-        "loss point `{point}`: no story is known of {causes}, and no feature drills it yet: write the first by hand, \
-         with the sentences of `lossdrill steps`"
+        "loss point `{point}`: no story is known of {causes}, and no feature there drills it yet: name a folder of features that do \
+         with --features DIR, or write the first by hand with the sentences of `lossdrill steps`"
     )]
     NoStory { point: String, causes: String },
     #[error(
