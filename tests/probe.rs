@@ -14,6 +14,7 @@ use lossdrill::clock::{Clock, monotonic_us};
 use lossdrill::journal::{Entry, Event, Journal, Phase, PostingKind, read_journal};
 use lossdrill::money::Money;
 use lossdrill::probe::{Marks, ProbeError, Recorder, Servers, Topics, Truth, TruthAt};
+use lossdrill::stage::Login;
 use lossdrill::wire::MarkKind;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
@@ -88,7 +89,7 @@ impl Cell {
         let recorder = Recorder::new(Clock::starting_at(1_000_000));
         recorder.set_scribe(Some(journal.scribe("s", recorder.clock().clone())));
         recorder.set_phase(Phase::When);
-        let servers = Servers { mysql, schema: name, bootstrap, topics };
+        let servers = Servers { mysql, login: Login::default(), schema: name, bootstrap, topics };
         let ledger = dir.path().join("ledger.ndjson");
         Some(Cell { servers, sql, ledger, journal, recorder, _dir: dir })
     }

@@ -319,7 +319,7 @@ async fn a_missing_image_names_both_ways_out() {
         }
     }
     let error = Stage::up(options(Provider::External, &guardian), &guardian).await.err().unwrap();
-    assert!(error.to_string().contains("not built yet"), "{error}");
+    assert!(error.to_string().contains("`stage.mysql.url`"), "{error}");
     assert!(guardian.bye().await);
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::catalog::{Catalog, Reproduce};
 use crate::clock::monotonic_us;
-use crate::config::{Mistake, Settings, Severity, in_order, list, nearest};
+use crate::config::{Mistake, Settings, Severity, in_order};
 use crate::steps::{FaultCheck, Known, Scenario, of_drill, read_features};
 
 /// What is checked.
@@ -178,21 +178,6 @@ impl CheckReport {
 
 fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-/// A fault check from a list of ids, for callers without fault schemas at hand. Parameters pass unread.
-pub fn fault_ids<'a>(
-    known: &'a [&'a str],
-) -> impl Fn(&str, &std::collections::BTreeMap<String, String>) -> Result<(), String> + 'a {
-    move |fault, _| {
-        if known.contains(&fault) {
-            return Ok(());
-        }
-        Err(match nearest(fault, known.iter().copied()) {
-            Some(near) => format!("unknown fault `{fault}`: did you mean `{near}`?"),
-            None => format!("unknown fault `{fault}`: known are {}", list(known)),
-        })
-    }
 }
 
 /// The folders as `--features`, `--scenarios` and `--drills` give them.

@@ -169,7 +169,7 @@ mod tests {
     fn every_sentence_is_on_the_page() {
         let html = steps(None).render_html();
         let json = steps(None).render_json();
-        for row in VOCABULARY {
+        for row in VOCABULARY.iter() {
             assert!(html.contains(&format!("id=\"{}\"", row.id)), "{}", row.id);
             assert!(json.contains(row.id), "{}", row.id);
         }

@@ -7,5 +7,5 @@
 mod check;
 mod listing;
 
-pub use check::{CheckArgs, CheckReport, Checked, check, fault_ids};
+pub use check::{CheckArgs, CheckReport, Checked, check};
 pub use listing::{Listing, steps};

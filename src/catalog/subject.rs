@@ -17,10 +17,12 @@ pub enum SubjectKind {
     Channel,
     /// A stream that the reconciler reads: `binlog`, a topic.
     Source,
+    /// A part of the watcher itself: `reconciler`, `alert-channel`, `rules`, `plan-executor`.
+    Part,
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 10] = [
+    pub const ALL: [SubjectKind; 11] = [
         SubjectKind::Order,
         SubjectKind::Refund,
         SubjectKind::Item,
@@ -31,6 +33,7 @@ impl SubjectKind {
         SubjectKind::Account,
         SubjectKind::Channel,
         SubjectKind::Source,
+        SubjectKind::Part,
     ];
 
     /// The English word, which is also the `kind` of [`Subject`] on the wire.
@@ -46,6 +49,7 @@ impl SubjectKind {
             SubjectKind::Account => "account",
             SubjectKind::Channel => "channel",
             SubjectKind::Source => "source",
+            SubjectKind::Part => "part",
         }
     }
 
@@ -61,6 +65,7 @@ impl SubjectKind {
             SubjectKind::Account => "账户",
             SubjectKind::Channel => "渠道",
             SubjectKind::Source => "数据源",
+            SubjectKind::Part => "部件",
         }
     }
 }

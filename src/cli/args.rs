@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::journal::Shard;
+use crate::steps::FeaturePlace;
+
 /// Fault drills for real-time reconciliation: inject the loss, prove the alert, prove the plan.
 #[derive(Parser, Debug)]
 #[command(name = "lossdrill", version, after_help = "Example: lossdrill gate")]
@@ -23,12 +26,28 @@ pub enum Command {
     /// Run selected scenarios
     #[command(after_help = "Example: lossdrill run --loss-point bid-below-market")]
     Run(RunArgs),
+    /// Run again what was red in a run, or not begun, with its seed
+    #[command(after_help = "Example: lossdrill rerun runs/20261122-101500-7f3a")]
+    Rerun(RerunArgs),
+    /// Put the shards of one run together into a run directory with all reports
+    #[command(after_help = "Example: lossdrill merge shards/1 shards/2 --out runs")]
+    Merge(MergeArgs),
+    /// What changed from one run to the next; exit 1 where something is worse
+    #[command(
+        after_help = "Example: lossdrill compare runs/20261121-101500-1a2b runs/20261122-101500-7f3a"
+    )]
+    Compare(CompareArgs),
+    /// Why a scenario ended as it did: expected and observed, the nearest alerts, the rule's own trace
+    #[command(
+        after_help = "Example: lossdrill explain runs/20261122-101500-7f3a 'The approval is delivered twice'"
+    )]
+    Explain(ExplainArgs),
     /// List the sentences a scenario may use
     #[command(after_help = "Example: lossdrill steps refund")]
     Steps(StepsArgs),
     /// Write the reports of a run again, from its journal
     #[command(after_help = "Example: lossdrill report runs/20261122-101500-7f3a")]
-    Report(RunDirArgs),
+    Report(ReportArgs),
     /// Judge a run again, from its journal alone
     #[command(after_help = "Example: lossdrill recheck runs/20261122-101500-7f3a")]
     Recheck(RunDirArgs),
@@ -41,7 +60,7 @@ pub enum Command {
     /// Run an ordered list of scenarios from drills/
     #[command(after_help = "Example: lossdrill drill run drills/quarterly.yaml")]
     Drill(DrillArgs),
-    /// Loss points, how many scenarios cover them, and how much money that is
+    /// Loss points against the evidence for them, and how much money that is
     #[command(after_help = "Example: lossdrill coverage --by loss")]
     Coverage(CoverageArgs),
     /// The parent of every local process of a run
@@ -88,11 +107,49 @@ pub struct CheckArgs {
     pub format: Format,
 }
 
+/// Which scenarios, and how to run them.
 #[derive(Args, Debug, Clone)]
 pub struct RunArgs {
     #[command(flatten)]
+    pub select: SelectArgs,
+    #[command(flatten)]
+    pub play: PlayArgs,
+}
+
+/// Which scenarios: every kind of condition given must hold.
+#[derive(Args, Debug, Clone, Default)]
+pub struct SelectArgs {
+    /// Features, or scenarios by one of their lines, such as features/bid.feature:14
+    #[arg(value_name = "PATH[:LINE]")]
+    pub places: Vec<FeaturePlace>,
+    /// Tag expression, such as "@tier:gate and not @control"
+    #[arg(long, value_name = "EXPR")]
+    pub tags: Option<String>,
+    /// A scenario's name, whole or in part; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub name: Vec<String>,
+    /// Only scenarios of this loss point; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub loss_point: Vec<String>,
+    /// Only this part of what is selected, such as 1/4; `lossdrill merge` puts the parts together
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<Shard>,
+}
+
+impl SelectArgs {
+    /// Nobody asks for a part; a shard is no choice, its brothers run the rest.
+    pub fn is_everything(&self) -> bool {
+        let SelectArgs { places, tags, name, loss_point, shard: _ } = self;
+        places.is_empty() && tags.is_none() && name.is_empty() && loss_point.is_empty()
+    }
+}
+
+/// How to run what is selected.
+#[derive(Args, Debug, Clone)]
+pub struct PlayArgs {
+    #[command(flatten)]
     pub sources: Sources,
-    /// docker or local; default: docker when an engine answers, else local
+    /// docker, local or external (given in the configuration); default: docker when an engine answers, else local
     #[arg(long, env = "LOSSDRILL_PROVIDER", value_name = "PROVIDER")]
     pub provider: Option<String>,
     /// Where run directories go
@@ -104,21 +161,61 @@ pub struct RunArgs {
     /// How many scenarios at once; default: as many as this machine carries
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Tag expression, such as "@tier:gate and not @control"
-    #[arg(long, value_name = "EXPR")]
-    pub tags: Option<String>,
-    /// Part of a scenario's name; may be given several times
-    #[arg(long, value_name = "TEXT")]
-    pub name: Vec<String>,
-    /// Only scenarios of this loss point; may be given several times
-    #[arg(long, value_name = "ID")]
-    pub loss_point: Vec<String>,
     /// End after this long; what is unjudged then is inconclusive. Such as "10 min"
     #[arg(long, value_name = "DURATION")]
     pub deadline: Option<String>,
     /// End with the first failed defence: what waits is cancelled, and inconclusive
     #[arg(long)]
     pub fail_fast: bool,
+    /// Annotate what is red for GitHub Actions, and write the job's summary
+    #[arg(long)]
+    pub github: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct RerunArgs {
+    /// The run directory; default: the last one in the folder of runs
+    pub run: Option<PathBuf>,
+    #[command(flatten)]
+    pub play: PlayArgs,
+}
+
+#[derive(Args, Debug)]
+pub struct MergeArgs {
+    /// The run directories of all shards, or folders that hold them
+    #[arg(required = true, value_name = "DIR")]
+    pub shards: Vec<PathBuf>,
+    /// Where the run directory of the whole goes
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub out: PathBuf,
+    /// Annotate what is red for GitHub Actions, and write the job's summary
+    #[arg(long)]
+    pub github: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct CompareArgs {
+    /// The run directory to compare with
+    pub before: PathBuf,
+    /// The run directory that may be better or worse
+    pub after: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// The run directory
+    pub run: PathBuf,
+    /// A scenario of it: its name, a part of it, its id, or its place, such as features/bid.feature:14
+    pub scenario: String,
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
@@ -134,6 +231,15 @@ pub struct StepsArgs {
     /// How to print
     #[arg(long, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+#[derive(Args, Debug)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub run: RunDirArgs,
+    /// Annotate what is red for GitHub Actions, and write the job's summary
+    #[arg(long)]
+    pub github: bool,
 }
 
 #[derive(Args, Debug)]
@@ -216,12 +322,14 @@ pub enum DrillCommand {
         /// The drill
         file: PathBuf,
         #[command(flatten)]
-        run: RunArgs,
+        play: PlayArgs,
     },
 }
 
 #[derive(Args, Debug)]
 pub struct CoverageArgs {
+    /// A run directory: what it proved of each loss point
+    pub run: Option<PathBuf>,
     #[command(flatten)]
     pub sources: Sources,
     /// What comes first

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{DrillArgs, DrillCommand};
-use super::{run, texts};
+use super::run::{self, Assignment};
+use super::texts;
 use crate::journal::Exit;
 use crate::steps::of_drill;
 
 pub async fn drill(args: DrillArgs) -> Exit {
-    let DrillCommand::Run { file, run: mut args } = args.command;
+    let DrillCommand::Run { file, play: mut args } = args.command;
     if let Some(folder) = file.parent() {
         args.sources.drills = folder.to_owned();
     }
@@ -25,11 +26,12 @@ pub async fn drill(args: DrillArgs) -> Exit {
         return Exit::Nothing;
     };
     let chosen = match of_drill(drill, &checked.scenarios) {
-        Ok(chosen) => chosen.into_iter().cloned().map(Arc::new).collect(),
+        Ok(chosen) => chosen.into_iter().cloned().map(Arc::new).collect::<Vec<_>>(),
         Err(mistakes) => {
             mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
             return Exit::Authoring;
         }
     };
-    run::perform(args, checked, chosen, Some(1)).await
+    let assignment = Assignment { jobs: Some(1), ..Assignment::of(chosen) };
+    run::perform(args, checked, assignment).await
 }

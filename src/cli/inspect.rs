@@ -1,19 +1,19 @@
-//! Commands that only read: `check`, `steps`, `coverage`, `report`, `recheck`.
+//! Commands that only read: `check`, `steps`, `coverage`, `recheck`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::args::{CheckArgs, CoverageArgs, Format, Order, RunDirArgs, StepsArgs};
-use super::texts;
+use super::{rundir, texts};
 use crate::author;
 use crate::coverage;
 use crate::expect;
 use crate::journal::{Event, Exit, History, Verdict, Word, read_journal};
 use crate::oracle::Oracle;
 use crate::report;
+use crate::steps::proofs;
 
 pub fn check(args: &CheckArgs) -> Exit {
     let (report, _) = texts::check(&args.sources);
@@ -40,46 +40,22 @@ pub fn coverage(args: &CoverageArgs) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let evidence = checked.scenarios.iter().map(|s| (s.loss_point.as_str(), s.control));
-    let table = coverage::Table::of(&checked.catalog, evidence, args.by == Order::Loss);
+    let run = match args.run.as_deref().map(rundir::read).transpose() {
+        Ok(run) => run,
+        Err(error) => return usage(&error),
+    };
+    let verdicts = run.as_ref().map(report::coverage::verdicts);
+    let points = coverage::points(&checked.catalog);
+    let by_loss = args.by == Order::Loss;
+    let table =
+        coverage::Table::of(&points, &proofs(&checked.scenarios), verdicts.as_ref(), by_loss);
     match args.format {
         Format::Text => print!("{}", table.render_text()),
         Format::Json => print!("{}", table.render_json()),
     }
-    Exit::Proved
-}
-
-pub fn report(args: &RunDirArgs) -> Exit {
-    let written = match journal_of(&args.run)
-        .and_then(|_| report::write_all(&args.run).map_err(|error| error.to_string()))
-    {
-        Ok(written) => written,
-        Err(error) => return usage(&error),
-    };
-    match args.format {
-        Format::Text => written.iter().for_each(|path| println!("{}", path.display())),
-        Format::Json => println!("{:#}", serde_json::json!({ "written": written })),
-    }
-    Exit::Proved
-}
-
-/// The journal of a run directory, or what to name instead.
-fn journal_of(run: &Path) -> Result<PathBuf, String> {
-    let journal = run.join("journal.ndjson");
-    if journal.is_file() {
-        return Ok(journal);
-    }
-    // Whether `run` is a misspelt run or the folder of all runs: the last one there is meant most often.
-    let beside = |dir: &Path| {
-        let entries = std::fs::read_dir(dir).ok()?.flatten();
-        entries.map(|entry| entry.path()).filter(|dir| dir.join("journal.ndjson").is_file()).max()
-    };
-    let last = beside(run).or_else(|| beside(run.parent()?)).or_else(|| beside(Path::new("runs")));
-    let hint = match last {
-        Some(last) => format!("the last run is {}", last.display()),
-        None => "name a run directory, such as runs/20261122-101500-7f3a".to_owned(),
-    };
-    Err(format!("{} is no run directory, it holds no journal.ndjson: {hint}", run.display()))
+    let missed = run.as_ref().map(report::coverage::missed).unwrap_or_default();
+    missed.iter().for_each(|text| eprintln!("{text}"));
+    if missed.is_empty() { Exit::Proved } else { Exit::Policy }
 }
 
 fn usage(error: &dyn std::fmt::Display) -> Exit {
@@ -148,8 +124,8 @@ impl fmt::Display for Rechecked {
 
 /// Judges every scenario of a journal again, and compares with what stands there.
 pub fn recheck(args: &RunDirArgs) -> Exit {
-    let read =
-        journal_of(&args.run).and_then(|path| read_journal(&path).map_err(|e| e.to_string()));
+    let read = rundir::journal_of(&args.run)
+        .and_then(|path| read_journal(&path).map_err(|e| e.to_string()));
     let entries = match read {
         Ok(entries) => entries.into_iter().map(Arc::new).collect::<Vec<_>>(),
         Err(error) => return usage(&error),

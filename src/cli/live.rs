@@ -1,15 +1,28 @@
 //! The terminal while a run goes on: entries in, lines out.
 
 use std::io::{IsTerminal, Stdout, stdout};
+use std::path::Path;
+use std::sync::Arc;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
-use crate::journal::{Event, Journal};
+use crate::journal::{Entry, Event, Journal};
 use crate::report::terminal::{Live, Style};
 
 /// A terminal that attends a run.
 pub struct Attending(JoinHandle<Live<Stdout>>);
+
+/// Tells the run in `dir` from its whole journal, as if it went on now.
+pub fn replay(entries: Vec<Entry>, dir: &Path) {
+    let style = Style { tty: false, color: false };
+    let mut live = Live::new(stdout(), style, Some(dir.display().to_string()));
+    for entry in entries.into_iter().map(Arc::new) {
+        // A terminal that went away ends nothing.
+        let _ = live.see(&entry);
+    }
+    let _ = live.finish();
+}
 
 impl Attending {
     /// Shows every entry of `journal` from now on, until the run has ended.

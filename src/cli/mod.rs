@@ -3,11 +3,14 @@
 //! Owns no behaviour. Everything that it prints is made by the room that knows it.
 
 pub mod args;
+mod basis;
 mod drill;
 mod inspect;
 mod live;
 mod run;
+mod rundir;
 mod stage;
+mod system;
 mod texts;
 
 use std::process::ExitCode;
@@ -49,10 +52,14 @@ async fn dispatch(command: Command) -> crate::journal::Exit {
         Command::Check(args) => inspect::check(&args),
         Command::Steps(args) => inspect::steps(&args),
         Command::Coverage(args) => inspect::coverage(&args),
-        Command::Report(args) => inspect::report(&args),
+        Command::Report(args) => rundir::report(&args),
         Command::Recheck(args) => inspect::recheck(&args),
         Command::Gate(args) => run::gate(args).await,
         Command::Run(args) => run::run(args).await,
+        Command::Rerun(args) => run::rerun(args).await,
+        Command::Merge(args) => rundir::merge(&args),
+        Command::Compare(args) => rundir::compare(&args),
+        Command::Explain(args) => rundir::explain(&args),
         Command::Drill(args) => drill::drill(args).await,
         Command::Stage(args) => stage::stage(args).await,
         Command::Faults(args) => stage::faults(args).await,

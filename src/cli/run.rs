@@ -1,20 +1,18 @@
-//! `gate` and `run`: from arguments to a run, its live lines and its reports.
+//! `gate`, `run` and `rerun`: from arguments to a run, its live lines and its reports.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::args::{Format, RunArgs, Sources};
+use super::args::{Format, PlayArgs, RerunArgs, RunArgs};
 use super::live::Attending;
-use super::texts;
+use super::{basis, rundir, system, texts};
 use crate::author::Checked;
-use crate::config::{Cells, Provider as Wanted, SystemKind, or_known};
-use crate::journal::Exit;
+use crate::config::{Cells, Provider as Wanted, SystemKind, list, or_known};
+use crate::journal::{Demands, Exit, Shard};
 use crate::report;
-use crate::runner::{Programs, RunOptions, run as play};
-use crate::stage::cell::ReconcilerSpec;
-use crate::stage::{Provider, StageError};
-use crate::steps::{Scenario, Selection, TagExpressionError, Tier};
+use crate::runner::{RunOptions, run as play};
+use crate::stage::Provider;
+use crate::steps::{NothingSelected, Scenario, Selection, TagExpressionError, Tier, of_shard};
 
 /// A reconciler may be silent this long, real time, before it is deaf; `LOSSDRILL_DEAF_AFTER_MS` shortens it for
 /// tests that wait for it.
@@ -22,12 +20,41 @@ const DEAF_LIMIT: Duration = Duration::from_secs(30);
 /// Scenarios at once per processor: more make a run no shorter, and each scenario slower.
 const CELLS_PER_PROCESSOR: usize = 1;
 
-/// `lossdrill gate`: the policy's tiers.
+/// What is to be run, in this order, and what it must prove.
+pub struct Assignment {
+    pub chosen: Vec<Arc<Scenario>>,
+    /// The part of the selection that `chosen` is.
+    pub shard: Option<Shard>,
+    /// How many were selected for all shards together.
+    pub whole: usize,
+    /// The policy that the whole must meet.
+    pub demands: Option<Demands>,
+    /// How many at once, whatever the arguments say.
+    pub jobs: Option<usize>,
+}
+
+impl Assignment {
+    /// All of `chosen`, without a policy.
+    pub fn of(chosen: Vec<Arc<Scenario>>) -> Assignment {
+        Assignment { whole: chosen.len(), chosen, shard: None, demands: None, jobs: None }
+    }
+}
+
+/// `lossdrill gate`: the policy's tiers, and its demands where nobody selected a part of them.
 pub async fn gate(args: RunArgs) -> Exit {
-    match texts::load(&args.sources) {
-        Ok(checked) => {
-            let tiers = checked.settings.policy.tiers.clone();
-            selected(args, checked, tiers).await
+    let texts = match texts::load(&args.play.sources) {
+        Ok(texts) => texts,
+        Err(exit) => return exit,
+    };
+    let policy = &texts.settings.policy;
+    let coverage = policy.coverage.iter().map(|(priority, share)| (priority.clone(), share.0));
+    let demands = Demands { coverage: coverage.collect(), budget_ms: policy.budget.as_ms() };
+    let whole = args.select.is_everything();
+    let tiers = policy.tiers.clone();
+    match select(&args, &texts, tiers) {
+        Ok(assignment) => {
+            let demands = whole.then_some(demands);
+            perform(args.play, texts, Assignment { demands, ..assignment }).await
         }
         Err(exit) => exit,
     }
@@ -35,46 +62,78 @@ pub async fn gate(args: RunArgs) -> Exit {
 
 /// `lossdrill run`: whatever is selected.
 pub async fn run(args: RunArgs) -> Exit {
-    match texts::load(&args.sources) {
-        Ok(checked) => selected(args, checked, Vec::new()).await,
+    let texts = match texts::load(&args.play.sources) {
+        Ok(texts) => texts,
+        Err(exit) => return exit,
+    };
+    match select(&args, &texts, Vec::new()) {
+        Ok(assignment) => perform(args.play, texts, assignment).await,
         Err(exit) => exit,
     }
 }
 
-async fn selected(args: RunArgs, texts: Checked, tiers: Vec<Tier>) -> Exit {
-    let tags = match args.tags.as_deref().map(str::parse).transpose() {
-        Ok(tags) => tags,
-        Err(error) => {
-            let error: TagExpressionError = error;
-            return usage(&error);
-        }
+/// `lossdrill rerun`: what a run left red or did not begin, with its seed.
+pub async fn rerun(args: RerunArgs) -> Exit {
+    let run = match rundir::or_last(args.run, &args.play.out) {
+        Ok(run) => run,
+        Err(error) => return usage(&error),
     };
-    if let Some(unknown) = args.loss_point.iter().find(|id| texts.catalog.loss_point(id).is_none())
-    {
-        let known = texts.catalog.loss_points.iter().map(|point| point.id.as_str());
-        return usage(&format!("unknown loss point `{unknown}`{}", or_known(unknown, known)));
+    let before = match report::read(&run) {
+        Ok(before) => before,
+        Err(error) => return usage(&error),
+    };
+    let red = before.unproved();
+    if red.is_empty() {
+        eprintln!("nothing to run again: every scenario of {} is proved", run.display());
+        return Exit::Nothing;
     }
-    let (names, loss_points) = (args.name.clone(), args.loss_point.clone());
-    let selection = Selection { tiers, tags, names, loss_points };
-    let features = args.sources.features.display().to_string();
-    let chosen = match selection.of(&texts.scenarios, &features) {
-        Ok(chosen) => chosen.into_iter().cloned().map(Arc::new).collect(),
-        Err(nothing) => {
-            eprintln!("error: {nothing}");
-            return Exit::Nothing;
-        }
+    let texts = match texts::load(&args.play.sources) {
+        Ok(texts) => texts,
+        Err(exit) => return exit,
     };
-    perform(args, texts, chosen, None).await
+    let find = |id: &String| texts.scenarios.iter().find(|scenario| scenario.id == *id);
+    let gone = red.iter().filter(|(id, _)| find(id).is_none());
+    let gone: Vec<&str> = gone.map(|(_, name)| name.as_str()).collect();
+    if !gone.is_empty() {
+        let features = args.play.sources.features.display();
+        return usage(&format!("not among the scenarios of {features} any more: {}", list(&gone)));
+    }
+    let chosen = red.iter().filter_map(|(id, _)| find(id)).cloned().map(Arc::new).collect();
+    let seed = args.play.seed.or(Some(before.seed));
+    perform(PlayArgs { seed, ..args.play }, texts, Assignment::of(chosen)).await
 }
 
-/// Runs `chosen` in this order; `jobs` overrides the arguments' (a drill goes one by one).
-pub async fn perform(
-    args: RunArgs,
-    texts: Checked,
-    chosen: Vec<Arc<Scenario>>,
-    jobs: Option<usize>,
-) -> Exit {
-    let options = match options(&args, texts, chosen, jobs) {
+fn select(args: &RunArgs, texts: &Checked, tiers: Vec<Tier>) -> Result<Assignment, Exit> {
+    let select = &args.select;
+    let tags = select.tags.as_deref().map(str::parse).transpose();
+    let tags = tags.map_err(|error: TagExpressionError| usage(&error))?;
+    let known = || texts.catalog.loss_points.iter().map(|point| point.id.as_str());
+    if let Some(unknown) = select.loss_point.iter().find(|id| !known().any(|known| known == *id)) {
+        let hint = or_known(unknown, known());
+        return Err(usage(&format!("unknown loss point `{unknown}`{hint}")));
+    }
+    let (names, loss_points) = (select.name.clone(), select.loss_point.clone());
+    let selection = Selection { tiers, tags, names, loss_points, places: select.places.clone() };
+    let features = args.play.sources.features.display().to_string();
+    let nothing = |nothing: NothingSelected| {
+        eprintln!("error: {nothing}");
+        Exit::Nothing
+    };
+    let chosen = selection.of(&texts.scenarios, &features).map_err(nothing)?;
+    let chosen: Vec<Arc<Scenario>> = chosen.into_iter().cloned().map(Arc::new).collect();
+    let assignment = Assignment::of(chosen);
+    match select.shard {
+        None => Ok(assignment),
+        Some(shard) => {
+            let chosen = of_shard(&assignment.chosen, shard).map_err(nothing)?;
+            Ok(Assignment { chosen, shard: Some(shard), ..assignment })
+        }
+    }
+}
+
+/// Runs what is assigned, and writes the reports.
+pub async fn perform(args: PlayArgs, texts: Checked, assignment: Assignment) -> Exit {
+    let options = match options(&args, texts, assignment).await {
         Ok(options) => options,
         Err(error) => return usage(&error),
     };
@@ -93,24 +152,14 @@ pub async fn perform(
     for trouble in &result.troubles {
         eprintln!("error: {trouble}");
     }
-    if let Err(error) = report::write_all(&result.dir) {
-        eprintln!("error: {error}");
-        exit = Exit::worst([exit, Exit::Inconclusive]);
-    }
+    exit = Exit::worst([exit, rundir::reports(&result.dir, args.github)]);
     if let Some(attending) = attending {
         attending.finish().await;
     }
     if quiet {
-        print_json(&result.dir);
+        rundir::print_json(&result.dir);
     }
     exit
-}
-
-fn print_json(dir: &Path) {
-    match std::fs::read_to_string(dir.join("result.json")) {
-        Ok(text) => println!("{text}"),
-        Err(error) => eprintln!("error: read {}/result.json: {error}", dir.display()),
-    }
 }
 
 fn usage(error: &dyn std::fmt::Display) -> Exit {
@@ -118,53 +167,58 @@ fn usage(error: &dyn std::fmt::Display) -> Exit {
     Exit::Usage
 }
 
-fn options(
-    args: &RunArgs,
+async fn options(
+    args: &PlayArgs,
     texts: Checked,
-    selected: Vec<Arc<Scenario>>,
-    jobs: Option<usize>,
+    assignment: Assignment,
 ) -> Result<RunOptions, String> {
     let settings = &texts.settings;
     let provider = match &args.provider {
         Some(word) => word.parse().map_err(|error| format!("{error}"))?,
         None => provider(settings.stage.mysql.provider),
     };
-    if provider == Provider::External {
-        return Err(StageError::External.to_string());
-    }
-    let jobs = jobs.or(args.jobs).unwrap_or(match settings.cells {
-        Cells::Exactly(count) => usize::from(count),
-        Cells::Auto => {
-            std::thread::available_parallelism().map_or(1, |n| n.get()) * CELLS_PER_PROCESSOR
-        }
-    });
+    let external = system::external(provider, settings, &assignment.chosen)?;
+    // Given servers carry one cell, and a reconciler that runs already is one.
+    let single = external.is_some() || settings.system_under_test.kind == SystemKind::External;
+    let one_by_one = single || settings.cells == Cells::Exactly(1);
+    let jobs =
+        assignment.jobs.or(single.then_some(1)).or(args.jobs).unwrap_or(match settings.cells {
+            Cells::Exactly(count) => usize::from(count),
+            Cells::Auto => {
+                std::thread::available_parallelism().map_or(1, |n| n.get()) * CELLS_PER_PROCESSOR
+            }
+        });
     if jobs == 0 {
         return Err("--jobs 0 runs nothing: name 1 or more".to_owned());
     }
     let deadline = args.deadline.as_deref().map(deadline).transpose()?;
+    let (basis, sources) = basis::of(&texts, &args.sources, &assignment).await?;
     Ok(RunOptions {
-        programs: programs(&texts, &args.sources)?,
+        programs: system::programs(&texts, &args.sources)?,
         catalog: Arc::new(texts.catalog.clone()),
         scenarios: texts.scenarios.into_iter().map(Arc::new).collect(),
-        selected,
+        selected: assignment.chosen,
         provider,
         mysql_image: settings.stage.mysql.image.clone(),
         kafka_image: settings.stage.kafka.image.clone(),
+        external,
         out: args.out.clone(),
         seed: args.seed.unwrap_or(settings.policy.seed),
         epoch_ms: settings.policy.epoch_ms,
         jobs,
+        one_by_one,
         deaf_limit: deaf_limit(),
         deadline,
         fail_fast: args.fail_fast,
-        judged: settings.system_under_test.kind == SystemKind::Builtin,
         args: std::env::args().skip(1).collect(),
+        basis,
+        sources,
     })
 }
 
 /// The practice shop's DDL, for a warm stage.
 pub async fn schema() -> Result<String, String> {
-    crate::runner::schema(&existing(beside_us()?.join("shop"))?).await
+    crate::runner::schema(&system::shop()?).await
 }
 
 fn provider(wanted: Wanted) -> Provider {
@@ -184,85 +238,4 @@ fn deadline(text: &str) -> Result<Duration, String> {
 fn deaf_limit() -> Duration {
     let told = std::env::var("LOSSDRILL_DEAF_AFTER_MS").ok();
     told.and_then(|text| text.parse().ok()).map_or(DEAF_LIMIT, Duration::from_millis)
-}
-
-/// The built-in reconciler's own command; a `command` in the configuration stands before it.
-fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> {
-    let system = &texts.settings.system_under_test;
-    let beside = beside_us()?;
-    let shop = existing(beside.join("shop"))?;
-    let mut words = system.command.clone();
-    match system.kind {
-        SystemKind::Builtin => {
-            words.push(existing(beside.join("dcheck"))?.display().to_string());
-            words.extend(builtin_args(&sources.scenarios));
-        }
-        SystemKind::Process => {}
-        kind => {
-            return Err(format!(
-                "system_under_test.kind {kind:?} is not supported yet: use builtin or process"
-            ));
-        }
-    }
-    let mut words = words.into_iter();
-    let program = PathBuf::from(words.next().ok_or("system_under_test.command is empty")?);
-    let advances = system.kind == SystemKind::Builtin || system.clock.is_some();
-    let reconciler =
-        ReconcilerSpec { program: executable(program)?, args: words.collect(), advances };
-    Ok(Programs { shop, reconciler })
-}
-
-fn builtin_args(scenarios: &Path) -> Vec<String> {
-    let rules = scenarios.join("rules").display().to_string();
-    let plans = scenarios.join("plans").display().to_string();
-    [
-        "run",
-        &format!("--rules={rules}"),
-        &format!("--plans={plans}"),
-        "--cdc=${mysql.cdc}",
-        "--sql=${mysql.url}",
-        "--kafka=${kafka.bootstrap}",
-        "--topic-prefix=${topic.prefix}",
-        "--topics=${topics}",
-        "--group=${group}",
-        "--alerts=${alerts.url}",
-        "--plan-events=${plans.url}",
-        "--target=shop=${shop.url}",
-        "--listen=${listen}",
-        "--drill-clock",
-        "--results=all",
-    ]
-    .map(str::to_owned)
-    .into()
-}
-
-fn beside_us() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| format!("find our own program: {error}"))?;
-    own.parent().map(Path::to_owned).ok_or_else(|| format!("{} has no folder", own.display()))
-}
-
-fn existing(program: PathBuf) -> Result<PathBuf, String> {
-    if program.is_file() {
-        return Ok(program);
-    }
-    Err(format!("there is no {}: build it with `cargo build --bins`", program.display()))
-}
-
-/// Exit 2 for a command that cannot be executed; one that starts and dies is deaf.
-fn executable(program: PathBuf) -> Result<PathBuf, String> {
-    use std::os::unix::fs::PermissionsExt;
-    if program.components().count() == 1 && !program.is_file() {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let found =
-            std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|p| p.is_file());
-        return found.ok_or_else(|| {
-            format!("system_under_test.command: no `{}` in PATH", program.display())
-        });
-    }
-    let meta = std::fs::metadata(&program)
-        .map_err(|error| format!("system_under_test.command: {}: {error}", program.display()))?;
-    if meta.permissions().mode() & 0o111 == 0 {
-        return Err(format!("system_under_test.command: {} is not executable", program.display()));
-    }
-    Ok(program)
 }

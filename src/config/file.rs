@@ -1,12 +1,11 @@
 //! Reading `lossdrill.yaml`: strict, all mistakes at once.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::settings::{
-    Call, Cells, Feed, FeedFormat, FeedFrom, Platform, PlatformKind, Policy, Provider,
-    ServerSettings, Settings, SystemKind, SystemUnderTest, Tier,
+    Cells, Guard, Platform, PlatformKind, Policy, Provider, ServerSettings, Settings, Tier,
 };
+use super::system::read_system;
 use super::yaml::{Node, Reader};
 use super::{Mistake, Place, Span};
 use crate::clock::parse_rfc3339;
@@ -52,17 +51,21 @@ impl Settings {
 fn read_settings(reader: &mut Reader<'_>, node: &Node, settings: &mut Settings) {
     let known = ["stage", "cells", "system_under_test", "platform", "policy"];
     let fields = reader.fields(node, "the configuration", &known);
+    if let Some(node) = fields.get("cells") {
+        settings.cells = read_cells(reader, node);
+    }
     if let Some(stage) = fields.get("stage") {
-        let servers = reader.fields(stage, "stage", &["mysql", "kafka"]);
+        let servers = reader.fields(stage, "stage", &["mysql", "kafka", "guard"]);
         if let Some(node) = servers.get("mysql") {
             read_server(reader, node, "stage.mysql", &mut settings.stage.mysql);
         }
         if let Some(node) = servers.get("kafka") {
             read_server(reader, node, "stage.kafka", &mut settings.stage.kafka);
         }
-    }
-    if let Some(node) = fields.get("cells") {
-        settings.cells = read_cells(reader, node);
+        if let Some(node) = servers.get("guard") {
+            read_guard(reader, node, &mut settings.stage.guard);
+        }
+        one_world(reader, stage, settings);
     }
     if let Some(node) = fields.get("system_under_test") {
         read_system(reader, node, &mut settings.system_under_test);
@@ -91,6 +94,50 @@ fn read_server(reader: &mut Reader<'_>, node: &Node, what: &str, server: &mut Se
     }
 }
 
+fn read_guard(reader: &mut Reader<'_>, node: &Node, guard: &mut Guard) {
+    let known = ["hosts", "schemas", "topic_prefixes", "allow_remote"];
+    let fields = reader.fields(node, "stage.guard", &known);
+    for (key, list) in [
+        ("hosts", &mut guard.hosts),
+        ("schemas", &mut guard.schemas),
+        ("topic_prefixes", &mut guard.topic_prefixes),
+    ] {
+        if let Some(node) = fields.get(key) {
+            *list = reader.texts(node, key);
+        }
+    }
+    if let Some(node) = fields.get("allow_remote") {
+        guard.allow_remote = reader.bool(node, "allow_remote").unwrap_or_default();
+    }
+}
+
+/// Both servers are given, or none; and what may be touched of them is said.
+fn one_world(reader: &mut Reader<'_>, node: &Node, settings: &Settings) {
+    let stage = &settings.stage;
+    let given = [&stage.mysql, &stage.kafka].map(|server| server.provider == Provider::External);
+    if given[0] != given[1] {
+        let message = "stage.mysql and stage.kafka are both `external`, or neither is";
+        reader.error(node, "bad-value", message);
+    }
+    if given[0] {
+        for (key, list) in [
+            ("hosts", &stage.guard.hosts),
+            ("schemas", &stage.guard.schemas),
+            ("topic_prefixes", &stage.guard.topic_prefixes),
+        ] {
+            if list.is_empty() {
+                let message =
+                    format!("provider external needs `stage.guard.{key}`: what a drill may touch");
+                reader.error(node, "missing-key", message);
+            }
+        }
+        if settings.cells != Cells::Auto && settings.cells != Cells::Exactly(1) {
+            let message = "given servers carry one cell: write `cells: 1`, or leave it out";
+            reader.error(node, "bad-value", message);
+        }
+    }
+}
+
 fn read_cells(reader: &mut Reader<'_>, node: &Node) -> Cells {
     match node.as_text() {
         Some("auto") => Cells::Auto,
@@ -103,87 +150,6 @@ fn read_cells(reader: &mut Reader<'_>, node: &Node) -> Cells {
             }
         },
     }
-}
-
-fn read_system(reader: &mut Reader<'_>, node: &Node, system: &mut SystemUnderTest) {
-    let known = ["kind", "command", "ready", "alerts", "plans", "watermark", "clock", "rules"];
-    let kinds = [
-        ("builtin", SystemKind::Builtin),
-        ("process", SystemKind::Process),
-        ("container", SystemKind::Container),
-        ("external", SystemKind::External),
-    ];
-    let fields = reader.fields(node, "system_under_test", &known);
-    if let Some(node) = fields.get("kind")
-        && let Some(kind) = reader.choice(node, "kind", &kinds)
-    {
-        system.kind = kind;
-    }
-    if let Some(node) = fields.get("command") {
-        system.command = reader.texts(node, "command");
-    }
-    if matches!(system.kind, SystemKind::Process | SystemKind::Container) {
-        fields.need(reader, "a system under test that we start", "command");
-    }
-    system.ready = fields.get("ready").and_then(|n| reader.text(n, "ready"));
-    system.alerts = fields.get("alerts").and_then(|n| read_feed(reader, n, "alerts"));
-    system.plans = fields.get("plans").and_then(|n| read_feed(reader, n, "plans"));
-    system.watermark = fields.get("watermark").and_then(|n| read_feed(reader, n, "watermark"));
-    system.clock = fields.get("clock").and_then(|n| read_clock(reader, n));
-    if let Some(node) = fields.get("rules") {
-        system.rules = read_map(reader, node, "rules");
-    }
-}
-
-fn read_map(reader: &mut Reader<'_>, node: &Node, what: &str) -> BTreeMap<String, String> {
-    let entries = reader.entries(node, what);
-    let pair =
-        |(key, value): (&Node, &Node)| Some((reader.text(key, what)?, reader.text(value, what)?));
-    entries.into_iter().filter_map(pair).collect()
-}
-
-fn read_feed(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Feed> {
-    let sources = [
-        ("webhook", FeedFrom::Webhook),
-        ("kafka", FeedFrom::Kafka),
-        ("sql", FeedFrom::Sql),
-        ("poll", FeedFrom::Poll),
-    ];
-    let formats = [("alertmanager-v4", FeedFormat::AlertmanagerV4), ("json", FeedFormat::Json)];
-    let known = ["from", "format", "url", "topic", "query", "map"];
-    let fields = reader.fields(node, what, &known);
-    let from = fields.need(reader, what, "from")?;
-    let from = reader.choice(from, "from", &sources)?;
-    let format = match fields.get("format") {
-        Some(node) => reader.choice(node, "format", &formats)?,
-        None => FeedFormat::Json,
-    };
-    let (needed, why) = match from {
-        FeedFrom::Webhook => (None, ""),
-        FeedFrom::Kafka => (Some("topic"), "read from kafka"),
-        FeedFrom::Sql => (Some("query"), "read by sql"),
-        FeedFrom::Poll => (Some("url"), "read by poll"),
-    };
-    if let Some(key) = needed {
-        fields.need(reader, &format!("{what} {why}"), key)?;
-    }
-    let map = fields.get("map").map(|n| read_map(reader, n, "map")).unwrap_or_default();
-    let mut text = |key: &str| fields.get(key).and_then(|n| reader.text(n, key));
-    let (url, topic, query) = (text("url"), text("topic"), text("query"));
-    Some(Feed { from, format, url, topic, query, map })
-}
-
-fn read_clock(reader: &mut Reader<'_>, node: &Node) -> Option<Call> {
-    let clock = reader.fields(node, "clock", &["advance"]);
-    let advance = clock.need(reader, "clock", "advance")?;
-    let fields = reader.fields(advance, "clock.advance", &["method", "url"]);
-    let url = fields.need(reader, "clock.advance", "url")?;
-    let url = reader.text(url, "url")?;
-    let method = match fields.get("method") {
-        Some(node) => reader.choice(node, "method", &[("POST", "POST"), ("PUT", "PUT")])?,
-        None => "POST",
-    };
-    Some(Call { method: method.to_owned(), url })
 }
 
 fn read_platform(reader: &mut Reader<'_>, node: &Node, platform: &mut Platform) {
@@ -265,6 +231,9 @@ platform: {kind: builtin, marks: none}
 policy: {tiers: [gate], coverage: {p0: 100%}, budget: 30 min, seed: 20260101, epoch: "2026-01-05T10:00:00+08:00"}
 "#;
 
+    const GIVEN: &str =
+        "stage: {mysql: {provider: external, url: a}, kafka: {provider: external, url: b}}\n";
+
     #[test]
     fn the_whole_of_it_is_read_and_nothing_is_needed() {
         let settings = Settings::parse("lossdrill.yaml", WHOLE).expect("no mistakes");
@@ -288,15 +257,18 @@ policy: {tiers: [gate], coverage: {p0: 100%}, budget: 30 min, seed: 20260101, ep
             ("policy: {tiers: [gatte]}\n", "bad-value", 1, "cannot be `gatte`", "`gate`"),
             ("policy: {epoch: yesterday}\n", "bad-value", 1, "RFC 3339", ""),
             ("stage: {mysql: {provider: external}}\n", "missing-key", 1, "`url`", ""),
+            (GIVEN, "missing-key", 1, "`stage.guard.hosts`", ""),
             ("system_under_test: {kind: process}\n", "missing-key", 1, "`command`", ""),
             ("system_under_test: {plans: {from: sql}}\n", "missing-key", 1, "`query`", ""),
             ("stage: [\n", "not-yaml", 1, "", ""),
         ] {
             let mistakes = Settings::parse("f.yaml", source).expect_err(source);
-            let first = &mistakes[0];
-            assert_eq!((first.code, first.place.line), (code, line), "{first}");
-            assert!(first.message.contains(message), "{first}");
-            assert!(first.help.join(" ").contains(help), "{first}");
+            let named = mistakes.iter().any(|mistake| {
+                (mistake.code, mistake.place.line) == (code, line)
+                    && mistake.message.contains(message)
+                    && mistake.help.join(" ").contains(help)
+            });
+            assert!(named, "{source}: {mistakes:?}");
         }
     }
 }

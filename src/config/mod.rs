@@ -4,17 +4,21 @@
 //! files share, and [`Mistake`]. Must be read once, at the start of a program. Try it: `cargo test --lib config`.
 
 mod file;
+mod mapping;
 mod mistake;
 mod settings;
+mod system;
 mod units;
 mod width;
 pub mod yaml;
 
 pub use file::DEFAULT_FILE;
+pub use mapping::{FieldError, JsonPath, Mapping, PathError, Template};
 pub use mistake::{Mistake, Place, Severity, in_order, list, nearest, or_known};
 pub use settings::{
-    Call, Cells, Feed, FeedFormat, FeedFrom, Platform, PlatformKind, Policy, Provider,
+    Call, Cells, Feed, FeedFormat, FeedFrom, Guard, Platform, PlatformKind, Policy, Provider,
     ServerSettings, Settings, StageSettings, SystemKind, SystemUnderTest, Tier,
 };
+pub use system::{ALERT_FIELDS, PLAN_FIELDS, WATERMARK_FIELDS};
 pub use units::{Percent, Span, UnitError};
-pub use width::{cut, padded, width};
+pub use width::{cut, padded, width, wrapped};

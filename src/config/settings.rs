@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Percent, Span};
+use super::{JsonPath, Mapping, Percent, Span};
 
 /// Who runs a scenario, and when (`@tier:gate`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -48,6 +48,19 @@ pub struct Settings {
 pub struct StageSettings {
     pub mysql: ServerSettings,
     pub kafka: ServerSettings,
+    pub guard: Guard,
+}
+
+/// What a drill may touch of given servers; everything else is refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Guard {
+    /// As they stand in the URLs.
+    pub hosts: Vec<String>,
+    pub schemas: Vec<String>,
+    /// The first is the one that is used.
+    pub topic_prefixes: Vec<String>,
+    /// Hosts that are neither loopback nor private may be touched too.
+    pub allow_remote: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,6 +105,8 @@ pub enum Cells {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SystemUnderTest {
     pub kind: SystemKind,
+    /// For `container`.
+    pub image: Option<String>,
     pub command: Vec<String>,
     pub ready: Option<String>,
     pub alerts: Option<Feed>,
@@ -121,8 +136,10 @@ pub struct Feed {
     pub url: Option<String>,
     pub topic: Option<String>,
     pub query: Option<String>,
-    /// Our field -> JSON path in theirs.
-    pub map: BTreeMap<String, String>,
+    /// Where the single messages are in one post, record or answer; all of it where it is not said.
+    pub items: Option<JsonPath>,
+    /// Our field -> where it is in theirs.
+    pub map: Mapping,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -181,6 +198,7 @@ impl Default for StageSettings {
         StageSettings {
             mysql: ServerSettings::of_image("mysql:9.7"),
             kafka: ServerSettings::of_image("apache/kafka:4.4.0"),
+            guard: Guard::default(),
         }
     }
 }

@@ -37,6 +37,28 @@ pub fn padded(text: &str, limit: usize) -> String {
     format!("{text}{}", " ".repeat(limit.saturating_sub(width(text))))
 }
 
+/// Lines of at most `limit` columns, broken at blanks where there are any: Chinese has none.
+pub fn wrapped(text: &str, limit: usize) -> Vec<String> {
+    let (mut lines, mut line, mut wide, mut blank) = (Vec::new(), String::new(), 0, None);
+    for c in text.chars() {
+        while wide > 0 && wide + columns(c) > limit {
+            let rest = match blank.take() {
+                Some(at) => line.split_off(at),
+                None => String::new(),
+            };
+            lines.push(std::mem::replace(&mut line, rest.trim_start().to_owned()));
+            wide = line.chars().map(columns).sum();
+        }
+        if c == ' ' {
+            blank = Some(line.len());
+        }
+        line.push(c);
+        wide += columns(c);
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +76,24 @@ mod tests {
             assert_eq!(width(text), columns, "{text}");
             assert_eq!(cut(text, 5), cut_at_5, "{text}");
             assert_eq!(padded(text, 6), padded_to_6, "{text}");
+        }
+    }
+
+    #[test]
+    fn wrapped_text_loses_nothing_and_stays_within_its_columns() {
+        for text in [
+            "",
+            "short",
+            "one two three four five",
+            "退款金额超过支付金额的订单",
+            "a verylongwordthatdoesnotfit b",
+        ] {
+            for limit in [6, 10, 30] {
+                let lines = wrapped(text, limit);
+                assert!(lines.iter().all(|line| width(line.trim_end()) <= limit), "{lines:?}");
+                let all = lines.concat().replace(' ', "");
+                assert_eq!(all, text.replace(' ', ""), "{limit}");
+            }
         }
     }
 }

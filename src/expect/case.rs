@@ -195,7 +195,7 @@ impl<'a> Case<'a> {
         } else if let Some(row) = self.bad_row(subject) {
             let what = match row.flaw {
                 Flaw::Missing => "the row that made the missing one due",
-                Flaw::WrongAmount | Flaw::Duplicate | Flaw::Unexpected => "the bad row",
+                _ => "the bad row",
             };
             return Origin { at: row.seen, what: what.into(), proved: true };
         }
@@ -263,16 +263,17 @@ impl<'a> Case<'a> {
     /// A shortfall that a stop plan explains: what it withholds in its scope is in flight until the
     /// plan ends.
     pub fn held_by_plan(&self, row: &BadRow) -> bool {
-        let RowKind::Posting(kind) = row.kind else { return false };
         if row.flaw != Flaw::Missing || row.owner == Owner::Nobody {
             return false;
         }
         let grace_ms = self.facts.loss_point.grace_ms;
         self.runs.iter().any(|run| {
             let Effect::Stops(act) = &run.last().effect else { return false };
-            let stops = match act.as_str() {
-                "refund" => kind == PostingKind::PaidOut,
-                _ => kind != PostingKind::PaidOut,
+            let stops = match &row.kind {
+                RowKind::Posting(PostingKind::PaidOut) => act == "refund",
+                RowKind::Posting(_) => act != "refund",
+                RowKind::Line { held_by } => held_by.as_ref() == Some(act),
+                RowKind::Promise => false,
             };
             let ended = run.reached(PlanState::Reverted).map(|(_, at)| at.plus_ms(grace_ms));
             let spans = run.at <= row.known && ended.is_none_or(|ended| ended > row.known);

@@ -13,7 +13,7 @@ pub enum ProofStep {
     /// Likewise outside the scope: role [`Role::ProbeOutside`].
     TryOutside,
     /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price
-    /// nobody meant.
+    /// nobody meant, or an act names its own.
     Correct,
     /// The run's end, of itself: until its TTL at the latest, or its next report.
     AwaitEnd { until: CellTime },
@@ -83,9 +83,13 @@ impl<'a> Case<'a> {
         Some(ProofStep::TryAfter)
     }
 
-    /// Does a scripted bid in the scope still say what nobody meant?
+    /// Does a scripted act in the scope leave something open that nobody meant?
     fn needs_correction(&self, scope: &Subject) -> bool {
         self.acts.iter().any(|act| match act.act {
+            Act::Business(business) => {
+                let ours = act.role == Role::Scripted && business.correction.is_some();
+                ours && business.subjects.contains(scope)
+            }
             Act::PlaceBid { bid, meant, price, .. } => {
                 let ours = act.role == Role::Scripted && meant != price;
                 ours && self.cast.about(&Subject::new("bid", bid)).contains(scope)

@@ -119,7 +119,7 @@ impl<'a> Case<'a> {
     /// Settled past the control's last write, at a rest before the canary. Not asked of a system
     /// under test without a watermark.
     pub(super) fn settled(&self) -> bool {
-        if !self.facts.judged {
+        if !self.facts.watermark {
             return true;
         }
         let before = self.canary.map_or(u64::MAX, |(begin, _)| begin);

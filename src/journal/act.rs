@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Business;
 use crate::money::Money;
 
 /// One business or hostile action. Ids are the unique ones of this cell, not the scenario's aliases.
@@ -47,6 +48,8 @@ pub enum Act {
     },
     /// The refund-approved message of `refund` is delivered `times` times.
     DeliverApproval { refund: String, times: u32 },
+    /// Any other: one request, with what should happen by it.
+    Business(Business),
 }
 
 /// What became of an act.

@@ -1,6 +1,8 @@
 //! The truth as data: bad rows, loss and exposure over time. The oracle fills it, the judge and the
 //! reports read it.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Owner, PostingKind};
 use crate::clock::CellTime;
 use crate::money::{Currency, Money};
@@ -16,10 +18,17 @@ pub enum Flaw {
     Duplicate,
     /// No act expects it: a refused one, or none at all.
     Unexpected,
+    /// The right amount to somebody else.
+    WrongParty,
+    /// More than the lines may ever add up to.
+    AboveCap,
+    /// Less than they may ever add up to.
+    BelowFloor,
 }
 
 /// Who loses by it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Party {
     Buyer,
     Seller,
@@ -27,10 +36,14 @@ pub enum Party {
 }
 
 /// What kind of row it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RowKind {
     Posting(PostingKind),
     Promise,
+    /// A line of a domain's ledger. The stopped act, if any, that would explain a shortfall.
+    Line {
+        held_by: Option<String>,
+    },
 }
 
 /// A row after which the books differ from what was meant, with nothing in flight to explain it.

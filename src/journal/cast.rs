@@ -98,6 +98,7 @@ impl Act {
                 vec![Subject::new("refund", refund), order(id), channel(by)]
             }
             Act::DeliverApproval { refund, .. } => vec![Subject::new("refund", refund)],
+            Act::Business(business) => business.subjects.clone(),
         }
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Expectation, Outcome, Posting, Promise, Role, Verdict, Word};
+use super::{
+    Act, Basis, Expectation, LedgerLine, Outcome, Posting, Promise, Role, SourceText, Verdict, Word,
+};
 use crate::money::Money;
 use crate::wire::{Alert, Effect, Judged, Mark, PlanRun, Subject};
 
@@ -96,8 +98,10 @@ pub struct ScenarioFacts {
     /// The lines as written, for reports.
     #[serde(default)]
     pub steps: Vec<String>,
-    /// Does the system under test report judgements, and a watermark?
+    /// Does the system under test report judgements?
     pub judged: bool,
+    /// Does it tell how far it has settled?
+    pub watermark: bool,
 }
 
 /// A fault as a scenario names it.
@@ -129,6 +133,12 @@ pub enum Event {
         args: Vec<String>,
         total: usize,
     },
+    Basis {
+        basis: Box<Basis>,
+    },
+    Source {
+        source: SourceText,
+    },
     StageUp {
         services: Vec<ServiceFacts>,
         took_ms: u64,
@@ -141,6 +151,12 @@ pub enum Event {
     Alias {
         name: String,
         id: String,
+    },
+    /// A step of the scenario was carried out, without trouble or with it; later ones are skipped then.
+    Stepped {
+        /// From 0, Background steps first.
+        step: usize,
+        ok: bool,
     },
     /// Books balanced, at rest, nothing open.
     Steady,
@@ -181,6 +197,10 @@ pub enum Event {
     },
     Promised {
         promise: Promise,
+    },
+    /// A line of a domain's ledger, as it stands now.
+    Booked {
+        line: LedgerLine,
     },
     MarkWritten {
         mark: Mark,

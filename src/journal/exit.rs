@@ -40,6 +40,11 @@ impl Exit {
         self as u8
     }
 
+    /// The exit of a number, as journals keep it.
+    pub fn of_code(code: u8) -> Option<Exit> {
+        SEVERITY.into_iter().find(|exit| exit.code() == code)
+    }
+
     /// The worst of `exits`; [`Exit::Proved`] of none.
     pub fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
         let rank = |exit: &Exit| SEVERITY.iter().position(|other| other == exit);

@@ -5,22 +5,28 @@
 //! Try it: `cargo test --lib journal`.
 
 mod act;
+mod basis;
 mod books;
+mod business;
 mod cast;
 mod entry;
 mod exit;
 mod expectation;
 mod history;
+mod ledger;
 mod posting;
 pub mod story;
 mod writer;
 
 pub use act::{Act, Outcome, Role};
+pub use basis::{Basis, Demands, PointFacts, Selected, Shard, ShardError, SourceText};
 pub use books::{BadRow, Books, Flaw, Flight, Party, RowKind, curve_of, peak, value_at};
+pub use business::{Business, Demand, Expected};
 pub use cast::{Cast, Owner};
 pub use entry::{Entry, Event, FaultUse, LossPointFacts, Phase, ScenarioFacts, ServiceFacts};
 pub use exit::Exit;
 pub use expectation::{Expectation, Verdict, Word};
 pub use history::History;
+pub use ledger::{Amount, LedgerLine};
 pub use posting::{Book, Posting, PostingKind, Promise};
-pub use writer::{Journal, JournalError, Scribe, read_journal};
+pub use writer::{Journal, JournalError, Scribe, read_journal, write_journal};

@@ -61,6 +61,7 @@ impl Story {
             seed: 7,
             steps: Vec::new(),
             judged: true,
+            watermark: true,
         };
         Story::with_facts(scenario, facts)
     }

@@ -1,7 +1,7 @@
 //! Writing and reading `journal.ndjson`.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -155,6 +155,23 @@ impl Scribe {
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
+
+    /// The stable id of the scenario it writes for.
+    pub fn scenario(&self) -> Option<&str> {
+        self.scenario.as_deref()
+    }
+}
+
+/// Writes a journal that is whole already; errors where `path` exists.
+pub fn write_journal(path: &Path, entries: &[Entry]) -> Result<(), JournalError> {
+    let write_error = |source| JournalError::Write { path: path.to_owned(), source };
+    let file = File::create_new(path).map_err(write_error)?;
+    let mut out = BufWriter::new(file);
+    for entry in entries {
+        let line = serde_json::to_string(entry).expect("entries are plain data");
+        writeln!(out, "{line}").map_err(write_error)?;
+    }
+    out.flush().map_err(write_error)
 }
 
 /// Reads a whole journal. A last line cut short by a kill is left out; any other bad line is an error.

@@ -1,13 +1,16 @@
-//! The account of one order, refund or bid: its events in the journal's order, replayed into bad
+//! The account of one order, refund or bid, or of a subject in a domain's ledger: its events in the journal's order, replayed into bad
 //! rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gaps::{Gap, Item, above, order_gaps, refund_gaps};
+use super::lines::Lines;
 use super::meant::{Meant, deeds, meant_by};
 use super::{BadRow, Books, Flaw, Instant, Party, RowKind};
 use crate::clock::CellTime;
-use crate::journal::{Book, Cast, Event, Flight, History, PostingKind, Promise};
+use crate::journal::{
+    Book, Cast, Event, Expected, Flight, History, LedgerLine, PostingKind, Promise,
+};
 use crate::money::Money;
 use crate::wire::Subject;
 
@@ -16,11 +19,15 @@ enum Change {
     Reprice { price: Money, due: Instant },
     Posted { kind: PostingKind, amount: Money, reference: String },
     Promised { price: Money, qty: u32, open: bool },
+    Wanted { expected: Expected, due: Instant },
+    Booked { line: LedgerLine },
 }
 
 /// One subject's events, in order of their place in the journal.
 pub(super) struct Account {
     subject: Subject,
+    /// The domain's ledger; none for the platform's own orders, refunds and bids.
+    ledger: Option<String>,
     events: Vec<(Instant, Change)>,
 }
 
@@ -32,13 +39,20 @@ struct State {
     /// The price before a correction that is still on its way, with when it became due.
     before: Option<(Money, Instant)>,
     promise: Option<(Money, u32, bool, Instant)>,
+    lines: Lines,
 }
 
 /// Every account that an act or a posting names.
 pub(super) fn accounts_of(history: &History) -> Vec<Account> {
-    let mut accounts: BTreeMap<Subject, Vec<(Instant, Change)>> = BTreeMap::new();
+    type Key = (Option<String>, Subject);
+    let mut accounts: BTreeMap<Key, Vec<(Instant, Change)>> = BTreeMap::new();
     for (meant, when, due) in meant_by(&deeds(history)) {
+        let mut ledger = None;
         let (subject, change) = match meant {
+            Meant::Line(expected) => {
+                ledger = Some(expected.ledger.clone());
+                (expected.subject.clone(), Change::Wanted { expected, due })
+            }
             Meant::Charge { order, amount } => {
                 (Subject::new("order", order), Change::Expect { amount, due })
             }
@@ -52,14 +66,19 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
                 (Subject::new("bid", bid), Change::Reprice { price, due })
             }
         };
-        accounts.entry(subject).or_default().push((when, change));
+        accounts.entry((ledger, subject)).or_default().push((when, change));
     }
     let mut seen: BTreeSet<(Book, PostingKind, &str)> = BTreeSet::new();
     let mut last = CellTime::default();
     for entry in history.entries() {
         last = entry.cell_ms.map_or(last, CellTime);
         let when = Instant { at: last, seq: entry.seq };
+        let mut ledger = None;
         let (subject, change) = match &entry.event {
+            Event::Booked { line } => {
+                ledger = Some(line.ledger.clone());
+                (line.subject.clone(), Change::Booked { line: line.clone() })
+            }
             Event::Posted { posting } => {
                 if !seen.insert((posting.book, posting.kind, &posting.reference)) {
                     continue;
@@ -77,11 +96,11 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
             }
             _ => continue,
         };
-        accounts.entry(subject).or_default().push((when, change));
+        accounts.entry((ledger, subject)).or_default().push((when, change));
     }
-    let account = |(subject, mut events): (Subject, Vec<(Instant, Change)>)| {
+    let account = |((ledger, subject), mut events): (Key, Vec<(Instant, Change)>)| {
         events.sort_by_key(|(when, _)| when.seq);
-        Account { subject, events }
+        Account { subject, ledger, events }
     };
     accounts.into_iter().map(account).collect()
 }
@@ -104,7 +123,10 @@ impl Account {
             clock = clock.max(when.at);
             let when = Instant { at: clock, seq: when.seq };
             state.apply(change, when);
-            let gaps = state.gaps(&self.subject.kind);
+            let gaps = match self.ledger {
+                Some(_) => state.lines.gaps(),
+                None => state.gaps(&self.subject.kind),
+            };
             let same = |row: &BadRow, gap: &Gap| row.amount == gap.amount;
             let gone = |key: &String, row: &BadRow| {
                 !gaps.iter().any(|gap| gap.key == *key && same(row, gap))
@@ -171,6 +193,8 @@ impl State {
             Change::Promised { price, qty, open } => {
                 self.promise = Some((price, qty, open, when));
             }
+            Change::Wanted { expected, due } => self.lines.expect(expected, due),
+            Change::Booked { line } => self.lines.book(line),
         }
     }
 

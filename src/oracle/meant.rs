@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Instant;
 use crate::clock::CellTime;
-use crate::journal::{Act, Event, History, Outcome};
+use crate::journal::{Act, Event, Expected, History, Outcome};
 use crate::money::Money;
 
 /// An act that is not refused, with what the journal knows of its end.
@@ -18,6 +18,8 @@ pub(super) struct Deed<'a> {
 /// What an act expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meant {
+    /// Something of a line in a domain's ledger.
+    Line(Expected),
     /// The order is charged this once, and counts as paid once.
     Charge { order: String, amount: Money },
     /// The refund is paid out once.
@@ -62,7 +64,10 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
     let mut meant = Vec::new();
     for deed in deeds {
         let made = match deed.act {
-            Act::ListItem { .. } | Act::ApproveClearance { .. } | Act::PlaceOrder { .. } => None,
+            Act::ListItem { .. }
+            | Act::ApproveClearance { .. }
+            | Act::PlaceOrder { .. }
+            | Act::Business(_) => None,
             Act::PlaceBid { bid, meant, .. } => {
                 Some(Meant::Offer { bid: bid.clone(), price: *meant })
             }
@@ -86,6 +91,10 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
                 .remove(refund.as_str())
                 .map(|amount| Meant::Payout { refund: refund.clone(), amount }),
         };
+        if let Act::Business(business) = deed.act {
+            let lines = business.expects.iter().cloned().map(Meant::Line);
+            meant.extend(lines.map(|line| (line, deed.intent, deed.due)));
+        }
         meant.extend(made.map(|made| (made, deed.intent, deed.due)));
     }
     meant

@@ -7,12 +7,13 @@
 //!
 //! An act expects what was meant: a refused one nothing, one with unknown outcome what was meant,
 //! once. A missing row is in flight until the loss point's grace; then its loss counts from the row
-//! that made it due. Try it: `cargo test --lib oracle`. Not covered: wallets, coupons, stock in
-//! pieces (only its money), exchange rates: an amount in another currency than the expected one
-//! counts as wholly lost.
+//! that made it due. A domain's ledgers are compared by what each act says of them (`lines`).
+//! Try it: `cargo test --lib oracle`. Not covered: exchange rates (an amount in another currency than
+//! the expected one counts as wholly lost).
 
 mod account;
 mod gaps;
+mod lines;
 mod meant;
 
 pub use crate::journal::{BadRow, Books, Flaw, Party, RowKind};

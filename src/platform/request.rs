@@ -66,6 +66,7 @@ pub(super) fn of(act: &Act, now: CellTime) -> Option<Request> {
             });
             ("/refunds".to_owned(), asked)
         }
+        Act::Business(business) => (business.path.clone(), business.body.clone()),
         Act::DeliverApproval { .. } => return None,
     };
     Some(Request { path, body })

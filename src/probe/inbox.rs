@@ -1,7 +1,8 @@
-//! The alert inbox: an HTTP server that takes Alertmanager webhooks and plan runs into the journal.
+//! The alert inbox: an HTTP server that takes alerts and plan runs into the journal, and the feeds of
+//! a reconciler that posts nothing.
 //!
-//! Every post is stamped with cell time in the handler, as soon as its body is there and before it
-//! is parsed. Posts of the same alert are all kept: the judge tells repeats apart. Knows no rule.
+//! Every message is stamped with cell time as soon as its body is there and before it is parsed. Posts
+//! of the same alert are all kept: the judge tells repeats apart. Knows no rule; `reading` knows formats.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,21 +15,48 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
+use super::feeds::FeedAt;
+use super::reading::{Reading, Topic};
 use super::{ProbeError, Recorder};
-use crate::clock::{CellTime, parse_rfc3339};
+use crate::clock::CellTime;
 use crate::journal::Event;
-use crate::money::Money;
-use crate::wire::{Alert, AlertState, PlanRun, Subject, Webhook, WebhookAlert};
 
 /// A webhook carries a group of alerts of about 1 KB each; more than this is no webhook.
 const BODY_BYTES_MAX: usize = 4 << 20;
 /// How much of a bad body a note quotes.
 const QUOTE_CHARS_MAX: usize = 300;
 
-struct Shared {
+/// Where the inbox listens, and how what is posted there is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxSpec {
+    /// Port 0 is any free one.
+    pub listen: SocketAddr,
+    pub alerts_path: String,
+    pub plans_path: String,
+    pub alerts: Reading,
+    pub plans: Reading,
+}
+
+impl Default for InboxSpec {
+    /// For the built-in reconciler, on 127.0.0.1.
+    fn default() -> InboxSpec {
+        InboxSpec {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            alerts_path: "/alerts".to_owned(),
+            plans_path: "/plans".to_owned(),
+            alerts: Reading::builtin(Topic::Alerts),
+            plans: Reading::builtin(Topic::Plans),
+        }
+    }
+}
+
+/// What handlers and feeds share.
+pub(super) struct Shared {
     recorder: Recorder,
     posts: AtomicU64,
+    spec: InboxSpec,
 }
 
 /// Listens until it is dropped.
@@ -36,17 +64,25 @@ pub struct Inbox {
     address: SocketAddr,
     shared: Arc<Shared>,
     stop: Option<oneshot::Sender<()>>,
+    /// Aborted when the set is dropped.
+    feeds: JoinSet<()>,
 }
 
 impl Inbox {
-    /// On a free port of 127.0.0.1.
+    /// For the built-in reconciler, on a free port of 127.0.0.1.
     pub async fn start(recorder: Recorder) -> Result<Inbox, ProbeError> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(ProbeError::Listen)?;
-        let address = listener.local_addr().map_err(ProbeError::Listen)?;
-        let shared = Arc::new(Shared { recorder, posts: AtomicU64::new(0) });
+        Inbox::open(InboxSpec::default(), recorder).await
+    }
+
+    pub async fn open(spec: InboxSpec, recorder: Recorder) -> Result<Inbox, ProbeError> {
+        let failed = |source| ProbeError::Listen { at: spec.listen, source };
+        let listener = TcpListener::bind(spec.listen).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let (alerts, plans) = (spec.alerts_path.clone(), spec.plans_path.clone());
+        let shared = Arc::new(Shared { recorder, posts: AtomicU64::new(0), spec });
         let router = Router::new()
-            .route("/alerts", post(take_alerts))
-            .route("/plans", post(take_plan))
+            .route(&alerts, post(take_alerts))
+            .route(&plans, post(take_plan))
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
             .with_state(shared.clone());
         let (stop, stopped) = oneshot::channel::<()>();
@@ -56,7 +92,13 @@ impl Inbox {
             let over = async move { drop(stopped.await) };
             let _ = axum::serve(listener, router).with_graceful_shutdown(over).await;
         });
-        Ok(Inbox { address, shared, stop: Some(stop) })
+        Ok(Inbox { address, shared, stop: Some(stop), feeds: JoinSet::new() })
+    }
+
+    /// Follows one more source until this is dropped. What was there when this returns is not new.
+    pub async fn follow(&mut self, feed: FeedAt) {
+        let follower = feed.start(self.shared.clone()).await;
+        self.feeds.spawn(follower);
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -64,14 +106,14 @@ impl Inbox {
     }
 
     pub fn alerts_url(&self) -> String {
-        format!("http://{}/alerts", self.address)
+        format!("http://{}{}", self.address, self.shared.spec.alerts_path)
     }
 
     pub fn plans_url(&self) -> String {
-        format!("http://{}/plans", self.address)
+        format!("http://{}{}", self.address, self.shared.spec.plans_path)
     }
 
-    /// Number of posts so far, bad ones too: equal in two rounds at rest.
+    /// Number of posts so far, bad ones too, heartbeats not: equal in two rounds at rest.
     pub fn activity(&self) -> u64 {
         self.shared.posts.load(Ordering::Acquire)
     }
@@ -86,32 +128,39 @@ impl Drop for Inbox {
 type Answer = (StatusCode, String);
 
 async fn take_alerts(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
-    let at = shared.recorder.clock().now();
-    let parsed = serde_json::from_slice::<Webhook>(&body)
-        .map_err(|error| error.to_string())
-        .and_then(|webhook| webhook.alerts.iter().map(alert_of).collect::<Result<Vec<_>, _>>());
-    let events = parsed.map(|alerts| alerts.into_iter().map(|alert| Event::Alerted { alert }));
-    shared.take(at, "alert", &body, events.map(Iterator::collect))
+    let at = shared.now();
+    if shared.spec.alerts.is_heartbeat(&body) {
+        // It asks whether anybody listens, and tells nothing.
+        return (StatusCode::OK, String::new());
+    }
+    shared.take(at, Topic::Alerts, &body, shared.spec.alerts.events(&body))
 }
 
 async fn take_plan(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
-    let at = shared.recorder.clock().now();
-    let parsed = serde_json::from_slice::<PlanRun>(&body).map_err(|error| error.to_string());
-    shared.take(at, "plan run", &body, parsed.map(|run| vec![Event::PlanRan { run }]))
+    let at = shared.now();
+    shared.take(at, Topic::Plans, &body, shared.spec.plans.events(&body))
 }
 
 impl Shared {
-    fn take(
+    pub fn now(&self) -> CellTime {
+        self.recorder.clock().now()
+    }
+
+    pub fn take(
         &self,
         at: CellTime,
-        what: &str,
+        topic: Topic,
         body: &[u8],
         parsed: Result<Vec<Event>, String>,
     ) -> Answer {
-        let answer = self.keep(at, what, body, parsed);
+        let answer = self.keep(at, topic.one(), body, parsed);
         // After the entries, so that whoever sees the count finds them.
         self.posts.fetch_add(1, Ordering::Release);
         answer
+    }
+
+    pub fn note(&self, text: String) {
+        self.recorder.record(self.now(), Event::Note { text });
     }
 
     fn keep(
@@ -136,54 +185,12 @@ impl Shared {
             Err(reason) => {
                 let text = String::from_utf8_lossy(body);
                 let quote: String = text.chars().take(QUOTE_CHARS_MAX).collect();
-                let text = format!("inbox: a post that is no {what}: {reason}: {quote}");
+                let text = format!("inbox: a message that is no {what}: {reason}: {quote}");
                 self.recorder.record(at, Event::Note { text });
                 (StatusCode::BAD_REQUEST, format!("no {what}: {reason}"))
             }
         }
     }
-}
-
-/// The plain record of a webhook's alert. `loss_point`, `occurrence` and `severity` may be left out
-/// by a foreign reconciler; rule, subject, fingerprint and times may not.
-fn alert_of(posted: &WebhookAlert) -> Result<Alert, String> {
-    let label = |name: &str| posted.labels.get(name).cloned();
-    let need = |name: &str| match label(name) {
-        Some(value) if !value.is_empty() => Ok(value),
-        _ => Err(format!("label `{name}` is missing")),
-    };
-    let note = |name: &str| posted.annotations.get(name).cloned().unwrap_or_default();
-    let state = match posted.status.as_str() {
-        "firing" => AlertState::Firing,
-        "resolved" => AlertState::Resolved,
-        other => return Err(format!("status `{other}` is neither `firing` nor `resolved`")),
-    };
-    if parse_rfc3339(&posted.starts_at).is_none() {
-        return Err(format!("startsAt `{}` is not RFC 3339", posted.starts_at));
-    }
-    if posted.fingerprint.is_empty() {
-        return Err("fingerprint is empty".to_owned());
-    }
-    let at_risk = match note("at_risk").as_str() {
-        "" => None,
-        text => {
-            Some(text.parse::<Money>().map_err(|error| format!("annotation at_risk: {error}"))?)
-        }
-    };
-    Ok(Alert {
-        rule: need("alertname")?,
-        loss_point: label("loss_point").unwrap_or_default(),
-        subject: Subject::new(need("subject_kind")?, need("subject")?),
-        occurrence: label("occurrence").unwrap_or_default(),
-        severity: label("severity").unwrap_or_default(),
-        at_risk,
-        expected: note("expected"),
-        actual: note("actual"),
-        position: note("position"),
-        starts_at: posted.starts_at.clone(),
-        state,
-        fingerprint: posted.fingerprint.clone(),
-    })
 }
 
 #[cfg(test)]

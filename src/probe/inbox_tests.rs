@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::recorder::tests::Recording;
 use super::*;
 use crate::journal::Phase;
+use crate::money::Money;
 
 fn webhook(change: impl Fn(&mut Value)) -> Value {
     let mut alert = json!({
@@ -55,11 +56,17 @@ async fn bad_posts_are_refused_and_noted() {
     let inbox = Inbox::start(recording.recorder.clone()).await.unwrap();
     for (body, expect) in [
         ("not json".to_owned(), "expected ident"),
-        (webhook(|a| a["labels"]["subject"] = json!("")).to_string(), "label `subject` is missing"),
+        (
+            webhook(|a| a["labels"]["subject"] = json!("")).to_string(),
+            "`subject` (at $.labels.subject) is missing",
+        ),
         (webhook(|a| a["annotations"]["at_risk"] = json!("199")).to_string(), "has no currency"),
-        (webhook(|a| a["startsAt"] = json!("now")).to_string(), "startsAt `now`"),
-        (webhook(|a| a["status"] = json!("on")).to_string(), "status `on`"),
-        (webhook(|a| a["fingerprint"] = json!("")).to_string(), "fingerprint is empty"),
+        (webhook(|a| a["startsAt"] = json!("now")).to_string(), "starts_at `now`"),
+        (webhook(|a| a["status"] = json!("on")).to_string(), "state `on`"),
+        (
+            webhook(|a| a["fingerprint"] = json!("")).to_string(),
+            "`fingerprint` (at $.fingerprint) is missing",
+        ),
     ] {
         assert_eq!(post(&inbox.alerts_url(), body).await, 400, "{expect}");
         match recording.events().pop() {

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -46,12 +46,10 @@ impl Marks {
     /// The next mark has the number `after` + 1: a cell's numbers go on from scenario to scenario.
     /// Connects at the first write.
     pub fn new(servers: &Servers, recorder: Recorder, after: u64) -> Result<Marks, ProbeError> {
-        let options = MySqlConnectOptions::new()
-            .host(&servers.mysql.0)
-            .port(servers.mysql.1)
-            .username("root")
+        let options = servers
+            .login
+            .sqlx(&servers.mysql.0, servers.mysql.1)
             .database(&servers.schema)
-            .ssl_mode(MySqlSslMode::Disabled)
             .disable_statement_logging();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &servers.bootstrap)

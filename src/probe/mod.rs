@@ -4,33 +4,40 @@
 //! Owns the stamps: each observation is dated by cell time as it arrives, before it is parsed. Goes
 //! direct, never through a link that can be faulted. Must never judge, and changes nothing in the
 //! world but the marks it writes.
-//! Try it: `cargo test --lib probe`; on real servers `cargo test --test probe`. Not covered: foreign
-//! reconcilers whose alerts come by Kafka, SQL or polling, and platforms whose books are mapped
-//! tables.
+//! Try it: `cargo test --lib probe`; on real servers `cargo test --test probe`. Not covered:
+//! platforms whose books are mapped tables.
 
 mod aside;
+mod feeds;
 mod inbox;
 mod marks;
+mod reading;
 mod reconciler;
 mod recorder;
 mod topics;
 mod truth;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use inbox::Inbox;
+pub use feeds::{FeedAt, FeedSource};
+pub use inbox::{Inbox, InboxSpec};
 pub use marks::Marks;
+pub use reading::{Reading, RuleNames, Topic};
 pub use reconciler::{Reconciler, ReconcilerAt};
 pub use recorder::Recorder;
 pub use topics::Topics;
 pub use truth::{Truth, TruthAt};
 
+use crate::stage::Login;
+
 /// The servers of a cell, direct.
 #[derive(Clone, Debug)]
 pub struct Servers {
-    /// Host and port of MySQL; user root, no password.
+    /// Host and port of MySQL.
     pub mysql: (String, u16),
+    pub login: Login,
     /// The shop's schema.
     pub schema: String,
     /// Kafka's bootstrap address.
@@ -41,8 +48,8 @@ pub struct Servers {
 /// Why something cannot be observed: always the harness's fault, or the stage's.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    #[error("cannot listen for alerts on 127.0.0.1: {0}")]
-    Listen(std::io::Error),
+    #[error("cannot listen for alerts on {at}: {source}")]
+    Listen { at: SocketAddr, source: std::io::Error },
     #[error("cannot make an http client: {0}")]
     Client(reqwest::Error),
     #[error("no answer from {url}: {source}")]

@@ -1,12 +1,13 @@
-//! What the reconciler says of itself: ready, how far it has read, what it judged. Each part but
-//! `ready` is optional.
+//! What the reconciler says of itself: ready, how far it has read, what it judged. Each part is
+//! optional: who tells nothing is observed by what it does.
 
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
-use super::{ProbeError, Recorder};
+use super::{ProbeError, Recorder, reading};
+use crate::config::{Call, Mapping};
 use crate::journal::Event;
 use crate::wire::{Advance, Health, Judged, Watermark};
 
@@ -20,14 +21,14 @@ const JUDGED_PAGES_MAX: usize = 1_000;
 /// Where the reconciler is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReconcilerAt {
-    /// `GET`: 200 is ready, any other status is not.
-    pub health: String,
-    /// `GET`: a [`Watermark`].
-    pub watermark: Option<String>,
+    /// `GET`: 200 is ready, any other status is not. Without it a reconciler that runs is ready.
+    pub health: Option<String>,
+    /// `GET`: a [`Watermark`], in our shape or as the map says.
+    pub watermark: Option<(String, Mapping)>,
     /// `GET …?after=N`: a list of [`Judged`] in order.
     pub judged: Option<String>,
-    /// `POST`: an [`Advance`].
-    pub advance: Option<String>,
+    /// `POST`, or as it says: an [`Advance`].
+    pub advance: Option<Call>,
 }
 
 impl ReconcilerAt {
@@ -35,10 +36,13 @@ impl ReconcilerAt {
     pub fn builtin(base_url: &str) -> ReconcilerAt {
         let base_url = base_url.trim_end_matches('/');
         ReconcilerAt {
-            health: format!("{base_url}/healthz"),
-            watermark: Some(format!("{base_url}/watermark")),
+            health: Some(format!("{base_url}/healthz")),
+            watermark: Some((format!("{base_url}/watermark"), Mapping::new())),
             judged: Some(format!("{base_url}/judged")),
-            advance: Some(format!("{base_url}/clock/advance")),
+            advance: Some(Call {
+                method: "POST".to_owned(),
+                url: format!("{base_url}/clock/advance"),
+            }),
         }
     }
 }
@@ -65,7 +69,10 @@ impl Reconciler {
 
     /// Ready or not, and why not. No answer is an error.
     pub async fn health(&self) -> Result<Health, ProbeError> {
-        let (status, body) = self.call(&self.at.health, self.http.get(&self.at.health)).await?;
+        let Some(url) = &self.at.health else {
+            return Ok(Health { ready: true, reasons: Vec::new() });
+        };
+        let (status, body) = self.call(url, self.http.get(url)).await?;
         let told: Option<Health> = serde_json::from_slice(&body).ok();
         let ready = status == 200;
         Ok(match told {
@@ -77,8 +84,13 @@ impl Reconciler {
     /// None where this reconciler has no watermark.
     pub async fn watermark(&self) -> Result<Option<Watermark>, ProbeError> {
         match &self.at.watermark {
-            Some(url) => self.get(url).await.map(Some),
             None => Ok(None),
+            Some((url, map)) => match self.call(url, self.http.get(url)).await? {
+                (200, body) => reading::watermark(map, &body).map(Some).map_err(|reason| {
+                    ProbeError::Unreadable(format!("the watermark of {url}: {reason}"))
+                }),
+                (status, body) => Err(status_error(url, status, &body)),
+            },
         }
     }
 
@@ -109,8 +121,12 @@ impl Reconciler {
 
     /// Orders the total offset. False where this reconciler cannot be advanced.
     pub async fn advance(&self, advance: Advance) -> Result<bool, ProbeError> {
-        let Some(url) = &self.at.advance else { return Ok(false) };
-        let (status, body) = self.call(url, self.http.post(url).json(&advance)).await?;
+        let Some(Call { method, url }) = &self.at.advance else { return Ok(false) };
+        let request = match method.as_str() {
+            "PUT" => self.http.put(url),
+            _ => self.http.post(url),
+        };
+        let (status, body) = self.call(url, request.json(&advance)).await?;
         match status {
             200..=299 => Ok(true),
             _ => Err(status_error(url, status, &body)),
@@ -215,7 +231,7 @@ mod tests {
     async fn parts_may_be_absent_and_silence_is_an_error() {
         let recording = Recording::start();
         let at = ReconcilerAt {
-            health: "http://127.0.0.1:1/healthz".into(),
+            health: Some("http://127.0.0.1:1/healthz".into()),
             watermark: None,
             judged: None,
             advance: None,
@@ -225,5 +241,8 @@ mod tests {
         assert_eq!(probe.read_judged().await.unwrap(), None);
         assert!(!probe.advance(Advance { seq: 1, offset_ms: 5 }).await.unwrap());
         assert!(matches!(probe.health().await, Err(ProbeError::Silent { .. })));
+        let untold = ReconcilerAt { health: None, ..probe.at().clone() };
+        let probe = Reconciler::new(untold, recording.recorder.clone()).unwrap();
+        assert!(probe.health().await.unwrap().ready, "it runs, and says no more");
     }
 }

@@ -1,12 +1,9 @@
-//! The views for machines: `result.json`, `coverage.json`, `stage.lock.json`.
-
-use std::collections::BTreeMap;
+//! The views for machines: `result.json`, `stage.lock.json`.
 
 use serde_json::{Value, json};
 
-use super::again;
 use super::view::{Milestone, RunView, ScenarioView};
-use crate::journal::Verdict;
+use super::{again, pretty};
 
 /// `result.json`: every verdict with its numbers.
 pub(super) fn result(view: &RunView) -> String {
@@ -72,36 +69,6 @@ fn scenario_json(seed: u64, scenario: &ScenarioView) -> Value {
     })
 }
 
-/// `coverage.json`: each loss point that ran, with what was proved of it.
-pub(super) fn coverage(view: &RunView) -> String {
-    let mut points: BTreeMap<&str, Vec<&ScenarioView>> = BTreeMap::new();
-    for scenario in &view.scenarios {
-        points.entry(&scenario.facts.loss_point.id).or_default().push(scenario);
-    }
-    let points: Vec<Value> = points
-        .into_iter()
-        .map(|(id, scenarios)| {
-            let of = |control: bool, proved: bool| {
-                let ours = scenarios.iter().filter(|s| s.facts.control == control);
-                ours.filter(|s| !proved || s.verdict == Verdict::Pass).count()
-            };
-            let all_pass = scenarios.iter().all(|s| s.verdict == Verdict::Pass);
-            let point = &scenarios[0].facts.loss_point;
-            json!({
-                "loss_point": id,
-                "title": point.title,
-                "per_event": point.per_event,
-                "attacks": of(false, false),
-                "attacks_proved": of(false, true),
-                "controls": of(true, false),
-                "controls_proved": of(true, true),
-                "proved": of(false, true) > 0 && all_pass,
-            })
-        })
-        .collect();
-    pretty(&json!({"run": view.run, "loss_points": points}))
-}
-
 /// `stage.lock.json`: what must be the same for the run to be the same.
 pub(super) fn stage_lock(view: &RunView) -> String {
     pretty(&json!({
@@ -109,12 +76,10 @@ pub(super) fn stage_lock(view: &RunView) -> String {
         "version": view.version,
         "seed": view.seed,
         "args": view.args,
+        "commit": view.basis.commit,
+        "vocabulary": view.basis.vocabulary,
+        "texts": view.basis.texts,
+        "shard": view.basis.shard,
         "services": view.services,
     }))
-}
-
-fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).expect("invariant: a value is plain data");
-    text.push('\n');
-    text
 }

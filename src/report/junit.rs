@@ -62,7 +62,8 @@ fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
         Verdict::Fail => "failure",
         Verdict::Inconclusive => "error",
     };
-    let mut body = String::new();
+    // First what a person does next.
+    let mut body = format!("again: {}\n", again(seed, &facts.name));
     for view in &scenario.expectations {
         let (word, evidence) = match &view.verdict {
             Some((_, word, evidence)) => (word.to_string(), evidence.as_str()),
@@ -72,13 +73,11 @@ fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
     }
     let _ = writeln!(
         xml,
-        ">\n      <{element} type=\"{}\" message=\"{}\">{}\
-         lost {}; again: {}</{element}>\n    </testcase>",
+        ">\n      <{element} type=\"{}\" message=\"{}\">{}lost {}</{element}>\n    </testcase>",
         scenario.word,
         escaped(&scenario.evidence),
         escaped(&body),
         scenario.loss_peak,
-        escaped(&again(seed, &facts.name))
     );
 }
 

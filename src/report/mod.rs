@@ -1,26 +1,32 @@
 //! Reports: views of the journal, and nothing but the journal.
 //!
 //! Owns what people and machines read of a run: terminal lines as verdicts fall, `result.json`,
-//! `junit.xml`, `summary.md`, `coverage.json`, `stage.lock.json` and the one-file `report.html`. It
-//! judges nothing: verdicts are those that the journal holds, and a scenario without one reads "not
-//! judged". It must not know how a run is made, so it works later and elsewhere just as well. Try
-//! it: `cargo test --test report`. Not covered: `messages.ndjson` (Cucumber Messages), GitHub
-//! annotations, labels in Chinese.
+//! `junit.xml`, `summary.md`, `coverage.json`, `stage.lock.json`, `messages.ndjson` and the one-file
+//! `report.html`; a run merged of shards, compared with another, explained, annotated. It judges
+//! nothing: verdicts are those that the journal holds, and a scenario without one reads "not judged".
+//! It must not know how a run is made, so it works later and elsewhere just as well. Try it: `cargo
+//! test --test report`. Not covered: labels in Chinese.
 
+pub mod compare;
+pub mod coverage;
+pub mod explain;
+pub mod github;
 mod html;
 mod json;
 mod junit;
+pub mod merge;
+mod messages;
 mod summary;
 pub mod terminal;
 mod view;
 
 use std::path::{Path, PathBuf};
 
-use crate::journal::{JournalError, read_journal};
+use crate::journal::{Entry, JournalError, read_journal};
 pub use view::{Milestone, RunView, ScenarioView};
 
 /// The journal's name inside a run directory.
-const JOURNAL_FILE: &str = "journal.ndjson";
+pub const JOURNAL_FILE: &str = "journal.ndjson";
 
 /// Why a report cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +45,15 @@ pub enum ReportError {
 /// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was
 /// written. Where one cannot be written the others still are, and the first error is told.
 pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let view = read(run_dir)?;
+    let entries = entries(run_dir)?;
+    let messages = messages::ndjson(&entries);
+    let view = RunView::of(entries);
     let files = [
         ("result.json", json::result(&view)),
-        ("coverage.json", json::coverage(&view)),
+        ("coverage.json", coverage::document(&view)),
         ("stage.lock.json", json::stage_lock(&view)),
         ("junit.xml", junit::document(&view)),
+        ("messages.ndjson", messages),
         ("summary.md", summary::markdown(&view)),
         ("report.html", html::page(&view)),
     ];
@@ -74,12 +83,17 @@ fn keep(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// The run as its journal tells it.
 pub fn read(run_dir: &Path) -> Result<RunView, ReportError> {
+    entries(run_dir).map(RunView::of)
+}
+
+/// Its journal, which has at least one entry.
+pub fn entries(run_dir: &Path) -> Result<Vec<Entry>, ReportError> {
     let path = run_dir.join(JOURNAL_FILE);
     let entries = read_journal(&path)?;
     if entries.is_empty() {
         return Err(ReportError::Empty { path });
     }
-    Ok(RunView::of(entries))
+    Ok(entries)
 }
 
 /// The one command that runs a scenario again as it was.
@@ -89,6 +103,12 @@ fn again(view_seed: u64, name: &str) -> String {
 
 fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("invariant: a value is plain data");
+    text.push('\n');
+    text
 }
 
 /// Milliseconds as seconds with three digits, `0.900`: for machines.

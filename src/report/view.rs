@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::clock::CellTime;
 use crate::journal::{
-    Books, Entry, Event, Expectation, Flaw, History, Phase, ScenarioFacts, ServiceFacts, Verdict,
-    Word, peak,
+    Basis, Books, Entry, Event, Expectation, Flaw, History, Phase, ScenarioFacts, ServiceFacts,
+    SourceText, Verdict, Word, peak,
 };
 use crate::money::Money;
 use crate::oracle::Oracle;
@@ -20,6 +20,9 @@ pub struct RunView {
     pub seed: u64,
     pub args: Vec<String>,
     pub services: Vec<ServiceFacts>,
+    pub basis: Basis,
+    /// The feature files as the run read them.
+    pub sources: Vec<SourceText>,
     /// In the order in which they started.
     pub scenarios: Vec<ScenarioView>,
     pub total: usize,
@@ -101,6 +104,8 @@ impl RunView {
                     view.args = args.clone();
                     view.total = *total;
                 }
+                Event::Basis { basis } => view.basis = (**basis).clone(),
+                Event::Source { source } => view.sources.push(source.clone()),
                 Event::StageUp { services, .. } => view.services = services.clone(),
                 Event::RunEnded { exit, .. } => view.exit = Some(*exit),
                 Event::ScenarioStarted { .. } => {
@@ -272,7 +277,7 @@ fn origin_of(history: &History, books: &Books, facts: &ScenarioFacts) -> Option<
     let mono_us = entries.iter().find(|entry| entry.seq == row.seq).map_or(0, |e| e.mono_us);
     let what = match row.flaw {
         Flaw::Missing => "the row that made the missing one due",
-        Flaw::WrongAmount | Flaw::Duplicate | Flaw::Unexpected => "the bad row",
+        _ => "the bad row",
     };
     let canary = if facts.control { " of the canary" } else { "" };
     Some(OriginView { at: row.seen, mono_us, what: format!("{what}{canary}") })

@@ -13,15 +13,14 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::conduct::Trouble;
-use crate::clock::Clock;
+use super::run::Programs;
+use crate::clock::{Clock, monotonic_us, wall_ms};
 use crate::journal::Word;
 use crate::platform::{Builtin, Platform};
-use crate::probe::{
-    Inbox, Marks, Reconciler, ReconcilerAt, Recorder, Servers, Topics, Truth, TruthAt,
-};
-use crate::stage::cell::{Cell, CellSpec, ReconcilerSpec};
+use crate::probe::{Inbox, Marks, Reconciler, Recorder, Servers, Topics, Truth, TruthAt};
+use crate::stage::cell::{Cell, CellSpec, Start};
 use crate::stage::guardian::Guardian;
-use crate::stage::{Service, Stage, clean, topics};
+use crate::stage::{Service, Stage, topics};
 
 /// A process of the house that takes longer to be ready than this is broken.
 const HOUSE_READY_LIMIT: Duration = Duration::from_secs(30);
@@ -36,9 +35,13 @@ pub struct Ground {
     pub guardian: Guardian,
     /// Where cells keep their logs and ledgers: inside the guardian's state directory.
     pub dir: PathBuf,
-    pub shop_program: PathBuf,
-    pub reconciler: ReconcilerSpec,
-    pub epoch_ms: i64,
+    pub programs: Programs,
+    /// Where a cell's calendar starts.
+    epoch_ms: i64,
+    /// Of a reconciler that outlives its cells: its time goes on from one to the next.
+    lasting: Option<Clock>,
+    /// Cells made ready while others are in use.
+    ahead_max: usize,
     /// A reconciler may be silent this long, real time, before it is deaf.
     pub deaf_limit: Duration,
     idle: Mutex<Vec<Service>>,
@@ -46,6 +49,14 @@ pub struct Ground {
     /// Cells that scenarios still need and nobody prepares yet.
     needed: AtomicUsize,
     ahead: Mutex<VecDeque<JoinHandle<Result<Bench, Trouble>>>>,
+}
+
+/// What is asked of the ground.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    pub scenarios: usize,
+    /// Never two cells at once, not even one that is only being made ready.
+    pub one_by_one: bool,
 }
 
 /// A cell, ready for a scenario.
@@ -66,24 +77,27 @@ impl Ground {
     pub fn new(
         stage: Stage,
         guardian: Guardian,
-        shop_program: PathBuf,
-        reconciler: ReconcilerSpec,
+        programs: Programs,
         epoch_ms: i64,
         deaf_limit: Duration,
-        scenarios: usize,
+        demand: Demand,
     ) -> Ground {
         let dir = guardian.state_dir().join("cells");
+        // Real time has the real date.
+        let epoch_ms = if programs.hearing.advances() { epoch_ms } else { wall_ms() };
+        let lasts = matches!(programs.reconciler.start, Start::Nobody);
         Ground {
             stage,
             guardian,
             dir,
-            shop_program,
-            reconciler,
+            programs,
             epoch_ms,
+            lasting: lasts.then(|| Clock::starting_at(epoch_ms)),
+            ahead_max: if demand.one_by_one { 0 } else { CELLS_AHEAD },
             deaf_limit,
             idle: Mutex::default(),
             made: AtomicUsize::new(0),
-            needed: AtomicUsize::new(scenarios),
+            needed: AtomicUsize::new(demand.scenarios),
             ahead: Mutex::default(),
         }
     }
@@ -98,17 +112,21 @@ impl Ground {
         let run = self.guardian.run_id();
         let name = format!("{}-c{number}", run.rsplit('-').next().unwrap_or(run));
         let kafka = self.stage.kafka().endpoint;
-        let cells = [name.clone()];
-        let (mysql, made) = tokio::join!(self.mysql(&name), topics::create(kafka, &cells));
+        let prefixes = [self.stage.topic_prefix(&name)];
+        let (mysql, made) = tokio::join!(self.mysql(&name), topics::create(kafka, &prefixes));
         let mysql = mysql.map_err(|e| down("bring up mysql", &e))?;
         made.map_err(|e| down("bring up kafka", &e))?;
-        let clock = Clock::starting_at(self.epoch_ms);
+        let fresh = || Clock::starting_at(self.epoch_ms);
+        let clock = self.lasting.clone().unwrap_or_else(fresh);
         let recorder = Recorder::new(clock.clone());
-        let inbox = Inbox::start(recorder.clone()).await.map_err(|e| down("open the inbox", &e))?;
-        let spec = self.spec(&name, mysql.endpoint, inbox.address());
+        let spec = self.programs.hearing.inbox().map_err(|e| down("open the inbox", &e))?;
+        let inbox = Inbox::open(spec, recorder.clone()).await;
+        let inbox = inbox.map_err(|e| down("open the inbox", &e))?;
+        let [prefix] = prefixes;
+        let spec = self.spec(&name, prefix, &mysql, inbox.address());
         let cell = Cell::start(&self.guardian, spec, clock).await;
         let cell = cell.map_err(|e| down("start the cell", &e))?;
-        let bench = instruments(cell, mysql, inbox, recorder).await;
+        let bench = self.instruments(cell, mysql, inbox, recorder).await;
         let mut bench = bench.map_err(|(what, error)| down(what, &error))?;
         bench.readiness = ready(&bench, self.deaf_limit).await;
         Ok(bench)
@@ -128,10 +146,10 @@ impl Ground {
         bench
     }
 
-    /// Keeps [`CELLS_AHEAD`] cells coming, as long as scenarios are left that need one.
+    /// Keeps cells coming, as long as scenarios are left that need one.
     fn prepare(self: &Arc<Ground>) {
         let mut ahead = self.ahead.lock().expect("no holder panics");
-        while ahead.len() < CELLS_AHEAD {
+        while ahead.len() < self.ahead_max {
             let less = |left: usize| left.checked_sub(1);
             if self.needed.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).is_err() {
                 return;
@@ -153,15 +171,24 @@ impl Ground {
         }
     }
 
-    fn spec(&self, name: &str, mysql: SocketAddr, inbox: SocketAddr) -> CellSpec {
+    fn spec(
+        &self,
+        name: &str,
+        topic_prefix: String,
+        mysql: &Service,
+        inbox: SocketAddr,
+    ) -> CellSpec {
         CellSpec {
             name: name.to_owned(),
+            topic_prefix,
             dir: self.dir.join(name),
-            mysql,
+            mysql: mysql.endpoint,
+            login: mysql.login.clone(),
+            schema: mysql.schema.clone(),
             kafka: self.stage.kafka().endpoint,
             inbox,
-            shop_program: self.shop_program.clone(),
-            reconciler: self.reconciler.clone(),
+            shop_program: self.programs.shop.clone(),
+            reconciler: self.programs.reconciler.clone(),
         }
     }
 
@@ -176,46 +203,53 @@ impl Ground {
     /// Ends the cell; its MySQL is used again when it can be proved clean.
     pub async fn give_back(&self, cell: Cell, mysql: Service) {
         cell.stop().await;
-        if mysql.is_running().await && clean::clean(&mysql).await.is_ok() {
+        if mysql.is_running().await && self.stage.clean(&mysql).await.is_ok() {
             self.idle.lock().expect("no holder panics").push(mysql);
         } else {
             // The guardian has it still, should this fail.
             let _ = mysql.remove().await;
         }
     }
-}
 
-/// The probes of a started cell; the error says what could not be done.
-async fn instruments(
-    cell: Cell,
-    mysql: Service,
-    inbox: Inbox,
-    recorder: Recorder,
-) -> Result<Bench, (&'static str, String)> {
-    let prefix = format!("{}.", cell.spec.name);
-    let platform = Platform::builtin(&Builtin {
-        shop_url: cell.shop.base_url(),
-        channel_url: cell.channel.base_url(),
-        bootstrap: cell.spec.kafka.to_string(),
-        topic_prefix: prefix.clone(),
-    });
-    let platform = platform.map_err(|e| ("make the platform's client", e.to_string()))?;
-    let servers = Servers {
-        mysql: (mysql.endpoint.ip().to_string(), mysql.endpoint.port()),
-        schema: "shop".to_owned(),
-        bootstrap: cell.spec.kafka.to_string(),
-        topics: Topics::builtin(prefix),
-    };
-    let marks = Marks::new(&servers, recorder.clone(), 0);
-    let marks = marks.map_err(|e| ("make the marks' writer", e.to_string()))?;
-    let at = TruthAt { servers, ledger: cell.ledger.clone() };
-    let truth = Truth::start(at, recorder.clone()).await;
-    let truth = truth.map_err(|e| ("start the oracle's own reader", e.to_string()))?;
-    let at = ReconcilerAt::builtin(&cell.reconciler.base_url());
-    let reconciler = Reconciler::new(at, recorder.clone());
-    let reconciler = reconciler.map_err(|e| ("make the reconciler's probe", e.to_string()))?;
-    let readiness = Ok(());
-    Ok(Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, readiness })
+    /// The probes of a started cell; the error says what could not be done.
+    async fn instruments(
+        &self,
+        cell: Cell,
+        mysql: Service,
+        mut inbox: Inbox,
+        recorder: Recorder,
+    ) -> Result<Bench, (&'static str, String)> {
+        let prefix = cell.spec.topic_prefix.clone();
+        let platform = Platform::builtin(&Builtin {
+            shop_url: cell.shop.base_url(),
+            channel_url: cell.channel.base_url(),
+            bootstrap: cell.spec.kafka.to_string(),
+            topic_prefix: prefix.clone(),
+        });
+        let platform = platform.map_err(|e| ("make the platform's client", e.to_string()))?;
+        let servers = Servers {
+            mysql: (mysql.endpoint.ip().to_string(), mysql.endpoint.port()),
+            login: mysql.login.clone(),
+            schema: mysql.schema.clone(),
+            bootstrap: cell.spec.kafka.to_string(),
+            topics: Topics::builtin(prefix),
+        };
+        // Who outlives its cells must not take the next cell's marks for old ones.
+        let after = if self.lasting.is_some() { monotonic_us() / 1000 } else { 0 };
+        let marks = Marks::new(&servers, recorder.clone(), after);
+        let marks = marks.map_err(|e| ("make the marks' writer", e.to_string()))?;
+        for feed in self.programs.hearing.followed(&cell, &servers) {
+            inbox.follow(feed).await;
+        }
+        let at = TruthAt { servers, ledger: cell.ledger.clone() };
+        let truth = Truth::start(at, recorder.clone()).await;
+        let truth = truth.map_err(|e| ("start the oracle's own reader", e.to_string()))?;
+        let at = self.programs.hearing.reconciler_at(&cell);
+        let reconciler = Reconciler::new(at, recorder.clone());
+        let reconciler = reconciler.map_err(|e| ("make the reconciler's probe", e.to_string()))?;
+        let readiness = Ok(());
+        Ok(Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, readiness })
+    }
 }
 
 /// Waits until shop and channel are ready (else inconclusive), then the reconciler (else deaf).

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::rest::{Round, Sounding};
+use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless, strays};
 use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
@@ -19,24 +20,20 @@ const ROUND_PAUSE: Duration = Duration::from_millis(4);
 /// (a second in ours). Its watermark then says so; one that tells no such thing is given this, real time.
 const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
 
-/// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
-const HOUSE_LIMIT: Duration = Duration::from_secs(30);
-
-/// Why the cell does not come to rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unrest {
-    /// The system under test: it is deaf, or works without end.
-    Reconciler(String),
-    /// Shop, channel or the harness itself.
-    House(String),
-    /// The run was aborted, or its deadline passed.
-    Stopped,
-}
+/// A reconciler without a watermark may still be at work on what all others have done with: this long, real time, it must
+/// have said nothing. It gets as much again before each deadline and after it.
+const UNOBSERVED_QUIET: Duration = Duration::from_secs(1);
+/// In real time: between two looks whether something was heard.
+const REAL_PAUSE: Duration = Duration::from_millis(20);
 
 /// The limits of a cell's waits.
 pub struct Timing {
     /// How long the reconciler may be all that is restless, real time.
     pub deaf_limit: Duration,
+    /// The system under test can be advanced; else nothing in the cell is.
+    pub advances: bool,
+    /// It does not tell how far it has read: rest is that nothing is heard for [`UNOBSERVED_QUIET`].
+    pub unobserved: bool,
     /// True once the run is aborted or its deadline has passed.
     pub stopped: tokio::sync::watch::Receiver<bool>,
 }
@@ -57,6 +54,11 @@ pub struct Clockwork {
     pub channel: ClockPeer,
     pub instruments: Instruments,
     pub scribe: Scribe,
+    /// The process that watches the reconciler, where the scenario has one.
+    pub watchdog: Option<ClockPeer>,
+    /// A fault keeps the reconciler from answering: it is not asked, and told the offset when it is back.
+    pub reconciler_is_away: bool,
+    owed: Option<Advance>,
     /// Bytes on the way are work; those that wait for a later cell time are a timer.
     links: Vec<Link>,
     timing: Timing,
@@ -79,6 +81,9 @@ impl Clockwork {
             channel: platform.channel().clone(),
             instruments,
             scribe,
+            watchdog: None,
+            reconciler_is_away: false,
+            owed: None,
             links,
             timing,
             last_round: Round::default(),
@@ -105,26 +110,42 @@ impl Clockwork {
         unnoticed: bool,
     ) -> Result<(), Unrest> {
         let started = Instant::now();
+        self.pay_owed().await?;
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
+        // A link that delivers later must still deliver what is due.
+        let is_link = |name: &String| self.links.iter().any(|link| link.name() == name);
+        let sources: Vec<String> = excused.iter().filter(|n| !is_link(n)).cloned().collect();
         let mut before: Option<Round> = None;
-        // Since when nothing but the reconciler is restless.
+        // Since when nothing but the reconciler is restless, and since when nothing happened.
         let mut alone: Option<Instant> = None;
+        let mut still = Instant::now();
+        let quiet = if self.timing.unobserved { UNOBSERVED_QUIET } else { Duration::ZERO };
         loop {
             if self.is_stopped() {
                 return Err(Unrest::Stopped);
             }
-            let (round, settled, silent) = self.round().await;
+            let (mut round, settled, silent) = self.round().await;
+            let late = self.links_are_late(excused);
+            let excused = if late { &sources } else { excused };
+            if late {
+                round.forgive(mark, excused);
+            }
             let unrest = silent.or_else(|| {
                 let reason = round.unrest(mark, excused, self.clock.now())?;
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
             });
             let overdue = !unnoticed
+                || late
                 || round.knows_it_is_blind()
                 || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT;
+            let rests = before.as_ref().is_some_and(|b| round.rests_after(b));
+            if unrest.is_some() || !rests {
+                still = Instant::now();
+            }
             match unrest {
-                None if overdue && before.as_ref().is_some_and(|b| round.rests_after(b)) => {
+                None if overdue && rests && still.elapsed() >= quiet => {
                     self.settle_truth(mark).await?;
                     let real_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let excused = excused.to_vec();
@@ -158,6 +179,9 @@ impl Clockwork {
         if ahead_ms <= 0 {
             return Ok(());
         }
+        if !self.timing.advances {
+            return self.live_until(target).await;
+        }
         self.seq += 1;
         let offset_ms = self.clock.offset_ms() + ahead_ms;
         let towards = crate::clock::rfc3339(target.0);
@@ -172,10 +196,41 @@ impl Clockwork {
         self.peers_rest().await?;
         let mark = self.mark(MarkKind::B).await?;
         let order = Advance { seq: mark, offset_ms };
-        if let Err(error) = self.instruments.reconciler.advance(order).await {
-            return Err(Unrest::Reconciler(format!("POST clock/advance: {error}")));
+        if let Some(watchdog) = &self.watchdog
+            && let Err(error) = watchdog.advance(order).await
+        {
+            return Err(Unrest::Reconciler(error.to_string()));
+        }
+        self.owed = Some(order);
+        self.pay_owed().await
+    }
+
+    /// Tells the reconciler the last offset, once it can hear it.
+    async fn pay_owed(&mut self) -> Result<(), Unrest> {
+        let Some(order) = self.owed.filter(|_| !self.reconciler_is_away) else { return Ok(()) };
+        let told = self.instruments.reconciler.advance(order).await;
+        told.map_err(|error| Unrest::Reconciler(format!("POST clock/advance: {error}")))?;
+        self.owed = None;
+        Ok(())
+    }
+
+    /// In real time: until `target`, or until something is heard.
+    async fn live_until(&self, target: CellTime) -> Result<(), Unrest> {
+        let heard = || self.instruments.inbox.activity() + self.instruments.truth.activity();
+        let before = heard();
+        while self.clock.now() < target && heard() == before {
+            if self.is_stopped() {
+                return Err(Unrest::Stopped);
+            }
+            tokio::time::sleep(REAL_PAUSE).await;
         }
         Ok(())
+    }
+
+    /// What a withheld link holds is due at an instant of cell time: then nothing is to be noticed first.
+    fn links_are_late(&self, excused: &[String]) -> bool {
+        let withheld = |link: &&Link| excused.iter().any(|name| name == link.name());
+        self.links.iter().filter(withheld).any(|link| link.next_due().is_some())
     }
 
     /// Before anything is written: a row or message without a mark before it could be dated only by wall time, and
@@ -222,11 +277,14 @@ impl Clockwork {
 
     /// One round of questions: (answers, the reconciler's settled mark, who did not answer).
     async fn round(&self) -> (Round, Option<u64>, Option<Unrest>) {
-        let (shop, channel, watermark) = tokio::join!(
-            self.shop.clock(),
-            self.channel.clock(),
-            self.instruments.reconciler.watermark()
-        );
+        let watermark = async {
+            match self.reconciler_is_away {
+                true => Ok(None),
+                false => self.instruments.reconciler.watermark().await,
+            }
+        };
+        let (shop, channel, watermark) =
+            tokio::join!(self.shop.clock(), self.channel.clock(), watermark);
         let mut round = Round::default();
         let (mut settled, mut silent) = (None, None);
         for (peer, report) in [(&self.shop, shop), (&self.channel, channel)] {
@@ -238,9 +296,7 @@ impl Clockwork {
         match watermark {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
-                if let Some(why) = strays(watermark.clock.offset_ms, self.clock.offset_ms()) {
-                    silent = silent.or(Some(Unrest::Reconciler(why)));
-                }
+                silent = silent.or_else(|| strays(&watermark.clock, self.clock.offset_ms()));
                 let sounding = sounding("reconciler", &watermark.clock);
                 let blind = !watermark.behind.is_empty();
                 round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });
@@ -248,6 +304,12 @@ impl Clockwork {
             Ok(None) => {}
             Err(error) => {
                 silent = Some(Unrest::Reconciler(format!("GET watermark: {error}")));
+            }
+        }
+        if let Some(watchdog) = &self.watchdog {
+            match watchdog.clock().await {
+                Ok(report) => round.soundings.push(sounding(&watchdog.name, &report)),
+                Err(error) => silent = Some(Unrest::Reconciler(error.to_string())),
             }
         }
         round.soundings.push(Sounding {
@@ -265,39 +327,6 @@ impl Clockwork {
     }
 }
 
-/// Whose unrest it is: the reconciler's only where everything else of the round is idle.
-fn blame(round: &Round, reason: String, mark: u64, excused: &[String], now: CellTime) -> Unrest {
-    let others = Round {
-        soundings: round.soundings.iter().filter(|s| s.name != "reconciler").cloned().collect(),
-    };
-    match others.unrest(mark, excused, now) {
-        Some(house) => Unrest::House(house),
-        None => Unrest::Reconciler(reason),
-    }
-}
-
-/// Idle in each round, and yet somebody worked between any two of them.
-fn endless(before: &Round, after: &Round) -> Unrest {
-    let worked = |name: &str| {
-        let activity = |round: &Round| {
-            round.soundings.iter().find(|s| s.name == name).map(|sounding| sounding.activity)
-        };
-        activity(before) != activity(after)
-    };
-    let why = format!("works without end, {HOUSE_LIMIT:?} and more");
-    match ["shop", "channel"].into_iter().find(|name| worked(name)) {
-        Some(name) => Unrest::House(format!("{name} {why}")),
-        None => Unrest::Reconciler(format!("the reconciler {why}")),
-    }
-}
-
-/// An advance is in force when it is acknowledged: whoever lives in another time would be waited for, or judged, wrongly.
-fn strays(offset_ms: i64, ordered_ms: i64) -> Option<String> {
-    (offset_ms != ordered_ms).then(|| {
-        format!("the reconciler's clock is advanced by {offset_ms} ms, not by {ordered_ms} ms")
-    })
-}
-
 fn sounding(name: &str, report: &ClockReport) -> Sounding {
     Sounding {
         name: name.to_owned(),
@@ -305,41 +334,5 @@ fn sounding(name: &str, report: &ClockReport) -> Sounding {
         activity: report.activity,
         next_due: report.next_due.as_deref().and_then(parse_rfc3339).map(CellTime),
         ..Sounding::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_does_not_follow_is_told() {
-        assert_eq!(strays(30_000, 30_000), None);
-        for offset_ms in [0, 29_999, 60_000] {
-            assert!(strays(offset_ms, 30_000).is_some(), "{offset_ms}");
-        }
-    }
-
-    #[test]
-    fn who_is_to_blame_for_unrest() {
-        let sounding = |name: &str, busy, activity| Sounding {
-            name: name.to_owned(),
-            busy,
-            activity,
-            ..Sounding::default()
-        };
-        let round = |shop, reconciler| Round {
-            soundings: vec![
-                sounding("shop", shop, shop),
-                sounding("reconciler", reconciler, reconciler),
-            ],
-        };
-        let is_house = |unrest: Unrest| matches!(unrest, Unrest::House(_));
-        for (shop, reconciler, house) in [(0, 1, false), (1, 0, true), (1, 1, true)] {
-            let blamed = blame(&round(shop, reconciler), "why".into(), 0, &[], CellTime(0));
-            assert_eq!(is_house(blamed), house, "busy: {shop} {reconciler}");
-            let worked = endless(&round(0, 0), &round(shop, reconciler));
-            assert_eq!(is_house(worked), house, "worked: {shop} {reconciler}");
-        }
     }
 }

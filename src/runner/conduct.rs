@@ -4,25 +4,28 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::clockwork::{Clockwork, Unrest};
+use super::clockwork::Clockwork;
 use super::feed::Feed;
-use super::script::{Move, Script};
+use super::unrest::{Unrest, WATCHDOG};
 use crate::faults::Nemesis;
 use crate::forge;
 use crate::journal::{
     Act, Event, Expectation, Outcome, Phase, Role, ScenarioFacts, Scribe, Verdict, Word,
 };
-use crate::money::Money;
 use crate::oracle::Oracle;
-use crate::platform::Platform;
+use crate::platform::{ClockPeer, Platform};
 use crate::stage::Service;
 use crate::stage::cell::Cell;
-use crate::steps::{Kind, Scenario, Step};
+use crate::steps::{Kind, Move, Scenario, Script, Step};
 
 /// Healthy acts around a scenario: half of them before its Whens.
 pub const HEALTHY_ACTS: usize = 24;
+
+/// A watchdog has no store and no history: it is there in a moment.
+const WATCHDOG_READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_PAUSE: Duration = Duration::from_millis(5);
 
 /// What ends a scenario before its expectations could be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,8 +88,6 @@ pub struct Conduct {
     pub(super) background: VecDeque<Act>,
     pub(super) next_act: u64,
     pub(super) canary_sent: bool,
-    /// An item of the healthy traffic and its median.
-    pub(super) healthy_item: Option<(String, Money)>,
     begun: bool,
     /// Panics of this process before it began.
     pub panics: usize,
@@ -113,6 +114,8 @@ impl Conduct {
             Act::ListItem { sku, median, .. } => Some((sku.clone(), *median)),
             _ => None,
         });
+        let mut script = parts.script;
+        script.healthy_item = healthy_item;
         Conduct {
             scribe: parts.works.scribe.clone(),
             facts: parts.facts,
@@ -122,7 +125,7 @@ impl Conduct {
             platform: parts.platform,
             nemesis: parts.nemesis,
             feed: parts.feed,
-            script: parts.script,
+            script,
             seed: parts.seed,
             phase: Phase::Given,
             registered: Vec::new(),
@@ -130,7 +133,6 @@ impl Conduct {
             background,
             next_act: 0,
             canary_sent: false,
-            healthy_item,
             begun: false,
             panics: super::panics::mark(),
         }
@@ -142,17 +144,17 @@ impl Conduct {
         self.works.instruments.recorder.set_phase(phase);
     }
 
-    /// Carries out one step; after trouble nothing is done any more.
-    pub async fn step(&mut self, step: &Step) {
+    /// Carries out one step, the scenario's `place`th; after trouble nothing is done any more.
+    pub async fn step(&mut self, place: usize, step: &Step) {
         if self.trouble.is_none() && self.works.is_stopped() {
             self.trouble = Some(Unrest::Stopped.into());
         }
         if self.trouble.is_some() {
             return;
         }
-        if let Err(trouble) = self.try_step(step).await {
-            self.trouble = Some(trouble);
-        }
+        let done = self.try_step(step).await;
+        self.scribe.write(self.phase, Event::Stepped { step: place, ok: done.is_ok() });
+        self.trouble = done.err();
     }
 
     async fn try_step(&mut self, step: &Step) -> Result<(), Trouble> {
@@ -167,9 +169,11 @@ impl Conduct {
                 Move::Act(act) => {
                     self.act(role, act).await?;
                 }
+                Move::AtOnce(acts) => self.at_once(role, acts).await?,
                 Move::Arm(fault, params) => self.arm(&fault, params)?,
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(expectation) => self.register(expectation, step),
+                Move::Watchdog => self.watchdog().await?,
             }
         }
         Ok(())
@@ -214,6 +218,24 @@ impl Conduct {
             return Err(Trouble::inconclusive(Word::BooksOffBalance, what));
         }
         Ok(outcome)
+    }
+
+    /// Every intent, then all acts side by side, each with its outcome as it comes.
+    pub(super) async fn at_once(&mut self, role: Role, acts: Vec<Act>) -> Result<(), Trouble> {
+        let first = self.next_act;
+        for act in &acts {
+            self.scribe
+                .write(self.phase, Event::Intent { id: self.next_act, role, act: act.clone() });
+            self.next_act += 1;
+        }
+        let now = self.works.clock.now();
+        let (platform, scribe, phase) = (&self.platform, &self.scribe, self.phase);
+        let apply = async |id: u64, act: &Act| {
+            let outcome = platform.apply(act, now).await;
+            scribe.write(phase, Event::Done { id, outcome });
+        };
+        futures::future::join_all((first..).zip(&acts).map(|(id, act)| apply(id, act))).await;
+        Ok(())
     }
 
     /// After the Givens: healthy traffic, rest, books balanced, no alert; then the armed faults strike.
@@ -263,8 +285,28 @@ impl Conduct {
         Ok(())
     }
 
+    /// Starts the process that watches the reconciler, where it does not run yet.
+    pub(super) async fn watchdog(&mut self) -> Result<(), Trouble> {
+        let down = |why: String| Trouble::inconclusive(Word::StageDown, why);
+        let member = self.home.cell.watchdog().await.map_err(|e| down(e.to_string()))?;
+        let peer = ClockPeer::new(WATCHDOG, member.base_url()).map_err(|e| down(e.to_string()))?;
+        let started = Instant::now();
+        while let Err(error) = peer.clock().await {
+            if let Some(obituary) = member.obituary().await {
+                return Err(Trouble::fail(Word::Deaf, obituary.to_string()));
+            }
+            if started.elapsed() > WATCHDOG_READY_LIMIT {
+                return Err(Trouble::fail(Word::Deaf, error.to_string()));
+            }
+            tokio::time::sleep(READY_PAUSE).await;
+        }
+        self.works.watchdog = Some(peer);
+        Ok(())
+    }
+
     /// Waits for rest; what a live fault withholds is excused.
     pub(super) async fn rest(&mut self) -> Result<(), Trouble> {
+        self.works.reconciler_is_away = self.nemesis.absent().contains("dcheck");
         let mut excused: Vec<String> = self.nemesis.withheld().into_iter().collect();
         if excused.iter().any(|name| name == "dcheck") {
             // Faults call the system under test by its default's name.
@@ -276,7 +318,9 @@ impl Conduct {
             _ => false,
         };
         let noticed = self.feed.history().entries().iter().any(|entry| told(&entry.event));
-        let unnoticed = !excused.is_empty() && !raises.is_empty() && !noticed;
+        // Of a source; a process that is missing is noticed by those who ask it.
+        let source = excused.iter().any(|name| name == "binlog" || name.contains('/'));
+        let unnoticed = source && !raises.is_empty() && !noticed;
         Ok(self.works.rest(self.phase, &excused, unnoticed).await?)
     }
 

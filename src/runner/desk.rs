@@ -11,19 +11,21 @@ use super::bench::{Bench, Ground};
 use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
-use super::names::Names;
-use super::script::Script;
+use super::run::REAL_TIME;
+use super::unrest::WATCHDOG;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::expect;
 use crate::forge;
 use crate::journal::{Event, Journal, Phase, ScenarioFacts, Scribe, Verdict, Word};
 use crate::oracle::Oracle;
-use crate::steps::Scenario;
+use crate::steps::{Names, Scenario, Script};
 
 /// How one scenario came out.
 #[derive(Clone, Debug)]
 pub struct Outcome {
+    /// Its stable id.
+    pub scenario: String,
     pub verdict: Verdict,
     pub clean: bool,
 }
@@ -36,6 +38,8 @@ pub struct Register {
     pub epoch_ms: i64,
     /// The system under test reports single judgements.
     pub judged: bool,
+    /// It tells how far it has read.
+    pub watermark: bool,
 }
 
 /// Everything a run's scenarios share.
@@ -67,6 +71,7 @@ impl Register {
             seed: seed.number(),
             steps: scenario.lines(),
             judged: self.judged,
+            watermark: self.watermark,
         }
     }
 
@@ -81,7 +86,7 @@ impl Register {
         scribe.write(Phase::Start, Event::Premise { word, evidence });
         let (verdict, word, evidence) = expect::scenario_verdict(feed.history(), Oracle::of);
         scribe.write(Phase::Start, Event::ScenarioVerdict { verdict, word, evidence, real_ms: 0 });
-        self.kept(Outcome { verdict, clean: true })
+        self.kept(Outcome { scenario: scenario.id.clone(), verdict, clean: true })
     }
 
     /// A verdict that the journal could not keep is none.
@@ -137,12 +142,21 @@ impl Desk {
         let started_event =
             Event::ScenarioStarted { cell: cell.spec.name.clone(), facts: Box::new(facts.clone()) };
         scribe.write(Phase::Given, started_event);
+        if !self.ground.programs.hearing.advances() {
+            scribe.write(Phase::Given, Event::Note { text: REAL_TIME.to_owned() });
+        }
         recorder.set_scribe(Some(scribe.clone()));
         recorder.set_phase(Phase::Given);
         let nemesis = super::ground::nemesis(&cell, &mysql);
         let links = cell.links.values().cloned().collect();
         let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
-        let timing = Timing { deaf_limit: self.ground.deaf_limit, stopped: self.stop.subscribe() };
+        let hearing = &self.ground.programs.hearing;
+        let timing = Timing {
+            deaf_limit: self.ground.deaf_limit,
+            advances: hearing.advances(),
+            unobserved: !hearing.has_watermark(),
+            stopped: self.stop.subscribe(),
+        };
         let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, links, timing);
         let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
         let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
@@ -166,7 +180,8 @@ impl Desk {
         if ended.verdict != Verdict::Pass {
             self.keep_logs(&conduct);
         }
-        let outcome = Outcome { verdict: ended.verdict, clean: ended.clean };
+        let scenario = conduct.scribe.scenario().unwrap_or_default().to_owned();
+        let outcome = Outcome { scenario, verdict: ended.verdict, clean: ended.clean };
         self.outcomes.borrow_mut().push(self.register.kept(outcome));
         if self.fail_fast && ended.verdict == Verdict::Fail {
             self.stop.send_replace(true);
@@ -180,8 +195,11 @@ impl Desk {
     fn keep_logs(&self, conduct: &Conduct) {
         let Some(run_dir) = self.register.journal.path().parent() else { return };
         let cell = &conduct.home.cell;
-        for member in [&cell.shop, &cell.channel, &cell.reconciler] {
+        for (_, member) in cell.members() {
             keep_log(&conduct.scribe, run_dir, member.log(), member.name());
+        }
+        if conduct.works.watchdog.is_some() {
+            keep_log(&conduct.scribe, run_dir, &cell.watchdog_log(), WATCHDOG);
         }
     }
 }

@@ -8,21 +8,32 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::faults::{Ground, Nemesis, Process, Speech};
-use crate::stage::Service;
-use crate::stage::cell::{Cell, Member};
+use crate::stage::cell::{Cell, RECONCILERS};
+use crate::stage::{Member, Service};
 
 /// The nemesis of one scenario, with everything of its cell in reach.
+///
+/// A given MySQL is nobody's to kill, and a reconciler that runs elsewhere is behind no link.
 pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
     let mut ground = Ground { shop_url: Some(cell.shop.base_url()), ..Ground::default() };
+    let foreign = cell.reconciler.is_none();
     for (name, link) in &cell.links {
-        ground.links.insert((*name).to_owned(), link.clone());
+        if !(foreign && RECONCILERS.contains(name)) {
+            ground.links.insert((*name).to_owned(), link.clone());
+        }
     }
-    let members = [("shop", &cell.shop), ("channel", &cell.channel), ("dcheck", &cell.reconciler)];
-    for (name, member) in members {
+    for (name, member) in cell.members() {
+        // Faults call the system under test by its default's name.
+        let name = if name == "reconciler" { "dcheck" } else { name };
         ground.processes.insert(name.to_owned(), Arc::new(CellProcess(member.clone())));
     }
-    let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
-    ground.processes.insert("mysql".to_owned(), Arc::new(server));
+    if !mysql.is_given() {
+        let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
+        ground.processes.insert("mysql".to_owned(), Arc::new(server));
+    }
+    if cell.spec.reconciler.rules.is_some() {
+        ground.rules = Some((cell.spec.rules_dir(), cell.reconciler_url()));
+    }
     Nemesis::new(ground)
 }
 
@@ -46,7 +57,11 @@ impl Process for CellProcess {
     }
 
     fn restart(&self) -> BoxFuture<'_, Result<(), String>> {
-        async { self.0.restart().await.map_err(said) }.boxed()
+        async {
+            self.0.kill().await.map_err(said)?;
+            self.0.restart().await.map_err(said)
+        }
+        .boxed()
     }
 
     fn is_running(&self) -> BoxFuture<'_, bool> {

@@ -10,13 +10,14 @@ mod conduct;
 mod desk;
 mod feed;
 mod ground;
+mod hearing;
 mod judge;
-mod names;
 mod panics;
 mod proofs;
 mod rest;
 mod run;
-mod script;
+mod unrest;
 mod world;
 
-pub use run::{Programs, RunError, RunOptions, RunResult, run, schema};
+pub use hearing::{Hearing, HearingError};
+pub use run::{Programs, RunError, RunOptions, RunResult, run, run_id, schema};

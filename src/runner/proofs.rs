@@ -1,19 +1,12 @@
 //! The proofs that a verdict waits for: a stop plan that really stops, and only in scope; a silence that was no deafness.
 
 use super::conduct::{Conduct, Trouble};
-use super::names::Names;
-use super::script::{Move, Script};
 use crate::clock::CellTime;
 use crate::expect::{self, ProofStep};
-use crate::forge;
-use crate::journal::{Act, Event, Expectation, Phase, Role};
-use crate::money::Money;
+use crate::journal::{Act, Event, Expectation, Phase, Role, Word};
 use crate::oracle::Oracle;
-use crate::steps::Kind;
+use crate::steps::{self, Kind, Move, Names, Probe, ProbeActs, Script, Step};
 use crate::wire::Effect;
-
-/// What a probing party pays, or is owed.
-const PROBE_AMOUNT: Money = Money::cny(9_900);
 
 /// What `prove` did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,19 +56,23 @@ impl Conduct {
         if let ProofStep::AwaitEnd { until } = step {
             return Ok(Proving::Await(until));
         }
-        let act = self.stopped_act(plan);
+        let stopped = self.stopped_act(plan);
+        let Some(probe) = steps::probe(&stopped) else {
+            let why = format!("plan \"{plan}\" stops `{stopped}`, which no probe can do");
+            return Err(Trouble::inconclusive(Word::NotJudged, why));
+        };
         self.enter(Phase::Proof);
         match step {
-            ProofStep::TryInside => self.probe(Role::ProbeInside, &act, &scope.id, "in").await?,
+            ProofStep::TryInside => self.probe(Role::ProbeInside, probe, &scope.id, "in").await?,
             ProofStep::TryOutside => {
-                let outside = match act.as_str() {
-                    "refund" => other_channel(&scope.id),
-                    _ => self.other_item().await?,
-                };
-                self.probe(Role::ProbeOutside, &act, &outside, "out").await?;
+                let (setup, outside) = (probe.elsewhere)(&mut self.script, &scope.id);
+                for act in setup {
+                    self.act(Role::Setup, act).await?;
+                }
+                self.probe(Role::ProbeOutside, probe, &outside, "out").await?;
             }
             ProofStep::Correct => self.correct().await?,
-            ProofStep::TryAfter => self.probe(Role::ProbeAfter, &act, &scope.id, "after").await?,
+            ProofStep::TryAfter => self.probe(Role::ProbeAfter, probe, &scope.id, "after").await?,
             ProofStep::AwaitEnd { .. } => {}
         }
         self.enter(Phase::Judge);
@@ -95,80 +92,41 @@ impl Conduct {
         }
     }
 
-    /// The sellers mend their prices.
+    /// The sellers mend their prices; what a business act left open is closed.
     async fn correct(&mut self) -> Result<(), Trouble> {
-        let mistaken: Vec<(String, Money)> =
-            self.script.mistaken_bids().map(|(bid, meant)| (bid.to_owned(), meant)).collect();
-        for (bid, price) in mistaken {
-            self.act(Role::Correction, Act::CorrectBid { bid, price }).await?;
+        let mistaken = self.script.mistaken_bids();
+        let mut mended: Vec<Act> =
+            mistaken.map(|(bid, price)| Act::CorrectBid { bid: bid.to_owned(), price }).collect();
+        let scripted = self.feed.history().pick(|event| match event {
+            Event::Intent { role: Role::Scripted, act: Act::Business(business), .. } => {
+                business.correction.as_deref()
+            }
+            _ => None,
+        });
+        mended.extend(scripted.map(|(_, correction)| Act::Business(correction.clone())));
+        for act in mended {
+            self.act(Role::Correction, act).await?;
         }
         Ok(())
     }
 
-    /// One act of the kind that the plan stops, by a party of its own.
+    /// The act that the plan stops, at `place`, by a party of its own.
     async fn probe(
         &mut self,
         role: Role,
-        act: &str,
+        probe: &Probe,
         place: &str,
         tag: &str,
     ) -> Result<(), Trouble> {
-        let buyer = self.script.id(&format!("probe-buyer-{tag}"));
-        let order = self.script.id(&format!("probe-order-{tag}"));
-        if act == "refund" {
-            let channel = place.to_owned();
-            let (payable, amount) = (PROBE_AMOUNT, PROBE_AMOUNT);
-            let place_order =
-                Act::PlaceOrder { order: order.clone(), buyer, channel: channel.clone(), payable };
-            let pay = Act::PayOrder { order: order.clone(), channel: channel.clone(), amount };
-            self.act(Role::Setup, place_order).await?;
-            self.act(Role::Setup, pay).await?;
+        let ProbeActs { setup, act } = (probe.act)(&mut self.script, place, tag);
+        if !setup.is_empty() {
+            for act in setup {
+                self.act(Role::Setup, act).await?;
+            }
             self.rest().await?;
-            let refund = self.script.id(&format!("probe-refund-{tag}"));
-            let due = PROBE_AMOUNT;
-            self.act(role, Act::Refund { refund, order, channel, due, amount: due, hold: false })
-                .await?;
-        } else {
-            let due = self.script.due_of(place).unwrap_or(PROBE_AMOUNT);
-            let channel = forge::CHANNELS[0].to_owned();
-            self.act(role, Act::Buy { order, buyer, sku: place.to_owned(), channel, due }).await?;
         }
+        self.act(role, act).await?;
         Ok(())
-    }
-
-    /// An item outside any scope, with an honest bid: one of the healthy traffic's where there is one, since a plan
-    /// that is too wide can only reach what was there before it.
-    async fn other_item(&mut self) -> Result<String, Trouble> {
-        let (bid, seller) = (self.script.id("probe-bid"), self.script.id("probe-seller"));
-        let price = PROBE_AMOUNT;
-        let sku = match self.healthy_item.clone() {
-            Some((sku, median)) => return self.offer(bid, seller, sku, median).await,
-            None => self.script.id("probe-item"),
-        };
-        let (category, stock) = ("shoes".to_owned(), 1);
-        self.act(Role::Setup, Act::ListItem { sku: sku.clone(), category, median: price, stock })
-            .await?;
-        self.offer(bid, seller, sku, price).await
-    }
-
-    async fn offer(
-        &mut self,
-        bid: String,
-        seller: String,
-        sku: String,
-        price: Money,
-    ) -> Result<String, Trouble> {
-        let offer = Act::PlaceBid {
-            bid,
-            seller,
-            sku: sku.clone(),
-            qty: 1,
-            meant: price,
-            price,
-            clearance: None,
-        };
-        self.act(Role::Setup, offer).await?;
-        Ok(sku)
     }
 
     /// The attack of this control, in the same cell and the same processes, with fresh ids: it must be heard.
@@ -194,11 +152,7 @@ impl Conduct {
     }
 
     /// What must be heard: the alerts that the attack's own sentences name, about the canary's subjects.
-    fn canary_expects(
-        &mut self,
-        script: &mut Script,
-        step: &crate::steps::Step,
-    ) -> Result<(), Trouble> {
+    fn canary_expects(&mut self, script: &mut Script, step: &Step) -> Result<(), Trouble> {
         for one in script.moves(step).map_err(unclear)? {
             if let Move::Expect(Expectation::AlertRaised { rule, subject, .. }) = one {
                 self.scribe.write(self.phase, Event::CanaryExpects { rule, subject });
@@ -207,30 +161,23 @@ impl Conduct {
         Ok(())
     }
 
-    async fn canary_step(
-        &mut self,
-        script: &mut Script,
-        step: &crate::steps::Step,
-    ) -> Result<(), Trouble> {
+    async fn canary_step(&mut self, script: &mut Script, step: &Step) -> Result<(), Trouble> {
         for one in script.moves(step).map_err(unclear)? {
             match one {
                 Move::Act(act) => {
                     self.act(Role::Canary, act).await?;
                 }
+                Move::AtOnce(acts) => self.at_once(Role::Canary, acts).await?,
                 Move::Arm(fault, params) => self.arm(&fault, params)?,
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(_) => {}
+                Move::Watchdog => self.watchdog().await?,
             }
         }
         Ok(())
     }
 }
 
-fn unclear(error: super::script::ScriptError) -> Trouble {
-    Trouble::inconclusive(crate::journal::Word::NotJudged, error.to_string())
-}
-
-fn other_channel(channel: &str) -> String {
-    let other = forge::CHANNELS.iter().find(|other| **other != channel);
-    (*other.unwrap_or(&forge::CHANNELS[0])).to_owned()
+fn unclear(error: steps::ScriptError) -> Trouble {
+    Trouble::inconclusive(Word::NotJudged, error.to_string())
 }

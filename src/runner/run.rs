@@ -9,26 +9,34 @@ use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::bench::Ground;
+use super::bench::{Demand, Ground};
 use super::conduct::Trouble;
 use super::desk::{Desk, Outcome, RUN_ENDED, Register};
+use super::hearing::Hearing;
 use super::world;
 use crate::catalog::Catalog;
 use crate::clock::{monotonic_us, wall_ms};
-use crate::journal::{Event, Exit, Journal, JournalError, Phase, Verdict, Word};
+use crate::coverage;
+use crate::journal::{Basis, Event, Exit, Journal, JournalError, Phase, SourceText, Verdict, Word};
 use crate::stage::cell::ReconcilerSpec;
 use crate::stage::guardian::Guardian;
-use crate::stage::{Provider, Stage, StageOptions, sweep};
-use crate::steps::Scenario;
+use crate::stage::{ExternalSpec, Provider, Stage, StageOptions, sweep};
+use crate::steps::{Scenario, proofs};
 
 /// The practice shop prints its DDL in milliseconds.
 const SCHEMA_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the reports say of a run whose time nobody advances.
+pub(super) const REAL_TIME: &str =
+    "real time: the system under test has no clock, so nothing was advanced";
 
 /// The programs of a run.
 #[derive(Clone, Debug)]
 pub struct Programs {
     pub shop: PathBuf,
     pub reconciler: ReconcilerSpec,
+    /// How the reconciler is heard and asked.
+    pub hearing: Hearing,
 }
 
 /// What to run, on what, with which limits.
@@ -41,18 +49,23 @@ pub struct RunOptions {
     pub provider: Provider,
     pub mysql_image: String,
     pub kafka_image: String,
+    /// For provider `external`: what is given.
+    pub external: Option<ExternalSpec>,
     /// Run directories are made in here.
     pub out: PathBuf,
     pub seed: u64,
     pub epoch_ms: i64,
     pub jobs: usize,
+    /// Never two cells at once, not even one that is only being made ready.
+    pub one_by_one: bool,
     pub deaf_limit: Duration,
     pub deadline: Option<Duration>,
     /// The first failed defence ends the run: what waits is cancelled, what is unjudged is inconclusive.
     pub fail_fast: bool,
-    /// The system under test reports single judgements.
-    pub judged: bool,
     pub args: Vec<String>,
+    /// What the run sets out to prove, and from which texts.
+    pub basis: Basis,
+    pub sources: Vec<SourceText>,
 }
 
 /// How a run ended.
@@ -100,7 +113,13 @@ pub async fn run(
             total: options.selected.len(),
         },
     );
-    let total = options.selected.len();
+    let basis = options.basis.clone();
+    scribe.write(Phase::Start, Event::Basis { basis: Box::new(basis.clone()) });
+    for source in &options.sources {
+        scribe.write(Phase::Start, Event::Source { source: source.clone() });
+    }
+    let (total, started) = (options.selected.len(), Instant::now());
+    let proofs = proofs(&options.scenarios);
     let mut played = play(&id, options, &journal, stop).await;
     let ended_by = *watchman.borrow();
     let mut exits: Vec<Exit> = played.outcomes.iter().map(exit_of).collect();
@@ -111,6 +130,12 @@ pub async fn run(
     let skipped = total.saturating_sub(played.outcomes.len());
     if skipped > 0 {
         exits.push(Exit::Inconclusive);
+    }
+    let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let verdicts = played.outcomes.iter().map(|one| (one.scenario.as_str(), one.verdict)).collect();
+    for text in coverage::unmet(&basis, &proofs, &verdicts, took_ms) {
+        scribe.write(Phase::Teardown, Event::Note { text });
+        exits.push(Exit::Policy);
     }
     if let Some(why) = journal.broken() {
         played.troubles.push(format!("{why}: verdicts after that are not kept; make room"));
@@ -137,7 +162,7 @@ fn exit_of(outcome: &Outcome) -> Exit {
 }
 
 /// Unique on this machine, and sorted by time.
-fn run_id() -> String {
+pub fn run_id() -> String {
     let stamp = crate::clock::rfc3339(wall_ms());
     let digits: String = stamp.chars().filter(char::is_ascii_digit).take(14).collect();
     format!("{}-{}-{:04x}", &digits[..8], &digits[8..], monotonic_us() & 0xffff)
@@ -199,7 +224,8 @@ async fn play(
         catalog: options.catalog.clone(),
         run_seed: options.seed,
         epoch_ms: options.epoch_ms,
-        judged: options.judged,
+        judged: options.programs.hearing.is_builtin(),
+        watermark: options.programs.hearing.has_watermark(),
     };
     let (guardian, stage) = match raise(id, &options, &stop).await {
         Ok(raised) => raised,
@@ -210,15 +236,17 @@ async fn play(
     scribe.write(Phase::Start, Event::StageUp { services: stage.facts(), took_ms });
     let all = options.scenarios.iter().chain(&options.selected);
     let scenarios: BTreeMap<_, _> = all.map(|s| (s.id.clone(), s.clone())).collect();
-    let programs = options.programs;
+    if !options.programs.hearing.advances() {
+        scribe.write(Phase::Start, Event::Note { text: REAL_TIME.to_owned() });
+    }
+    let demand = Demand { scenarios: options.selected.len(), one_by_one: options.one_by_one };
     let ground = Ground::new(
-        stage,
+        stage.clone(),
         guardian.clone(),
-        programs.shop,
-        programs.reconciler,
+        options.programs,
         options.epoch_ms,
         options.deaf_limit,
-        options.selected.len(),
+        demand,
     );
     let ground = Arc::new(ground);
     let desk = Rc::new(Desk {
@@ -233,7 +261,9 @@ async fn play(
     let outcomes = desk.outcomes.take();
     drop(desk);
     ground.clear().await;
-    let dirty = farewell(&guardian).await;
+    let left =
+        stage.leave().await.err().map(|error| format!("what was made is still there: {error}"));
+    let dirty = farewell(&guardian).await.or(left);
     if let Some(text) = &dirty {
         scribe.write(Phase::Teardown, Event::Note { text: text.clone() });
     }
@@ -286,6 +316,7 @@ async fn raise(
         kafka_image: options.kafka_image.clone(),
         run_id: id.to_owned(),
         schema_sql,
+        external: options.external.clone(),
     };
     let mut stopped = stop.subscribe();
     let raised = tokio::select! {

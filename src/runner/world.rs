@@ -133,7 +133,7 @@ fn collection() -> Collection<DrillWorld> {
 fn perform(world: &mut DrillWorld, context: Context) -> LocalBoxFuture<'_, ()> {
     async move {
         let step = world.scenario.as_ref().and_then(|scenario| scenario.steps.get(world.walked));
-        let step = step.cloned();
+        let (step, place) = (step.cloned(), world.walked);
         world.walked += 1;
         if let (Some(step), Some(conduct)) = (step, world.conduct.as_mut()) {
             assert_eq!(
@@ -141,7 +141,7 @@ fn perform(world: &mut DrillWorld, context: Context) -> LocalBoxFuture<'_, ()> {
                 context.step.value,
                 "steps are walked in written order"
             );
-            conduct.step(&step).await;
+            conduct.step(place, &step).await;
         }
     }
     .boxed_local()

@@ -2,39 +2,39 @@
 //!
 //! Owns the wiring of a cell: its MySQL, its topics' prefix, its links, and the processes of shop, payment channel and
 //! reconciler, each behind the links. Must not know faults, steps or what the processes do. Probes and the
-//! inbox are above: their addresses come in with [`CellSpec`].
+//! inbox are above: their addresses come in with [`CellSpec`]; what `${…}` may name is in `wiring`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use super::StageError;
-use super::guardian::{Guardian, GuardianError, ProcSpec, Process, Signal};
+use super::container::{self, ContainerSpec};
+use super::guardian::{Guardian, GuardianError, ProcSpec};
+use super::member::Member;
 use super::ports::free_port;
-use crate::clock::{Clock, ORIGIN_ENV};
+use super::wiring::{Placeholders, Wiring, fill};
+use super::{Login, StageError};
+use crate::clock::Clock;
 use crate::proxy::{Kind, Link, LinkSpec, Nodes, ProxyError};
 
 /// The logical topics of a cell, one partition each.
 pub const TOPICS: [&str; 3] = ["orders.events", "refund.events", "channel.flow"];
-/// A process that was asked to end may take this long before it is killed.
-const STOP_LIMIT: Duration = Duration::from_secs(2);
-/// What shop and payment channel sign callbacks with; each cell has its own.
-const SECRET_ENV: &str = "LOSSDRILL_CHANNEL_SECRET";
-/// Log lines shown when a process of the cell dies.
-const TAIL_LINES: usize = 12;
 
 /// What a cell is made of.
 #[derive(Clone, Debug)]
 pub struct CellSpec {
-    /// `c3-7`: the third cell's seventh use; also the prefix of its topics.
+    /// `c3-7`: the third cell's seventh use.
     pub name: String,
+    /// Before the logical names of its topics.
+    pub topic_prefix: String,
     pub dir: PathBuf,
     pub mysql: SocketAddr,
+    pub login: Login,
+    /// The shop's schema.
+    pub schema: String,
     pub kafka: SocketAddr,
     /// Where alerts and plan runs are posted.
     pub inbox: SocketAddr,
@@ -42,13 +42,29 @@ pub struct CellSpec {
     pub reconciler: ReconcilerSpec,
 }
 
-/// The system under test as a command; `${…}` in its words is replaced, see [`placeholders`].
+/// The system under test: who starts it, and whether it can be advanced.
 #[derive(Clone, Debug)]
 pub struct ReconcilerSpec {
-    pub program: PathBuf,
-    pub args: Vec<String>,
+    pub start: Start,
     /// It obeys `POST /clock/advance`; else everything in the cell lives in real time.
     pub advances: bool,
+    /// Its rule files: each cell gets a copy of its own, `${rules}`, that a fault may spoil.
+    pub rules: Option<PathBuf>,
+    /// The process that watches it, where there is one: program and words.
+    pub watchdog: Option<(PathBuf, Vec<String>)>,
+}
+
+/// Who starts the reconciler; `${…}` in the words of a command is replaced, see [`Cell::fill`].
+#[derive(Clone, Debug)]
+pub enum Start {
+    Process {
+        program: PathBuf,
+        args: Vec<String>,
+    },
+    /// In a container of its own, with the engine's client in the foreground.
+    Container(ContainerSpec),
+    /// It runs already, and its owner keeps it.
+    Nobody,
 }
 
 /// Why a cell cannot be made.
@@ -58,107 +74,18 @@ pub enum CellError {
     Link { cell: String, name: &'static str, source: ProxyError },
     #[error("start {name}: {source}")]
     Start { name: String, source: GuardianError },
+    #[error("no docker engine answers, and the system under test is a container: start one")]
+    NoEngine,
     #[error("make the directory {path}: {source}")]
     Dir { path: PathBuf, source: std::io::Error },
+    #[error("copy the rules {from} into the cell: {source}")]
+    Rules { from: PathBuf, source: std::io::Error },
+    #[error("the system under test has no watchdog: only the built-in one has, `dcheck watchdog`")]
+    NoWatchdog,
     #[error("{name} ended ({exit}); the end of its log:\n{tail}")]
     Died { name: String, exit: String, tail: String },
     #[error(transparent)]
     Stage(#[from] StageError),
-}
-
-/// A process of the cell that can be killed, paused, resumed and started again as it was.
-pub struct Member {
-    guardian: Guardian,
-    spec: ProcSpec,
-    clock: Clock,
-    process: Mutex<Process>,
-    /// How often it was started.
-    life: AtomicU64,
-    pub address: SocketAddr,
-}
-
-impl Member {
-    async fn start(
-        guardian: &Guardian,
-        clock: &Clock,
-        spec: ProcSpec,
-        address: SocketAddr,
-    ) -> Result<Member, CellError> {
-        let process = spawn(guardian, clock, &spec).await?;
-        Ok(Member {
-            guardian: guardian.clone(),
-            spec,
-            clock: clock.clone(),
-            process: Mutex::new(process),
-            life: AtomicU64::new(1),
-            address,
-        })
-    }
-
-    pub fn name(&self) -> &str {
-        &self.spec.name
-    }
-
-    pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    pub async fn kill(&self) -> Result<(), GuardianError> {
-        self.process.lock().await.kill_and_wait().await.map(|_| ())
-    }
-
-    pub async fn pause(&self) -> Result<(), GuardianError> {
-        self.process.lock().await.signal(Signal::Stop).await
-    }
-
-    pub async fn resume(&self) -> Result<(), GuardianError> {
-        self.process.lock().await.signal(Signal::Continue).await
-    }
-
-    /// Starts it again where it has ended, on the same port and with the clock as it is now.
-    pub async fn restart(&self) -> Result<(), CellError> {
-        let mut process = self.process.lock().await;
-        if process.exit().is_none() {
-            let failed = |source| CellError::Start { name: self.spec.name.clone(), source };
-            process.stop(STOP_LIMIT).await.map_err(failed)?;
-        }
-        *process = spawn(&self.guardian, &self.clock, &self.spec).await?;
-        self.life.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Tells this life of the process from the one before.
-    pub fn life(&self) -> u64 {
-        self.life.load(Ordering::Relaxed)
-    }
-
-    pub async fn is_running(&self) -> bool {
-        self.process.lock().await.exit().is_none()
-    }
-
-    /// Why it ended, where it has.
-    pub async fn obituary(&self) -> Option<CellError> {
-        let process = self.process.lock().await;
-        let exit = format!("{:?}", process.exit()?);
-        let tail = process.log_tail(TAIL_LINES).await;
-        Some(CellError::Died { name: self.spec.name.clone(), exit, tail })
-    }
-
-    pub fn log(&self) -> &std::path::Path {
-        &self.spec.log
-    }
-
-    async fn stop(&self) {
-        // A process that will not end is killed by the guardian at the latest.
-        let _ = self.process.lock().await.kill_and_wait().await;
-    }
-}
-
-async fn spawn(guardian: &Guardian, clock: &Clock, spec: &ProcSpec) -> Result<Process, CellError> {
-    let mut spec = spec.clone();
-    spec.env.insert(ORIGIN_ENV.to_owned(), clock.origin().to_string());
-    let name = spec.name.clone();
-    guardian.spawn(spec).await.map_err(|source| CellError::Start { name, source })
 }
 
 /// A running cell. Dropping it leaves its processes to the guardian; call [`Cell::stop`].
@@ -168,23 +95,32 @@ pub struct Cell {
     pub links: BTreeMap<&'static str, Link>,
     pub shop: Arc<Member>,
     pub channel: Arc<Member>,
-    pub reconciler: Arc<Member>,
+    /// None where it runs already, somewhere else.
+    pub reconciler: Option<Arc<Member>>,
+    /// Started by the first scenario's step that wants it.
+    watchdog: Mutex<Option<Arc<Member>>>,
+    guardian: Guardian,
+    values: Placeholders,
     /// The payment channel's own ledger.
     pub ledger: PathBuf,
 }
 
 /// Names of the links of a cell and what lies behind each.
-pub const LINKS: [(&str, &str); 9] = [
+pub const LINKS: [(&str, &str); 10] = [
     ("cdc", "reconciler -> MySQL, change capture"),
     ("sql", "reconciler -> MySQL, lookups and results"),
     ("kafka", "reconciler -> Kafka"),
     ("alerts", "reconciler -> inbox"),
+    ("pager", "reconciler and watchdog -> inbox, the second channel"),
     ("plans", "reconciler -> shop"),
     ("shop-sql", "shop -> MySQL"),
     ("shop-kafka", "shop and channel -> Kafka"),
     ("shop-channel", "shop -> channel"),
     ("channel-shop", "channel -> shop"),
 ];
+
+/// The links that the reconciler uses.
+pub const RECONCILERS: [&str; 5] = ["cdc", "sql", "kafka", "alerts", "plans"];
 
 impl Cell {
     /// Opens the links and starts the three processes side by side; does not wait until they are ready.
@@ -196,41 +132,131 @@ impl Cell {
         let _making = guardian.making().await.map_err(StageError::from)?;
         let made = std::fs::create_dir_all(&spec.dir);
         made.map_err(|source| CellError::Dir { path: spec.dir.clone(), source })?;
+        let reach = container::reach(&spec.reconciler.start).await?;
+        if let Some(from) = &spec.reconciler.rules {
+            let copied = copy_rules(from, &spec.rules_dir());
+            copied.map_err(|source| CellError::Rules { from: from.clone(), source })?;
+        }
         let [shop, channel, reconciler] = free_ports()?;
-        let links = open_links(&spec, &clock, shop, channel).await?;
+        let links = open_links(&spec, &clock, reach, shop, channel).await?;
         let ledger = spec.dir.join("ledger.ndjson");
         let wiring =
             Wiring { spec: &spec, links: &links, shop, channel, reconciler, ledger: &ledger };
+        let values = wiring.placeholders();
         let start = |proc: ProcSpec, address| Member::start(guardian, &clock, proc, address);
         let (shop, channel, reconciler) = tokio::try_join!(
             start(wiring.shop(), shop),
             start(wiring.channel(), channel),
-            start(wiring.reconciler(), reconciler),
+            wiring.start_reconciler(guardian, &clock, &values),
         )?;
-        let [shop, channel, reconciler] = [shop, channel, reconciler].map(Arc::new);
-        Ok(Cell { spec, clock, links, shop, channel, reconciler, ledger })
+        let [shop, channel] = [shop, channel].map(Arc::new);
+        let reconciler = reconciler.map(Arc::new);
+        let (watchdog, guardian) = (Mutex::default(), guardian.clone());
+        Ok(Cell {
+            spec,
+            clock,
+            links,
+            shop,
+            channel,
+            reconciler,
+            watchdog,
+            guardian,
+            values,
+            ledger,
+        })
+    }
+
+    /// Replaces `${name}`; unknown names stay, so that whoever reads the text shows them.
+    pub fn fill(&self, text: &str) -> String {
+        fill(text, &self.values)
+    }
+
+    /// The address of the reconciler's own HTTP, where we started it.
+    pub fn reconciler_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.values["port"])
+    }
+
+    pub fn watchdog_log(&self) -> PathBuf {
+        self.spec.dir.join("watchdog.log")
+    }
+
+    /// The process that watches the reconciler, started at the first call; does not wait until it is ready.
+    pub async fn watchdog(&self) -> Result<Arc<Member>, CellError> {
+        let mut watchdog = self.watchdog.lock().await;
+        if let Some(running) = &*watchdog {
+            return Ok(running.clone());
+        }
+        let (program, words) =
+            self.spec.reconciler.watchdog.clone().ok_or(CellError::NoWatchdog)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let mut values = self.values.clone();
+        values.insert("reconciler.url", self.reconciler_url());
+        values.insert("mysql.direct", self.spec.login.url(self.spec.mysql, &self.spec.schema));
+        values.insert("listen", address.to_string());
+        let args = words.iter().map(|word| fill(word, &values)).collect();
+        let proc = ProcSpec {
+            name: format!("watchdog-{}", self.spec.name),
+            program,
+            args,
+            log: self.watchdog_log(),
+            ..ProcSpec::default()
+        };
+        let member = Arc::new(Member::start(&self.guardian, &self.clock, proc, address).await?);
+        *watchdog = Some(member.clone());
+        Ok(member)
     }
 
     /// Ends the processes and closes the links.
     pub async fn stop(self) {
-        tokio::join!(self.reconciler.stop(), self.shop.stop(), self.channel.stop());
+        let reconciler = async {
+            if let Some(member) = &self.reconciler {
+                member.stop().await;
+            }
+        };
+        let watchdog = self.watchdog.lock().await.take();
+        if let Some(watchdog) = watchdog {
+            watchdog.stop().await;
+        }
+        tokio::join!(reconciler, self.shop.stop(), self.channel.stop());
         for link in self.links.into_values() {
             // A link that will not close ends with its last handle.
             let _ = link.close().await;
         }
     }
 
+    /// Its processes by name.
+    pub fn members(&self) -> impl Iterator<Item = (&'static str, &Arc<Member>)> {
+        let ours = [("shop", &self.shop), ("channel", &self.channel)];
+        ours.into_iter().chain(self.reconciler.iter().map(|member| ("reconciler", member)))
+    }
+
     /// The first of the cell's processes that has ended by itself: (its name, why).
     pub async fn casualty(&self) -> Option<(&'static str, CellError)> {
-        for (name, member) in
-            [("shop", &self.shop), ("channel", &self.channel), ("reconciler", &self.reconciler)]
-        {
+        for (name, member) in self.members() {
             if let Some(obituary) = member.obituary().await {
                 return Some((name, obituary));
             }
         }
         None
     }
+}
+
+impl CellSpec {
+    /// The cell's own copy of the rule files.
+    pub fn rules_dir(&self) -> PathBuf {
+        self.dir.join("rules")
+    }
+}
+
+fn copy_rules(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "yaml") {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Out of reach of the links' and clients' own ports, which a process that starts slowly would lose its port to.
@@ -242,6 +268,7 @@ fn free_ports() -> Result<[SocketAddr; 3], CellError> {
 async fn open_links(
     spec: &CellSpec,
     clock: &Clock,
+    reach: IpAddr,
     shop: SocketAddr,
     channel: SocketAddr,
 ) -> Result<BTreeMap<&'static str, Link>, CellError> {
@@ -250,112 +277,17 @@ async fn open_links(
         let (upstream, kind) = match name {
             "cdc" | "sql" | "shop-sql" => (spec.mysql, Kind::Tcp),
             "kafka" | "shop-kafka" => (spec.kafka, Kind::Kafka(Nodes::One)),
-            "alerts" => (spec.inbox, Kind::Tcp),
+            "alerts" | "pager" => (spec.inbox, Kind::Tcp),
             "plans" | "channel-shop" => (shop, Kind::Tcp),
             _ => (channel, Kind::Tcp),
         };
-        let link_spec = LinkSpec::new(name, upstream.to_string(), kind, clock.clone());
+        let mut link_spec = LinkSpec::new(name, upstream.to_string(), kind, clock.clone());
+        if RECONCILERS.contains(&name) {
+            link_spec.listen = SocketAddr::new(reach, 0);
+        }
         let opened = Link::open(link_spec).await;
         let failed = |source| CellError::Link { cell: spec.name.clone(), name, source };
         links.insert(name, opened.map_err(failed)?);
     }
     Ok(links)
-}
-
-/// Who listens where, while the commands are written.
-struct Wiring<'a> {
-    spec: &'a CellSpec,
-    links: &'a BTreeMap<&'static str, Link>,
-    shop: SocketAddr,
-    channel: SocketAddr,
-    reconciler: SocketAddr,
-    ledger: &'a std::path::Path,
-}
-
-impl Wiring<'_> {
-    fn link(&self, name: &str) -> SocketAddr {
-        self.links[name].addr()
-    }
-
-    fn proc(&self, name: &str, program: PathBuf, args: Vec<String>) -> ProcSpec {
-        ProcSpec {
-            name: format!("{name}-{}", self.spec.name),
-            program,
-            args,
-            env: BTreeMap::from([(SECRET_ENV.to_owned(), format!("secret-of-{}", self.spec.name))]),
-            log: self.spec.dir.join(format!("{name}.log")),
-            ..ProcSpec::default()
-        }
-    }
-
-    fn shop(&self) -> ProcSpec {
-        let args = [
-            "serve".to_owned(),
-            format!("--listen={}", self.shop),
-            format!("--mysql=mysql://root@{}/shop", self.link("shop-sql")),
-            format!("--kafka={}", self.link("shop-kafka")),
-            format!("--topic-prefix={}.", self.spec.name),
-            format!("--channel=http://{}", self.link("shop-channel")),
-            "--drill-clock".to_owned(),
-        ];
-        self.proc("shop", self.spec.shop_program.clone(), args.to_vec())
-    }
-
-    fn channel(&self) -> ProcSpec {
-        let args = [
-            "channel".to_owned(),
-            format!("--listen={}", self.channel),
-            format!("--ledger={}", self.ledger.display()),
-            format!("--kafka={}", self.link("shop-kafka")),
-            format!("--topic-prefix={}.", self.spec.name),
-            format!("--shop=http://{}", self.link("channel-shop")),
-            "--drill-clock".to_owned(),
-        ];
-        self.proc("channel", self.spec.shop_program.clone(), args.to_vec())
-    }
-
-    fn reconciler(&self) -> ProcSpec {
-        let values = self.placeholders();
-        let args = self.spec.reconciler.args.iter().map(|word| fill(word, &values)).collect();
-        self.proc("reconciler", self.spec.reconciler.program.clone(), args)
-    }
-
-    /// What `${…}` in a reconciler's command may name.
-    fn placeholders(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::from([
-            ("mysql.cdc", format!("mysql://root@{}/shop", self.link("cdc"))),
-            ("mysql.url", format!("mysql://root@{}/shop", self.link("sql"))),
-            ("kafka.bootstrap", self.link("kafka").to_string()),
-            ("topic.prefix", format!("{}.", self.spec.name)),
-            ("topics", TOPICS.join(",")),
-            ("group", format!("{}.reconciler", self.spec.name)),
-            ("alerts.url", format!("http://{}/alerts", self.link("alerts"))),
-            ("plans.url", format!("http://{}/plans", self.link("alerts"))),
-            ("shop.url", format!("http://{}", self.link("plans"))),
-            ("listen", self.reconciler.to_string()),
-            ("port", self.reconciler.port().to_string()),
-        ])
-    }
-}
-
-/// Replaces `${name}`; unknown names stay, so that the reconciler's own error shows them.
-fn fill(word: &str, values: &BTreeMap<&'static str, String>) -> String {
-    values
-        .iter()
-        .fold(word.to_owned(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn placeholders_are_filled_and_unknown_ones_stay() {
-        let values = BTreeMap::from([("port", "4711".to_owned())]);
-        assert_eq!(
-            fill("http://127.0.0.1:${port}/healthz", &values),
-            "http://127.0.0.1:4711/healthz"
-        );
-        assert_eq!(fill("${mysql.password}", &values), "${mysql.password}");
-    }
 }

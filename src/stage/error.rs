@@ -8,10 +8,17 @@ use super::guardian::GuardianError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    #[error("unknown provider `{0}`: known are auto, docker, local")]
+    #[error("unknown provider `{0}`: known are auto, docker, local, external")]
     UnknownProvider(String),
-    #[error("provider `external` is not built yet: use `--provider docker` or `--provider local`")]
-    External,
+    #[error(
+        "provider `external` needs the servers that may be used: `stage.mysql.url`, `stage.kafka.url` and `stage.guard` in \
+         lossdrill.yaml"
+    )]
+    NothingGiven,
+    #[error("the given servers are not touched:\n  {0}")]
+    Guarded(String),
+    #[error("{service} is given, not ours: a drill does not {what} it")]
+    GivenServer { what: &'static str, service: String },
     #[error(
         "no Docker engine answers (DOCKER_HOST or the default socket): start one, or use \
          `--provider local`"

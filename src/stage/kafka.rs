@@ -109,6 +109,21 @@ fn looks_ready(endpoint: SocketAddr, offsets_topic: bool) -> bool {
     !metadata.brokers().is_empty() && (led || !offsets_topic)
 }
 
+/// How many brokers the cluster at `endpoint` has.
+pub(super) async fn brokers(endpoint: SocketAddr) -> Result<usize, StageError> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let consumer: BaseConsumer = client(endpoint).create()?;
+        consumer.fetch_metadata(None, ADMIN_LIMIT).map(|metadata| metadata.brokers().len())
+    });
+    let failed = |error: String| StageError::Engine {
+        what: "ask for the brokers",
+        service: endpoint.to_string(),
+        error,
+    };
+    let asked = asked.await.map_err(|error| failed(error.to_string()))?;
+    asked.map_err(|error: KafkaError| failed(error.to_string()))
+}
+
 /// Creates the topic that committed offsets live in, as the broker itself would at the first
 /// commit.
 pub(super) async fn create_offsets_topic(

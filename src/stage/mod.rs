@@ -6,19 +6,25 @@
 //! steps: it offers kill, pause, restart; when to use them is others' business. One Kafka is shared
 //! by all cells (topics are theirs), each cell has a MySQL server of its own. Try it: `ci/setup
 //! --local && cargo test --test stage`.
-//! Not covered: provider `external`.
+//! What is given by the user (provider `external`) is guarded in `external`.
 
 pub mod cell;
 pub mod clean;
+mod container;
 mod disk;
 mod docker;
 pub mod engine;
 mod error;
+mod external;
+mod guard;
 pub mod guardian;
 mod kafka;
 mod local;
+mod login;
+mod member;
 mod mysql;
 pub mod ports;
+mod provider;
 mod service;
 pub mod state;
 pub mod sweep;
@@ -26,8 +32,14 @@ mod template;
 mod theatre;
 pub mod topics;
 pub mod warm;
+mod wiring;
 
+pub use container::ContainerSpec;
 pub use error::StageError;
+pub use external::ExternalSpec;
 pub use guardian::{Guardian, ProcSpec, Process, Signal};
+pub use login::Login;
+pub use member::Member;
+pub use provider::Provider;
 pub use service::{Kind, Service};
-pub use theatre::{Provider, Stage, StageOptions};
+pub use theatre::{Stage, StageOptions};

@@ -17,7 +17,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// Between two attempts; a start takes a second.
 const CONNECT_PAUSE: Duration = Duration::from_millis(15);
 /// The schema that a template carries; its DDL is the practice shop's or a user's own.
-const SCHEMA: &str = "shop";
+pub(super) const SCHEMA: &str = "shop";
 
 /// Server options of every drill server.
 pub(super) const OPTIONS: [&str; 14] = [

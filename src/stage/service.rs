@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use super::docker::DockerServer;
 use super::local::LocalServer;
 use super::warm::HeldServer;
-use super::{StageError, kafka, mysql};
+use super::{Login, StageError, kafka, mysql};
 
 /// From the start of a server to its first answer: published figures of the official images on slow
 /// machines are 15 s, and a loaded CI machine multiplies them.
@@ -40,6 +40,13 @@ pub(super) enum Backend {
     Docker(DockerServer),
     /// Leased from the warm stage.
     Held(HeldServer),
+    /// Somebody else's: it can be used, never hurt.
+    Given,
+}
+
+/// Why an ability is refused at a given server.
+fn given(what: &'static str, service: &str) -> StageError {
+    StageError::GivenServer { what, service: service.to_owned() }
 }
 
 /// A handle to a server; clones are the same server.
@@ -49,6 +56,11 @@ pub struct Service {
     pub kind: Kind,
     /// Where clients connect, directly.
     pub endpoint: SocketAddr,
+    /// Who we are there; for MySQL.
+    pub login: Login,
+    /// The shop's schema; for MySQL.
+    pub schema: String,
+    given: bool,
     backend: Arc<Mutex<Backend>>,
 }
 
@@ -60,8 +72,21 @@ impl std::fmt::Debug for Service {
 
 impl Service {
     pub(super) fn new(name: &str, kind: Kind, endpoint: SocketAddr, backend: Backend) -> Service {
+        let given = matches!(backend, Backend::Given);
         let backend = Arc::new(Mutex::new(backend));
-        Service { name: name.to_owned(), kind, endpoint, backend }
+        let (login, schema) = (Login::default(), mysql::SCHEMA.to_owned());
+        Service { name: name.to_owned(), kind, endpoint, login, schema, given, backend }
+    }
+
+    /// The same server, met as somebody else in another schema.
+    pub(super) fn met_as(mut self, login: Login, schema: &str) -> Service {
+        (self.login, self.schema) = (login, schema.to_owned());
+        self
+    }
+
+    /// Its owner keeps it: nothing of it may be killed or changed.
+    pub fn is_given(&self) -> bool {
+        self.given
     }
 
     /// The same server under another name.
@@ -72,7 +97,7 @@ impl Service {
 
     /// `mysql://root@HOST:PORT/SCHEMA`, for the programs of a cell.
     pub fn mysql_url(&self, schema: &str) -> String {
-        format!("mysql://root@{}/{schema}", self.endpoint)
+        self.login.url(self.endpoint, schema)
     }
 
     /// SIGKILL; returns when it is dead. A dead server stays dead until [`Service::restart`].
@@ -81,6 +106,7 @@ impl Service {
             Backend::Local(server) => server.kill().await,
             Backend::Docker(server) => server.kill().await,
             Backend::Held(server) => server.kill().await,
+            Backend::Given => Err(given("kill", &self.name)),
         }
     }
 
@@ -90,6 +116,7 @@ impl Service {
             Backend::Local(server) => server.pause().await,
             Backend::Docker(server) => server.pause().await,
             Backend::Held(server) => server.pause().await,
+            Backend::Given => Err(given("pause", &self.name)),
         }
     }
 
@@ -99,6 +126,7 @@ impl Service {
             Backend::Local(server) => server.resume().await,
             Backend::Docker(server) => server.resume().await,
             Backend::Held(server) => server.resume().await,
+            Backend::Given => Err(given("resume", &self.name)),
         }
     }
 
@@ -114,6 +142,7 @@ impl Service {
                 server.start_again(self.kind, self.endpoint).await
             }
             Backend::Held(server) => server.restart().await,
+            Backend::Given => Err(given("restart", &self.name)),
         }
     }
 
@@ -123,6 +152,8 @@ impl Service {
             Backend::Local(server) => server.is_running(),
             Backend::Docker(server) => server.is_running().await,
             Backend::Held(server) => server.is_running().await,
+            // Its owner's business; who cannot use it says so.
+            Backend::Given => true,
         }
     }
 
@@ -132,15 +163,17 @@ impl Service {
             Backend::Local(server) => server.logs(lines).await,
             Backend::Docker(server) => server.logs(lines).await,
             Backend::Held(server) => server.logs(lines).await,
+            Backend::Given => String::new(),
         }
     }
 
-    /// Kills it and removes all that it had.
+    /// Kills it and removes all that it had; a given one stays as it is.
     pub async fn remove(&self) -> Result<(), StageError> {
         match &mut *self.backend.lock().await {
             Backend::Local(server) => server.remove().await,
             Backend::Docker(server) => server.remove().await,
             Backend::Held(server) => server.remove().await,
+            Backend::Given => Ok(()),
         }
     }
 }

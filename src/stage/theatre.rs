@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,40 +9,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::docker::DockerSource;
+use super::external::{External, ExternalSpec};
 use super::local::{LocalServer, Prepared, cache_dir};
+use super::provider::Provider;
 use super::service::{Backend, Kind, Service};
 use super::warm::{self, Wanted};
-use super::{Guardian, StageError, engine, kafka, ports, template};
+use super::{Guardian, StageError, clean, engine, kafka, ports, template};
 use crate::journal::ServiceFacts;
 
 /// MySQL servers that start at the same time: more share the processors and are all late.
 const STARTS_AT_ONCE: usize = 4;
-
-/// Where servers come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Provider {
-    /// Docker when an engine answers, else local.
-    #[default]
-    Auto,
-    Docker,
-    Local,
-    /// Given endpoints; refused for now.
-    External,
-}
-
-impl FromStr for Provider {
-    type Err = StageError;
-
-    fn from_str(text: &str) -> Result<Self, StageError> {
-        match text {
-            "auto" => Ok(Provider::Auto),
-            "docker" => Ok(Provider::Docker),
-            "local" => Ok(Provider::Local),
-            "external" => Ok(Provider::External),
-            other => Err(StageError::UnknownProvider(other.to_owned())),
-        }
-    }
-}
 
 /// What a stage is made of.
 #[derive(Clone, Debug)]
@@ -56,6 +31,8 @@ pub struct StageOptions {
     pub run_id: String,
     /// DDL that every MySQL server has in schema `shop`; `shop schema` prints the practice shop's.
     pub schema_sql: String,
+    /// For `external`: what is given.
+    pub external: Option<ExternalSpec>,
 }
 
 /// The provider that was found, with what it needs to start servers.
@@ -70,6 +47,7 @@ enum Source {
     },
     /// Leased from the holder of a warm stage.
     Warm,
+    Given(External),
 }
 
 impl Source {
@@ -86,6 +64,7 @@ impl Source {
                 started.map(|(server, endpoint)| (Backend::Docker(server), endpoint))?
             }
             Source::Warm => return leased(name, &Wanted::MySql).await,
+            Source::Given(external) => return Ok(external.mysql(name)),
         };
         Ok(Service::new(name, Kind::MySql, endpoint, backend))
     }
@@ -95,6 +74,7 @@ impl Source {
             Source::Local { prepared, .. } => local_kafka(prepared, guardian, name).await,
             Source::Docker { source, .. } => docker_kafka(source, guardian, name).await,
             Source::Warm => leased(name, &Wanted::OwnKafka(name)).await,
+            Source::Given(external) => Ok(external.kafka()),
         }
     }
 }
@@ -129,7 +109,12 @@ impl Stage {
     /// As [`Stage::up`], with servers of its own in any case.
     pub async fn up_fresh(options: StageOptions, guardian: &Guardian) -> Result<Stage, StageError> {
         match options.provider {
-            Provider::External => Err(StageError::External),
+            Provider::External => {
+                let spec = options.external.as_ref().ok_or(StageError::NothingGiven)?;
+                let external = External::open(spec, &options.schema_sql).await?;
+                let (kafka, facts) = (external.kafka(), external.facts.clone());
+                Ok(Stage::with(Source::Given(external), guardian, kafka, facts))
+            }
             Provider::Local => Stage::up_local(&options, guardian).await,
             Provider::Docker => {
                 let docker = engine::connect().await.ok_or(StageError::NoEngine)?;
@@ -191,6 +176,39 @@ impl Stage {
     /// Are the servers leased from a warm stage?
     pub fn is_warm(&self) -> bool {
         matches!(self.0.source, Source::Warm)
+    }
+
+    /// The given servers' owner keeps them: they carry one cell.
+    pub fn is_given(&self) -> bool {
+        matches!(self.0.source, Source::Given(_))
+    }
+
+    /// What stands before the logical names of a cell's topics.
+    pub fn topic_prefix(&self, cell: &str) -> String {
+        match &self.0.source {
+            Source::Given(external) => external.topic_prefix(cell),
+            _ => format!("{cell}."),
+        }
+    }
+
+    /// Makes a MySQL server clean for the next scenario. An error means that it cannot be proved clean.
+    pub async fn clean(&self, mysql: &Service) -> Result<(), StageError> {
+        match &self.0.source {
+            Source::Given(external) => external.clean().await,
+            _ => clean::clean(mysql).await.map_err(|error| StageError::Engine {
+                what: "clean",
+                service: mysql.name.clone(),
+                error: error.to_string(),
+            }),
+        }
+    }
+
+    /// Takes what was made on given servers away again; an error means that it could not be proved.
+    pub async fn leave(&self) -> Result<(), StageError> {
+        match &self.0.source {
+            Source::Given(external) => external.leave().await,
+            _ => Ok(()),
+        }
     }
 
     /// The broker that all cells share.
@@ -354,12 +372,5 @@ mod tests {
         for part in ["no Docker engine answers", "/c/mysql.prepared", "`ci/setup --local`"] {
             assert!(error.contains(part), "{error}");
         }
-    }
-
-    #[test]
-    fn providers_by_name() {
-        assert_eq!("auto".parse::<Provider>().unwrap(), Provider::Auto);
-        let error = "podman".parse::<Provider>().unwrap_err().to_string();
-        assert!(error.contains("`podman`") && error.contains("auto, docker, local"), "{error}");
     }
 }

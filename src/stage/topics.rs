@@ -27,15 +27,16 @@ pub enum TopicError {
     Kafka { kafka: SocketAddr, source: KafkaError },
     #[error("create topic {topic} on {kafka}: {code}")]
     Refused { kafka: SocketAddr, topic: String, code: RDKafkaErrorCode },
+    #[error("delete topic {topic} on {kafka}: {code}")]
+    Undeleted { kafka: SocketAddr, topic: String, code: RDKafkaErrorCode },
     #[error("{topic} on {kafka} has no leader after {CREATE_LIMIT:?}")]
     Unled { kafka: SocketAddr, topic: String },
 }
 
-/// Creates the topics of `cells` and returns when each can be read and written; one that exists already is fine.
-pub async fn create(kafka: SocketAddr, cells: &[String]) -> Result<(), TopicError> {
+/// Creates the topics below `prefixes` and returns when each can be read and written; one that exists already is fine.
+pub async fn create(kafka: SocketAddr, prefixes: &[String]) -> Result<(), TopicError> {
     let started = Instant::now();
-    let names: BTreeSet<String> =
-        cells.iter().flat_map(|cell| TOPICS.map(|topic| format!("{cell}.{topic}"))).collect();
+    let names = names(prefixes);
     loop {
         match try_create(kafka, &names).await {
             Err(TopicError::Kafka { .. }) if started.elapsed() < CREATE_LIMIT => {}
@@ -44,6 +45,30 @@ pub async fn create(kafka: SocketAddr, cells: &[String]) -> Result<(), TopicErro
         }
     }
     led(kafka, names, started).await
+}
+
+/// Deletes the topics below `prefixes`, each by its name; one that is not there is fine.
+pub async fn delete(kafka: SocketAddr, prefixes: &[String]) -> Result<(), TopicError> {
+    let names = names(prefixes);
+    if names.is_empty() {
+        return Ok(());
+    }
+    let failed = |source| TopicError::Kafka { kafka, source };
+    let admin: AdminClient<DefaultClientContext> = client(kafka).create().map_err(failed)?;
+    let topics: Vec<&str> = names.iter().map(String::as_str).collect();
+    let options = AdminOptions::new().operation_timeout(Some(TRY_LIMIT));
+    for deleted in admin.delete_topics(&topics, &options).await.map_err(failed)? {
+        match deleted {
+            Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+            Err((topic, code)) => return Err(TopicError::Undeleted { kafka, topic, code }),
+        }
+    }
+    Ok(())
+}
+
+fn names(prefixes: &[String]) -> BTreeSet<String> {
+    let of = |prefix: &String| TOPICS.map(|topic| format!("{prefix}{topic}"));
+    prefixes.iter().flat_map(of).collect()
 }
 
 fn client(kafka: SocketAddr) -> ClientConfig {

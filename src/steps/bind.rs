@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::compiled::{Match, vocabulary, wording};
 use super::keywords::word_for;
 use super::scan::{Line, Scan};
-use super::table::Row;
 use super::tree::DraftStep;
-use super::vocabulary::{Match, vocabulary, wording};
+use super::vocabulary::Row;
 use super::{Language, Step};
 use crate::config::{Mistake, Place};
 

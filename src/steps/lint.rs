@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::known::{Known, SOURCES};
+use super::known::{Known, PARTS, SOURCES};
 use super::load::Bound as BoundScenario;
 use super::scan::Scan;
-use super::{Bound, Kind, Sentence, Step};
+use super::{Bound, Kind, Row, Said, Sentence, Step, VOCABULARY, vocabulary};
 use crate::catalog::LossPoint;
 use crate::config::{Mistake, Place, Span, list};
 use crate::wire::Subject;
@@ -183,6 +183,11 @@ impl Lint<'_> {
                 let known = self.known.patterns.iter().copied();
                 self.unknown("unknown-pattern", step, "pattern", pattern, known);
             }
+            Sentence::Business(said) => {
+                for (_, index) in row_of(said).needs.iter().filter(|(kind, _)| *kind == "channel") {
+                    self.channel(step, said.name(*index));
+                }
+            }
             Sentence::AlertRaised { alert, subject, bound } => {
                 self.alert(step, alert);
                 self.subject(step, subject);
@@ -212,6 +217,9 @@ impl Lint<'_> {
             "channel" => self.channel(step, &subject.id),
             "source" if !SOURCES.contains(&subject.id.as_str()) => {
                 self.unknown("unknown-source", step, "source", &subject.id, SOURCES);
+            }
+            "part" if !PARTS.contains(&subject.id.as_str()) => {
+                self.unknown("unknown-part", step, "part", &subject.id, PARTS);
             }
             _ => {}
         }
@@ -284,11 +292,9 @@ impl Lint<'_> {
 
 /// The things that a sentence needs to exist.
 fn spoken_of(sentence: &Sentence) -> Vec<(&'static str, String)> {
-    let subject = |subject: &Subject| match subject.kind.as_str() {
-        "order" => vec![("order", subject.id.clone())],
-        "refund" => vec![("refund", subject.id.clone())],
-        "item" => vec![("item", subject.id.clone())],
-        _ => Vec::new(),
+    let subject = |subject: &Subject| {
+        let kind = made_kinds().find(|kind| *kind == subject.kind);
+        kind.map(|kind| (kind, subject.id.clone())).into_iter().collect()
     };
     match sentence {
         Sentence::ClearanceApproved { item, .. }
@@ -306,22 +312,40 @@ fn spoken_of(sentence: &Sentence) -> Vec<(&'static str, String)> {
         Sentence::ApprovalDelivered { refund, .. } => vec![("refund", refund.clone())],
         Sentence::AlertRaised { subject: about, .. }
         | Sentence::PlanEffective { scope: about, .. } => subject(about),
+        Sentence::Business(said) => {
+            let needs = row_of(said).needs.iter().filter(|(kind, _)| *kind != "channel");
+            needs.map(|(kind, index)| (*kind, said.name(*index).to_owned())).collect()
+        }
         _ => Vec::new(),
     }
 }
 
+/// Kinds of things that some sentence makes, and an alert or plan may therefore only name once one has.
+fn made_kinds() -> impl Iterator<Item = &'static str> {
+    let business = VOCABULARY.iter().flat_map(|row| row.makes).map(|(kind, _)| *kind);
+    ["order", "refund", "item"].into_iter().chain(business)
+}
+
+fn row_of(said: &Said) -> &'static Row {
+    vocabulary().row(&said.row).expect("invariant: the vocabulary itself has read it")
+}
+
 /// The things that a sentence brings into being.
-fn makes(sentence: &Sentence) -> Option<(&'static str, String)> {
+fn makes(sentence: &Sentence) -> Vec<(&'static str, String)> {
     match sentence {
-        Sentence::ItemMedian { item, .. } => Some(("item", item.clone())),
-        Sentence::ClearanceApproved { clearance, .. } => Some(("clearance", clearance.clone())),
+        Sentence::ItemMedian { item, .. } => vec![("item", item.clone())],
+        Sentence::ClearanceApproved { clearance, .. } => vec![("clearance", clearance.clone())],
         Sentence::OrderPaid { order, .. } | Sentence::OrderAwaitsPayment { order, .. } => {
-            Some(("order", order.clone()))
+            vec![("order", order.clone())]
         }
         Sentence::RefundApproved { refund, .. }
         | Sentence::RefundWasPaidOut { refund, .. }
-        | Sentence::RefundPaidOut { refund, .. } => Some(("refund", refund.clone())),
-        _ => None,
+        | Sentence::RefundPaidOut { refund, .. } => vec![("refund", refund.clone())],
+        Sentence::Business(said) => {
+            let makes = row_of(said).makes.iter();
+            makes.map(|(kind, index)| (*kind, said.name(*index).to_owned())).collect()
+        }
+        _ => Vec::new(),
     }
 }
 

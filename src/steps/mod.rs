@@ -6,17 +6,23 @@
 //! one), languages other than `en` and `zh-CN`.
 
 mod bind;
+mod compiled;
+mod document;
 mod keywords;
 mod known;
 mod lint;
 mod load;
+mod names;
 mod params;
+mod proofs;
+mod said;
 mod scan;
 mod scenario;
+mod script;
 mod selection;
 mod sentence;
 mod slips;
-mod table;
+mod tag_expression;
 mod tags;
 mod tree;
 mod twins;
@@ -24,16 +30,24 @@ mod vocabulary;
 
 pub use crate::catalog::SubjectKind;
 pub use crate::config::Tier;
+pub use compiled::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
+pub use document::{Document, Pickle, document};
 pub use keywords::word_for;
 pub use known::{CHANNELS, FaultCheck, Known, PATTERNS, SOURCES};
 pub use load::{Loaded, load_features, read_feature, read_features};
+pub use names::Names;
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
+pub use proofs::proofs;
+pub use said::{Said, Value};
 pub use scenario::{Language, Scenario, Step};
-pub use selection::{NothingSelected, Selection, TagExpression, TagExpressionError, of_drill};
+pub use script::{Move, Script, ScriptError};
+pub use selection::{FeaturePlace, NothingSelected, Selection, of_drill, of_shard};
 pub use sentence::{Bound, Kind, Sentence};
-pub use table::{Row, VOCABULARY};
-pub use vocabulary::{Match, Vocabulary, VocabularyError, normalise, vocabulary, wording};
+pub use tag_expression::{TagExpression, TagExpressionError};
+pub use vocabulary::{Deeds, Meaning, Probe, ProbeActs, Row, VOCABULARY, probe};
 
+#[cfg(test)]
+mod document_tests;
 #[cfg(test)]
 mod mistake_cases;
 #[cfg(test)]

@@ -1,20 +1,29 @@
-//! Which scenarios run: by tier, tags, name, loss point, or a drill's ordered list.
+//! Which scenarios run: by tier, tags, name, place in a file, loss point, shard, or a drill's ordered list.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Scenario, Tier};
+use super::{Scenario, TagExpression, Tier};
 use crate::catalog::Drill;
 use crate::config::{Mistake, nearest};
+use crate::journal::Shard;
 
 /// Every given condition must hold; an empty list of one kind asks nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     pub tiers: Vec<Tier>,
     pub tags: Option<TagExpression>,
-    /// Parts of a scenario's name, or a whole stable id.
+    /// Stable ids, whole names, or parts of names; where a name is given whole, no other that contains it is meant.
     pub names: Vec<String>,
     pub loss_points: Vec<String>,
+    pub places: Vec<FeaturePlace>,
+}
+
+/// `features/bid.feature`, or one scenario of it by any of its lines: `features/bid.feature:14`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeaturePlace {
+    pub path: String,
+    pub line: Option<usize>,
 }
 
 /// Why nothing runs. Exit code 4: nothing selected is not success.
@@ -24,6 +33,12 @@ pub enum NothingSelected {
     NoScenarios(String),
     #[error("none of {of} scenarios has {what}{hint}")]
     NoMatch { of: usize, what: String, hint: String },
+    #[error("no scenario stands at {place}{hint}")]
+    NoPlace { place: FeaturePlace, hint: String },
+    #[error(
+        "shard {shard} is empty: {selected} selected, so there can be at most {selected} shards"
+    )]
+    NoShard { shard: Shard, selected: usize },
 }
 
 impl Selection {
@@ -31,8 +46,9 @@ impl Selection {
         let tier = self.tiers.is_empty() || self.tiers.contains(&scenario.tier);
         let point = self.loss_points.is_empty() || self.loss_points.contains(&scenario.loss_point);
         let tags = self.tags.as_ref().is_none_or(|tags| tags.accepts(&scenario.tags));
-        let named = |name: &String| scenario.name.contains(name) || scenario.id == *name;
-        tier && point && tags && (self.names.is_empty() || self.names.iter().any(named))
+        let placed =
+            self.places.is_empty() || self.places.iter().any(|place| place.holds(scenario));
+        tier && point && tags && placed
     }
 
     /// The accepted ones, in order; none at all is an error that says what was asked for.
@@ -41,12 +57,27 @@ impl Selection {
         scenarios: &'s [Scenario],
         features: &str,
     ) -> Result<Vec<&'s Scenario>, NothingSelected> {
-        let found: Vec<&Scenario> = scenarios.iter().filter(|s| self.accepts(s)).collect();
-        match found.is_empty() {
-            false => Ok(found),
-            true if scenarios.is_empty() => Err(NothingSelected::NoScenarios(features.to_owned())),
-            true => Err(self.no_match(scenarios)),
+        if scenarios.is_empty() {
+            return Err(NothingSelected::NoScenarios(features.to_owned()));
         }
+        if let Some(place) =
+            self.places.iter().find(|place| !scenarios.iter().any(|s| place.holds(s)))
+        {
+            return Err(place.missed(scenarios));
+        }
+        let named: Vec<&Scenario> = match self.names.is_empty() {
+            true => scenarios.iter().collect(),
+            false => scenarios.iter().filter(|s| self.names_one(s, scenarios)).collect(),
+        };
+        let found: Vec<&Scenario> = named.into_iter().filter(|s| self.accepts(s)).collect();
+        if found.is_empty() { Err(self.no_match(scenarios)) } else { Ok(found) }
+    }
+
+    fn names_one(&self, scenario: &Scenario, all: &[Scenario]) -> bool {
+        self.names.iter().any(|name| {
+            let whole = |one: &Scenario| one.name == *name || one.id == *name;
+            whole(scenario) || scenario.name.contains(name) && !all.iter().any(whole)
+        })
     }
 
     fn no_match(&self, scenarios: &[Scenario]) -> NothingSelected {
@@ -58,16 +89,89 @@ impl Selection {
             }
         };
         asked.extend(self.tiers.iter().map(|tier| format!("@tier:{}", tier.name())));
-        asked.extend(self.tags.iter().map(|tags| format!("tags {tags}")));
+        if let Some(tags) = &self.tags {
+            asked.push(format!("tags {tags}"));
+            let known = || scenarios.iter().flat_map(|s| s.tags.iter().map(String::as_str));
+            let strange = tags.tags().into_iter().find(|tag| !known().any(|known| known == *tag));
+            hint_at(strange.and_then(|tag| nearest(tag, known())));
+        }
         for point in &self.loss_points {
             asked.push(format!("loss point `{point}`"));
             hint_at(nearest(point, scenarios.iter().map(|s| s.loss_point.as_str())));
         }
+        asked.extend(self.places.iter().map(|place| format!("its place at {place}")));
         for name in &self.names {
             asked.push(format!("`{name}` in its name"));
             hint_at(nearest(name, scenarios.iter().map(|s| s.name.as_str())));
         }
         NothingSelected::NoMatch { of: scenarios.len(), what: asked.join(" and "), hint }
+    }
+}
+
+/// The part of `selected` that belongs to `shard`.
+pub fn of_shard<T: Clone>(selected: &[T], shard: Shard) -> Result<Vec<T>, NothingSelected> {
+    let own = selected.iter().enumerate().filter(|(index, _)| shard.takes(*index));
+    let own: Vec<T> = own.map(|(_, one)| one.clone()).collect();
+    match own.is_empty() {
+        true => Err(NothingSelected::NoShard { shard, selected: selected.len() }),
+        false => Ok(own),
+    }
+}
+
+impl FeaturePlace {
+    /// A path is known by its end, so that it may be given from wherever one stands.
+    fn in_file(&self, scenario: &Scenario) -> bool {
+        let given = self.path.trim_start_matches("./");
+        let ends = |long: &str, short: &str| {
+            long == short || long.strip_suffix(short).is_some_and(|rest| rest.ends_with('/'))
+        };
+        ends(&scenario.path, given) || ends(given, &scenario.path)
+    }
+
+    fn holds(&self, scenario: &Scenario) -> bool {
+        let within = |line| (scenario.line..=last_line(scenario)).contains(&line);
+        self.in_file(scenario) && self.line.is_none_or(within)
+    }
+
+    fn missed(&self, scenarios: &[Scenario]) -> NothingSelected {
+        let own: Vec<&Scenario> = scenarios.iter().filter(|s| self.in_file(s)).collect();
+        let line = self.line.unwrap_or_default();
+        let hint = match own.iter().min_by_key(|scenario| scenario.line.abs_diff(line)) {
+            Some(near) => format!(": the nearest begins at {}", near.location()),
+            None => match nearest(&self.path, scenarios.iter().map(|s| s.path.as_str())) {
+                Some(near) => format!(": did you mean `{near}`?"),
+                None => String::new(),
+            },
+        };
+        NothingSelected::NoPlace { place: self.clone(), hint }
+    }
+}
+
+/// The last step's, or the last row's of a table under it.
+fn last_line(scenario: &Scenario) -> usize {
+    let own = scenario.steps.iter().filter(|step| !step.from_background);
+    own.map(|step| step.line + step.params.len()).max().unwrap_or(scenario.line)
+}
+
+impl FromStr for FeaturePlace {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<FeaturePlace, Self::Err> {
+        let parted =
+            text.rsplit_once(':').and_then(|(path, line)| Some((path, line.parse().ok()?)));
+        Ok(match parted {
+            Some((path, line)) => FeaturePlace { path: path.to_owned(), line: Some(line) },
+            None => FeaturePlace { path: text.to_owned(), line: None },
+        })
+    }
+}
+
+impl fmt::Display for FeaturePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.path),
+            None => f.write_str(&self.path),
+        }
     }
 }
 
@@ -107,139 +211,4 @@ pub fn of_drill<'s>(
         }
     }
     if mistakes.is_empty() { Ok(found) } else { Err(mistakes) }
-}
-
-/// `@tier:gate and not @control`, with parentheses; `not` binds tighter than `and`, `and` tighter than `or`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TagExpression {
-    Tag(String),
-    Not(Box<TagExpression>),
-    And(Box<TagExpression>, Box<TagExpression>),
-    Or(Box<TagExpression>, Box<TagExpression>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "tag expression `{text}`: {reason}: write for example `@tier:gate and not (@control or @slow)`"
-)]
-pub struct TagExpressionError {
-    pub text: String,
-    pub reason: String,
-}
-
-impl TagExpression {
-    /// `tags` without their `@`.
-    pub fn accepts(&self, tags: &[String]) -> bool {
-        match self {
-            TagExpression::Tag(tag) => tags.contains(tag),
-            TagExpression::Not(inner) => !inner.accepts(tags),
-            TagExpression::And(a, b) => a.accepts(tags) && b.accepts(tags),
-            TagExpression::Or(a, b) => a.accepts(tags) || b.accepts(tags),
-        }
-    }
-}
-
-impl fmt::Display for TagExpression {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TagExpression::Tag(tag) => write!(f, "@{tag}"),
-            TagExpression::Not(inner) => write!(f, "not {inner}"),
-            TagExpression::And(a, b) => write!(f, "({a} and {b})"),
-            TagExpression::Or(a, b) => write!(f, "({a} or {b})"),
-        }
-    }
-}
-
-impl FromStr for TagExpression {
-    type Err = TagExpressionError;
-
-    fn from_str(text: &str) -> Result<TagExpression, TagExpressionError> {
-        /// Deeper nesting than a person writes; bounds the recursion.
-        const WORDS_MAX: usize = 200;
-        let spaced = text.replace('(', " ( ").replace(')', " ) ");
-        let words: Vec<&str> = spaced.split_whitespace().collect();
-        let error = |reason: String| TagExpressionError { text: text.to_owned(), reason };
-        if words.len() > WORDS_MAX {
-            return Err(error(format!("{} words are too many", words.len())));
-        }
-        let mut parser = TagParser { words: &words, next: 0 };
-        let made = parser.or().map_err(error)?;
-        match words.get(parser.next) {
-            None => Ok(made),
-            Some(word) => Err(error(format!("`{word}` is not expected there"))),
-        }
-    }
-}
-
-struct TagParser<'w> {
-    words: &'w [&'w str],
-    next: usize,
-}
-
-impl TagParser<'_> {
-    fn takes(&mut self, word: &str) -> bool {
-        let found = self.words.get(self.next).is_some_and(|next| *next == word);
-        self.next += usize::from(found);
-        found
-    }
-
-    fn or(&mut self) -> Result<TagExpression, String> {
-        let mut left = self.and()?;
-        while self.takes("or") {
-            left = TagExpression::Or(Box::new(left), Box::new(self.and()?));
-        }
-        Ok(left)
-    }
-
-    fn and(&mut self) -> Result<TagExpression, String> {
-        let mut left = self.not()?;
-        while self.takes("and") {
-            left = TagExpression::And(Box::new(left), Box::new(self.not()?));
-        }
-        Ok(left)
-    }
-
-    fn not(&mut self) -> Result<TagExpression, String> {
-        if self.takes("not") {
-            return Ok(TagExpression::Not(Box::new(self.not()?)));
-        }
-        if self.takes("(") {
-            let inner = self.or()?;
-            return if self.takes(")") { Ok(inner) } else { Err("`)` is missing".to_owned()) };
-        }
-        let word = self.words.get(self.next).ok_or("it ends too early")?;
-        self.next += 1;
-        match word.strip_prefix('@').filter(|tag| !tag.is_empty()) {
-            Some(tag) => Ok(TagExpression::Tag(tag.to_owned())),
-            None => Err(format!("`{word}` is no tag")),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tag_expressions() {
-        let tags = ["tier:gate".to_owned(), "control".to_owned()];
-        for (text, expect) in [
-            ("@control", Ok(true)),
-            ("not @control", Ok(false)),
-            ("@tier:gate and not @slow", Ok(true)),
-            ("@slow or @control and @tier:gate", Ok(true)),
-            ("(@slow or @control) and @other", Ok(false)),
-            ("not not @control", Ok(true)),
-            ("", Err("ends too early")),
-            ("control", Err("`control` is no tag")),
-            ("(@control", Err("`)` is missing")),
-            ("@a @b", Err("`@b` is not expected there")),
-        ] {
-            match (text.parse::<TagExpression>(), expect) {
-                (Ok(tag), Ok(expect)) => assert_eq!(tag.accepts(&tags), expect, "{text}"),
-                (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
-                (got, _) => panic!("{text}: {got:?}"),
-            }
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! What a step says, as data: one closed enum, so that the compiler lists who must act on a new sentence.
+//! What a step says, as data: one closed enum, so that the compiler lists who must act on a new sentence of the house.
 //!
 //! Owns the meaning of each sentence, never its wording (`vocabulary`) and never its effect (`runner`).
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::said::Said;
 use crate::money::Money;
 use crate::wire::Subject;
 
@@ -94,6 +95,9 @@ pub enum Sentence {
         fault: String,
     },
 
+    /// `dcheck watchdog`, a process of its own.
+    WatchdogWatches,
+
     // When
     SellerBids {
         item: String,
@@ -158,6 +162,9 @@ pub enum Sentence {
     },
     NoOtherAlert,
     NoAlert,
+
+    /// A sentence whose acts stand beside its wording, in its domain's file of the vocabulary.
+    Business(Said),
 }
 
 impl Sentence {

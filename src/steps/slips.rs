@@ -1,9 +1,9 @@
 //! Slips that the parser takes for prose: a misspelt heading or step keyword, a step that lost its keyword.
 
 use super::Language;
+use super::compiled::vocabulary;
 use super::keywords::{Heading, STRANGERS, headings, step_words};
 use super::scan::{Line, LineKind, Scanner};
-use super::vocabulary::vocabulary;
 use crate::config::nearest;
 
 /// From here on a line without a keyword is a step that lost it, not prose.

@@ -169,7 +169,19 @@ fn same_stem(a: &str, b: &str) -> bool {
 fn leaves(step: &Step) -> BTreeMap<String, String> {
     let mut leaves = BTreeMap::new();
     let value = serde_json::to_value(&step.sentence).expect("invariant: a sentence is JSON");
-    if let Value::Object(fields) = value {
+    if let Value::Object(mut fields) = value {
+        // A business sentence is told apart by its row, and each of its values is one.
+        if let (Some(row), Some(Value::Array(values))) =
+            (fields.remove("row"), fields.remove("values"))
+        {
+            fields.insert("sentence".to_owned(), row);
+            fields.extend(
+                values
+                    .into_iter()
+                    .enumerate()
+                    .map(|(nth, value)| (nth.to_string(), value["value"].clone())),
+            );
+        }
         for (key, value) in fields {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             leaves.insert(key, text);

@@ -8,4 +8,5 @@ mod endings;
 mod looks;
 mod mistakes;
 mod project;
+mod runs;
 mod stage;

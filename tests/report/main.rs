@@ -70,7 +70,7 @@ fn every_view_is_written_from_the_journal() {
     let dir = kept.as_deref().unwrap_or(temporary.path());
     journal_in(dir, &entries());
     let written = write_all(dir).unwrap();
-    assert_eq!(written.len(), 6);
+    assert_eq!(written.len(), 7);
     let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
 
     let result: serde_json::Value = serde_json::from_str(&read("result.json")).unwrap();

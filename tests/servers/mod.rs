@@ -87,6 +87,7 @@ pub fn options(provider: Provider, guardian: &Guardian, schema_sql: &str) -> Sta
         kafka_image: "apache/kafka:4.4.0".to_owned(),
         run_id: guardian.run_id().to_owned(),
         schema_sql: schema_sql.to_owned(),
+        external: None,
     }
 }
 

@@ -187,8 +187,11 @@ impl Core {
             return;
         }
         let pending = std::mem::take(&mut self.pending);
-        let snapshot = self.engine.snapshot();
+        let snapshot = self.engine.checkpoint();
         let mut batch = pending.batch;
+        let changes = self.engine.take_changes().into_iter();
+        batch.groups =
+            changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
         let mut messages = batch.messages.clone();
         messages.retain(|message| !pending.early.contains(&message.seq));
         self.in_flight = Some(InFlight {

@@ -35,15 +35,21 @@ impl Engine {
             self.schedule.wait(address, Waits::default());
             return;
         };
+        let before = outputs.len();
         self.fetch(rule, address, &mut group, outputs);
+        let mut changed = outputs.len() > before;
         let mut deadlines = Vec::new();
         for (number, ruling, tellings) in self.compare(rule, &group) {
             if let Ruling::Wait(deadline) = ruling {
                 deadlines.push(deadline);
             }
+            changed |= !tellings.is_empty();
             for telling in tellings {
                 self.tell(rule, &mut group, number, telling, outputs);
             }
+        }
+        if changed {
+            self.changed.insert(address.clone());
         }
         self.schedule.wait(address, waits(&group, &deadlines, self.now));
         let groups = self.groups.entry(address.rule.clone()).or_default();
@@ -157,7 +163,8 @@ impl Engine {
     /// A rule that is gone: what it had open becomes unknown, its state is dropped.
     pub(super) fn abandon(&mut self, rule: &Rule, outputs: &mut Vec<Output>) {
         let name = rule.name.clone();
-        for (_, mut group) in self.groups.remove(&name).unwrap_or_default() {
+        for (key, mut group) in self.groups.remove(&name).unwrap_or_default() {
+            self.changed.insert(Address { rule: name.clone(), key });
             for number in 0..group.items.len() {
                 let item = &group.items[number];
                 if item.judged.is_some() || !item.applies {

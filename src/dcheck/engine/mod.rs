@@ -23,7 +23,7 @@ mod schedule;
 mod snapshot;
 pub mod window;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -32,7 +32,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::{Event, Row};
 use crate::wire::{Judgement, Subject};
 
-pub use port::{Counts, Input, Output, Snapshot, Verdict, VerdictKey};
+pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
 pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
 pub use snapshot::SnapshotError;
 
@@ -49,6 +49,8 @@ pub struct Engine {
     progress: Progress,
     /// Rule name (`id@version`) -> key -> group.
     groups: HashMap<String, BTreeMap<String, Group>>,
+    /// Groups that are not as the last [`Engine::take_changes`] gave them.
+    changed: BTreeSet<Address>,
     schedule: Schedule,
     /// Lookups out: where the answer belongs.
     lookups: BTreeMap<u64, Asked>,
@@ -81,6 +83,7 @@ impl Engine {
             rules,
             progress: Progress::of(sources),
             groups: HashMap::new(),
+            changed: BTreeSet::new(),
             schedule: Schedule::default(),
             lookups: BTreeMap::new(),
             next_lookup: 1,
@@ -108,7 +111,9 @@ impl Engine {
                 self.schedule.source_moved();
             }
             Input::Behind { source, since } => self.watches.behind(source, since),
-            Input::CaughtUp { source } => self.caught_up(&source, &mut outputs),
+            Input::CaughtUp { source } => self.recovered(Ward::Source, &source, &mut outputs),
+            Input::Ails { ward, id, since, why } => self.watches.ails(ward, id, since, why),
+            Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
             Input::Answer { lookup, result } => self.answer(lookup, result),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
@@ -212,6 +217,7 @@ impl Engine {
             self.schedule.touch(address.clone());
         }
         self.schedule.remember(&address, self.now.plus_ms(rule.remember_ms));
+        self.changed.insert(address);
         Ok(())
     }
 
@@ -267,6 +273,7 @@ impl Engine {
                 None => Reference::Failed(format!("asked {attempt} times in vain: {why}")),
             };
         }
+        self.changed.insert(asked.address.clone());
         self.schedule.touch(asked.address);
     }
 
@@ -285,6 +292,7 @@ impl Engine {
         let keeps = |group: &Group| group.is_open() || !group.open.is_empty();
         if groups.get(&address.key).is_some_and(|group| !keeps(group)) {
             groups.remove(&address.key);
+            self.changed.insert(address.clone());
         }
     }
 }

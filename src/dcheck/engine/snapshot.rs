@@ -7,16 +7,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::clock::CellTime;
 
 use super::rules::group::{Group, Reference};
 use super::schedule::Address;
 use super::window::Progress;
-use super::{Counts, Engine, RuleSet, Snapshot, VerdictKey};
+use super::{Counts, Engine, GroupChange, RuleSet, Snapshot, VerdictKey};
 
 /// Grows when the shape of [`State`] changes.
-const SHAPE: u32 = 1;
+const SHAPE: u32 = 2;
 
 /// Why a snapshot cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +35,6 @@ struct State {
     arrivals: u64,
     next_lookup: u64,
     counts: BTreeMap<String, Counts>,
-    groups: Vec<Kept>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,19 +45,31 @@ struct Kept {
     group: Group,
 }
 
+/// Of any rule and key the same length: a store's own key has a bound.
+fn id_of(address: &Address) -> String {
+    let mut hash = Sha256::new();
+    for part in [&address.rule, &address.key] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hex::encode(hash.finalize())
+}
+
 impl Engine {
     /// All state as data.
     pub fn snapshot(&self) -> Snapshot {
-        let mut groups = Vec::new();
+        let mut places: Vec<Address> = Vec::new();
         for (rule, by_key) in &self.groups {
-            for (key, group) in by_key {
-                let address = Address { rule: rule.clone(), key: key.clone() };
-                let until = self.schedule.remembered_until(&address);
-                let Address { rule, key } = address;
-                groups.push(Kept { rule, key, until, group: group.clone() });
-            }
+            places
+                .extend(by_key.keys().map(|key| Address { rule: rule.clone(), key: key.clone() }));
         }
-        groups.sort_by(|a, b| (&a.rule, &a.key).cmp(&(&b.rule, &b.key)));
+        places.sort();
+        let groups = places.iter().filter_map(|address| self.kept(address)).collect();
+        Snapshot { groups, ..self.checkpoint() }
+    }
+
+    /// All state but the groups, which [`Engine::take_changes`] gives one by one.
+    pub fn checkpoint(&self) -> Snapshot {
         let state = State {
             shape: SHAPE,
             now: self.now,
@@ -65,7 +77,6 @@ impl Engine {
             arrivals: self.arrivals,
             next_lookup: self.next_lookup,
             counts: self.counts.clone(),
-            groups,
         };
         Snapshot {
             read: self.progress.marks(),
@@ -73,7 +84,24 @@ impl Engine {
             checkpoint: self.progress.common_mark(),
             positions: self.progress.positions(),
             state: serde_json::to_value(&state).expect("invariant: the state is plain data"),
+            groups: Vec::new(),
         }
+    }
+
+    /// The groups that changed since the last call, each as it is now.
+    pub fn take_changes(&mut self) -> Vec<GroupChange> {
+        let changed = std::mem::take(&mut self.changed);
+        let change =
+            |address: &Address| GroupChange { id: id_of(address), body: self.kept(address) };
+        changed.iter().map(change).collect()
+    }
+
+    fn kept(&self, address: &Address) -> Option<serde_json::Value> {
+        let group = self.groups.get(&address.rule)?.get(&address.key)?;
+        let until = self.schedule.remembered_until(address);
+        let Address { rule, key } = address.clone();
+        let kept = Kept { rule, key, until, group: group.clone() };
+        Some(serde_json::to_value(&kept).expect("invariant: a group is plain data"))
     }
 
     /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the
@@ -101,8 +129,12 @@ impl Engine {
             engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
         engine.counts = state.counts;
         engine.counts.retain(|name, _| names.contains(name));
-        for Kept { rule, key, until, mut group } in state.groups {
+        for kept in &snapshot.groups {
+            let kept = serde_json::from_value(kept.clone());
+            let kept: Kept = kept.map_err(|error| SnapshotError(error.to_string()))?;
+            let Kept { rule, key, until, mut group } = kept;
             if !names.contains(&rule) {
+                engine.changed.insert(Address { rule, key });
                 continue;
             }
             for item in &mut group.items {

@@ -77,6 +77,8 @@ pub struct Batch {
     pub triggers: Vec<(String, String, String)>,
     /// (run id, step, receipt, at_ms).
     pub receipts: Vec<(String, String, String, i64)>,
+    /// Groups of the engine as they are now, by id; none: forgotten.
+    pub groups: Vec<(String, Option<String>)>,
     pub checkpoint: Option<String>,
     pub at_ms: i64,
 }
@@ -89,6 +91,7 @@ impl Batch {
             && self.runs.is_empty()
             && self.triggers.is_empty()
             && self.receipts.is_empty()
+            && self.groups.is_empty()
             && self.checkpoint.is_none()
     }
 }
@@ -101,6 +104,8 @@ pub struct Stored {
     pub runs: Vec<PlanRun>,
     pub triggers: Vec<(String, String, String)>,
     pub checkpoint: Option<String>,
+    /// The engine's groups.
+    pub groups: Vec<String>,
     /// The highest number given so far, of any row.
     pub last_seq: u64,
 }

@@ -5,7 +5,7 @@
 //! Not covered: migrations between versions of these tables (there is one version so far).
 
 /// The statements, in order; each may be run again.
-pub const DDL: [&str; 8] = [
+pub const DDL: [&str; 9] = [
     "CREATE DATABASE IF NOT EXISTS dcheck CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS dcheck.result (
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -40,12 +40,15 @@ pub const DDL: [&str; 8] = [
         at_ms BIGINT NOT NULL, PRIMARY KEY (run_id, step))",
     "CREATE TABLE IF NOT EXISTS dcheck.checkpoint (
         id TINYINT NOT NULL PRIMARY KEY, body LONGTEXT NOT NULL, at_ms BIGINT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS dcheck.kept_group (
+        id CHAR(64) NOT NULL PRIMARY KEY, body MEDIUMTEXT NOT NULL)",
 ];
 
-/// Whether all tables are there already: one query instead of eight statements at each start.
+/// Whether all tables are there already: one query instead of nine statements at each start.
 pub const COUNT_TABLES: &str = "SELECT COUNT(*) FROM information_schema.tables \
      WHERE table_schema = 'dcheck' AND table_name IN \
-     ('result', 'matched_count', 'outbox', 'plan_run', 'plan_trigger', 'plan_step', 'checkpoint')";
+     ('result', 'matched_count', 'outbox', 'plan_run', 'plan_trigger', 'plan_step', \
+     'checkpoint', 'kept_group')";
 
 /// Tables that [`DDL`] makes.
-pub const TABLES: u64 = 7;
+pub const TABLES: u64 = 8;

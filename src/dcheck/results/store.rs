@@ -163,6 +163,16 @@ async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<(
     });
     let into = "INSERT IGNORE INTO dcheck.plan_step (run_id, step, receipt, at_ms) VALUES ";
     insert(tx, into, "", receipts.collect()).await?;
+    let kept =
+        batch.groups.iter().filter_map(|(id, body)| Some(vec![id.into(), body.as_ref()?.into()]));
+    insert(tx, "REPLACE INTO dcheck.kept_group (id, body) VALUES ", "", kept.collect()).await?;
+    let gone: Vec<Value> =
+        batch.groups.iter().filter(|(_, body)| body.is_none()).map(|(id, _)| id.into()).collect();
+    for chunk in gone.chunks(ROWS_PER_INSERT) {
+        let places = vec!["?"; chunk.len()].join(",");
+        let sql = format!("DELETE FROM dcheck.kept_group WHERE id IN ({places})");
+        tx.exec_drop(sql, Params::Positional(chunk.to_vec())).await?;
+    }
     if let Some(checkpoint) = &batch.checkpoint {
         let into = "REPLACE INTO dcheck.checkpoint (id, body, at_ms) VALUES ";
         insert(tx, into, "", vec![vec![1.into(), checkpoint.into(), batch.at_ms.into()]]).await?;
@@ -269,6 +279,7 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
         ))
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
+    stored.groups = conn.query("SELECT body FROM dcheck.kept_group").await?;
     let last: Option<(u64, u64)> = conn
         .query_first(
             "SELECT COALESCE((SELECT MAX(seq) FROM dcheck.result), 0), \

@@ -7,14 +7,16 @@ use std::time::Duration;
 use futures::StreamExt;
 use mysql_async::binlog::events::{Event as LogEvent, EventData, RowsEventData};
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, OptsBuilder};
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
 use tokio::time::{sleep, timeout};
 
 use super::books::Books;
+use super::ledgers::Ledgers;
 use super::rows::{Change, Row, RowError};
 use super::{BINLOG, Reader};
 use crate::clock::CellTime;
 use crate::probe::{ProbeError, Servers};
+use crate::stage::Login;
 use crate::wire::MARK_TABLE;
 
 /// A server that is up answers in milliseconds; a paused one never does.
@@ -36,12 +38,14 @@ struct Position {
 pub(super) struct Binlog {
     host: String,
     port: u16,
+    login: Login,
     schema: String,
     server_id: u32,
     /// The end of the last whole transaction: where to come back to.
     boundary: Position,
     stream: Option<BinlogStream>,
     books: Books,
+    ledgers: Ledgers,
 }
 
 impl Binlog {
@@ -51,11 +55,13 @@ impl Binlog {
         let mut binlog = Binlog {
             host,
             port,
+            login: servers.login.clone(),
             schema: servers.schema.clone(),
             server_id: SERVER_ID_BASE + SERVER_IDS.fetch_add(1, Ordering::Relaxed) % 100_000_000,
             boundary: Position { file: Vec::new(), offset: 0 },
             stream: None,
             books: Books::default(),
+            ledgers: Ledgers::default(),
         };
         let mut conn = binlog.connect().await?;
         binlog.boundary = binlog.end_of_log(&mut conn).await?;
@@ -159,7 +165,9 @@ impl Binlog {
                 }
                 continue;
             }
-            for event in self.books.apply(&change, now).map_err(told)? {
+            let mut events = self.books.apply(&change, now).map_err(told)?;
+            events.extend(self.ledgers.apply(&change).map_err(told)?);
+            for event in events {
                 reader.record(now, event);
             }
         }
@@ -173,12 +181,7 @@ impl Binlog {
     }
 
     async fn connect(&self) -> Result<Conn, ProbeError> {
-        let options = OptsBuilder::default()
-            .ip_or_hostname(self.host.clone())
-            .tcp_port(self.port)
-            .user(Some("root"))
-            .prefer_socket(Some(false))
-            .stmt_cache_size(Some(0));
+        let options = self.login.mysql_async(&self.host, self.port).stmt_cache_size(Some(0));
         self.in_time("connect for change capture", Conn::new(options)).await
     }
 

@@ -1,7 +1,7 @@
 //! The oracle's own reader: what really moved, dated by the cell time at which it was seen.
 //!
 //! Reads the binlog, the channel's ledger file and every topic's marks, direct. Writes `Posted`,
-//! `Promised` and `MarkSeen`; knows no rule and no alert. It starts at the sources' ends: start it
+//! `Promised`, `Booked` and `MarkSeen`; knows no rule and no alert. It starts at the sources' ends: start it
 //! before the scenario's first act. After a server's restart it goes on where it was. Not covered:
 //! a binlog purged past this reader, rows that were there before it started.
 
@@ -9,6 +9,7 @@ mod binlog;
 mod books;
 mod flow;
 mod ledger;
+mod ledgers;
 mod rows;
 mod watch;
 

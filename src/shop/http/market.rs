@@ -5,13 +5,11 @@ use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 
-use super::Front;
+use super::{Front, Made};
 use crate::shop::refusal::Refusal;
 use crate::shop::services::bids::{self, BidView, NewBid, NewPrice};
 use crate::shop::services::items::{self, Clearance, ItemMade, ItemView, NewItem};
 use crate::shop::socket::Body;
-
-type Made<T> = Result<(StatusCode, Json<T>), Refusal>;
 
 pub(super) fn routes() -> Router<Front> {
     Router::new()

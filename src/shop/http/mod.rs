@@ -7,10 +7,13 @@
 mod control;
 mod market;
 mod trade;
+mod wallet;
 
-use axum::Router;
+use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
+use axum::{Json, Router};
 
+use super::refusal::Refusal;
 use super::services::Shop;
 use super::socket::count_requests;
 
@@ -21,12 +24,16 @@ struct Front {
     drill_clock: bool,
 }
 
+/// Something made just now, or made before by the same request.
+type Made<T> = Result<(StatusCode, Json<T>), Refusal>;
+
 /// All routes of the shop.
 pub fn router(shop: Shop, drill_clock: bool) -> Router {
     let pulse = shop.pulse.clone();
     Router::new()
         .merge(market::routes())
         .merge(trade::routes())
+        .merge(wallet::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

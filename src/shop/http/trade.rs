@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::Front;
+use super::{Front, Made};
 use crate::shop::refusal::Refusal;
 use crate::shop::services::gateway::Charge;
 use crate::shop::services::orders::{self, NewOrder, OrderMade, Purchase};
@@ -17,7 +17,6 @@ use crate::shop::services::refunds::{self, Approved, NewRefund};
 use crate::shop::signature::SIGNATURE_HEADER;
 use crate::shop::socket::Body;
 
-type Made<T> = Result<(StatusCode, Json<T>), Refusal>;
 type Read = Result<Json<Value>, Refusal>;
 
 pub(super) fn routes() -> Router<Front> {

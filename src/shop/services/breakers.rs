@@ -2,41 +2,50 @@
 //!
 //! A breaker whose `until_ms` passed is over. Setting one waits, for a short while, until acts that
 //! had passed it before are done, so that "set" means "nothing gets through any more". Knows no
-//! plan: a run id is only a name. Try it: `cargo test --lib shop::services::breakers`. Not covered:
-//! breakers of other kinds.
+//! plan: a run id is only a name. Try it: `cargo test --lib shop::services::breakers`.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use super::{Booking, Refusal, Shop, due, non_empty};
+use super::{Booking, Refusal, Shop, due, non_empty, wallet};
 
 /// How long setting a breaker waits for acts under way: they are bounded by the channel's limit,
 /// and a plan must be quick.
 const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// What a breaker stops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Purchases of one item.
-    Sale,
-    /// Refund approvals and payouts of one channel.
-    Refund,
-}
+/// What a breaker stops. Each domain declares its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Kind(&'static str);
+
+/// Purchases of one item.
+pub const SALE: Kind = Kind::new("sale");
+/// Refund approvals and payouts of one channel.
+pub const REFUND: Kind = Kind::new("refund");
+
+const KINDS: &[Kind] = &[SALE, REFUND, wallet::TRANSFER];
 
 impl Kind {
+    pub const fn new(name: &'static str) -> Kind {
+        Kind(name)
+    }
+
     pub fn name(self) -> &'static str {
-        match self {
-            Kind::Sale => "sale",
-            Kind::Refund => "refund",
-        }
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Kind, D::Error> {
+        String::deserialize(from)?.parse().map_err(Error::custom)
     }
 }
 
@@ -44,11 +53,10 @@ impl FromStr for Kind {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Kind, Refusal> {
-        match text {
-            "sale" => Ok(Kind::Sale),
-            "refund" => Ok(Kind::Refund),
-            _ => Err(Refusal::Unknown(format!("no breaker kind `{text}`: there are sale, refund"))),
-        }
+        KINDS.iter().find(|kind| kind.0 == text).copied().ok_or_else(|| {
+            let known: Vec<&str> = KINDS.iter().map(|kind| kind.0).collect();
+            Refusal::Unknown(format!("no breaker kind `{text}`: there are {}", known.join(", ")))
+        })
     }
 }
 
@@ -306,8 +314,7 @@ mod tests {
     #[test]
     fn a_breaker_is_over_at_its_end() {
         let check = |until_ms, active, now_ms, expect| {
-            let breaker =
-                Breaker::of(Kind::Sale, "SKU-1", ("run".into(), until_ms, active), now_ms);
+            let breaker = Breaker::of(SALE, "SKU-1", ("run".into(), until_ms, active), now_ms);
             assert_eq!(breaker.active, expect, "{until_ms:?} {now_ms}");
         };
         check(Some(1000), true, 999, true);
@@ -319,8 +326,8 @@ mod tests {
     #[test]
     fn a_run_that_takes_over_never_shortens() {
         let check = |held: Option<(&str, Option<i64>)>, ours, expect| {
-            let held = held
-                .map(|(run, until)| Breaker::of(Kind::Sale, "SKU-1", (run.into(), until, true), 0));
+            let held =
+                held.map(|(run, until)| Breaker::of(SALE, "SKU-1", (run.into(), until, true), 0));
             let order = Order { run_id: "ours".into(), until_ms: ours };
             assert_eq!(until_ms(held.as_ref(), &order), expect);
         };
@@ -334,16 +341,16 @@ mod tests {
     #[tokio::test]
     async fn draining_waits_for_those_inside_and_for_no_other_scope() {
         let gates = Arc::new(Gates::default());
-        let inside = gates.pass(Kind::Sale, "SKU-1").await;
-        let _elsewhere = gates.pass(Kind::Sale, "SKU-2").await;
+        let inside = gates.pass(SALE, "SKU-1").await;
+        let _elsewhere = gates.pass(SALE, "SKU-2").await;
         let draining = {
             let gates = Arc::clone(&gates);
-            tokio::spawn(async move { gates.drain(Kind::Sale, "SKU-1").await })
+            tokio::spawn(async move { gates.drain(SALE, "SKU-1").await })
         };
         tokio::task::yield_now().await;
         drop(inside);
         assert!(draining.await.unwrap());
-        let _stuck = gates.pass(Kind::Sale, "SKU-1").await;
-        assert!(!gates.drain(Kind::Sale, "SKU-1").await);
+        let _stuck = gates.pass(SALE, "SKU-1").await;
+        assert!(!gates.drain(SALE, "SKU-1").await);
     }
 }

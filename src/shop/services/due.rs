@@ -12,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::Kind;
+use super::breakers::{Kind, REFUND};
 use super::gateway::Charge;
 use super::payouts::Payout;
-use super::{Refusal, Shop, payments, payouts};
+use super::wallet::Leg;
+use super::{Refusal, Shop, payments, payouts, wallet};
 use crate::clock::CellTime;
 use crate::shop::broker::BackOff;
 
@@ -36,6 +37,7 @@ const ATTEMPTS_MAX: i64 = 1_440;
 pub enum Work {
     Payout(Payout),
     Callback(Charge),
+    Leg(Leg),
 }
 
 impl Work {
@@ -43,6 +45,7 @@ impl Work {
         match self {
             Work::Payout(_) => "payout",
             Work::Callback(_) => "callback",
+            Work::Leg(_) => "leg",
         }
     }
 
@@ -50,6 +53,7 @@ impl Work {
         match self {
             Work::Payout(payout) => &payout.channel,
             Work::Callback(charge) => &charge.channel,
+            Work::Leg(leg) => &leg.account,
         }
     }
 }
@@ -108,7 +112,7 @@ pub async fn unpark(
     scope: &str,
     now_ms: i64,
 ) -> Result<(), Refusal> {
-    if kind == Kind::Refund {
+    if kind == REFUND {
         sqlx::query(
             "UPDATE due_work SET due_ms = ?
              WHERE kind = 'payout' AND scope = ? AND done_at_ms IS NULL AND due_ms > ?",
@@ -171,6 +175,7 @@ async fn do_one(shop: &Shop, work_id: String, payload: Value, tried: i64) -> Res
     let outcome = match serde_json::from_value(payload) {
         Ok(Work::Payout(payout)) => payouts::pay(shop, &work_id, &payout).await,
         Ok(Work::Callback(charge)) => payments::book_late(shop, &work_id, &charge).await,
+        Ok(Work::Leg(leg)) => wallet::book_leg(shop, &work_id, &leg).await,
         Err(error) => Err(Refusal::unreadable("a piece of work", error)),
     };
     shop.pulse.worked();

@@ -17,6 +17,7 @@ pub mod payouts;
 pub mod refunds;
 pub mod rest;
 pub mod switches;
+pub mod wallet;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, Kind};
+use super::breakers::{self, SALE};
 use super::{Booking, Refusal, Shop, above_zero, items, non_empty, outbox, payments};
 use crate::money::Money;
 use crate::shop::refusal::is_duplicate;
@@ -95,7 +95,7 @@ pub async fn purchase(shop: &Shop, purchase: &Purchase) -> Result<OrderMade, Ref
         ("channel", &purchase.channel),
         ("request_no", &purchase.request_no),
     ])?;
-    let _passing = shop.gates.pass(Kind::Sale, &purchase.sku).await;
+    let _passing = shop.gates.pass(SALE, &purchase.sku).await;
     let booking = MakePurchase { purchase, now_ms: shop.now_ms() };
     let booked = shop.book_once("order", &purchase.order, purchase, booking).await;
     let made = booked.inspect_err(|refusal| {
@@ -127,7 +127,7 @@ impl Booking for MakePurchase<'_> {
     async fn book(&self, books: &mut MySqlConnection) -> Result<OrderMade, Refusal> {
         let Purchase { order, sku, .. } = self.purchase;
         take_piece(books, sku, order, self.now_ms).await?;
-        breakers::must_be_closed(books, Kind::Sale, sku, self.now_ms).await?;
+        breakers::must_be_closed(books, SALE, sku, self.now_ms).await?;
         let (bid, payable) = take_bid(books, sku, self.now_ms).await?;
         let row = OrderRow {
             order,

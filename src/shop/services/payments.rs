@@ -11,13 +11,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, Kind};
+use super::breakers::{self, SALE};
 use super::due::{self, Work};
 use super::gateway::Charge;
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop, above_zero, items, non_empty, orders, outbox};
 use crate::money::Money;
 use crate::shop::schema::money;
+
+/// The next payment callback (or the next `times`) is answered 200 and thrown away.
+const CALLBACK_DROPPED: Switch = Switch::next("payment-callback.dropped");
+/// The next payment callback (or the next `times`) is answered 200 and booked `delay_ms` later, on cell time.
+const CALLBACK_DELAYED: Switch = Switch::next("payment-callback.delayed").needing("delay_ms");
+
+pub(super) const SWITCHES: &[Switch] = &[CALLBACK_DROPPED, CALLBACK_DELAYED];
 
 /// `POST /orders/{order}/payments`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -137,7 +144,7 @@ pub async fn charge(shop: &Shop, order: &str, sku: Option<&str>) -> Result<Charg
     }
     if let Some(sku) = sku {
         let mut connection = shop.books.pool().acquire().await?;
-        breakers::must_be_closed(&mut connection, Kind::Sale, sku, shop.now_ms()).await?;
+        breakers::must_be_closed(&mut connection, SALE, sku, shop.now_ms()).await?;
     }
     let amount = money(amount, &currency)?;
     // The order is the number: whoever asks, and however often, it is charged once.
@@ -172,15 +179,15 @@ impl Booking for TakeCallback<'_> {
     type Out = Option<Became>;
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<Option<Became>, Refusal> {
-        if switches::drops_callback(books).await? {
-            switches::hit(books, Switch::CallbackDropped).await?;
+        if switches::takes_next(books, CALLBACK_DROPPED).await? {
+            switches::hit(books, CALLBACK_DROPPED).await?;
             return Ok(None);
         }
-        if let Some(delay_ms) = switches::callback_delay_ms(books).await? {
+        if let Some(delay_ms) = switches::takes_next_by_ms(books, CALLBACK_DELAYED).await? {
             let work = Work::Callback(self.charge.clone());
             let due_ms = self.now_ms.saturating_add(delay_ms);
             if due::add(books, &callback_work_id(self.charge), &work, due_ms).await? {
-                switches::hit(books, Switch::CallbackDelayed).await?;
+                switches::hit(books, CALLBACK_DELAYED).await?;
             }
             return Ok(None);
         }

@@ -11,12 +11,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, Kind};
+use super::breakers::{self, REFUND};
 use super::due::{self, WHEN_TOLD_MS, Work};
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop};
 use crate::money::Money;
 use crate::shop::schema::money;
+
+/// Each delivery of an approval pays out.
+const NOT_IDEMPOTENT: Switch = Switch::new("refund-payout.not-idempotent");
+
+pub(super) const SWITCHES: &[Switch] = &[NOT_IDEMPOTENT];
 
 /// The message `refund-approved`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -76,7 +81,7 @@ pub async fn take(
     if add(books, &payout, now_ms).await? {
         return Ok(Taken::Due);
     }
-    if !switches::is_on(books, Switch::PayoutNotIdempotent).await? {
+    if !switches::is_on(books, NOT_IDEMPOTENT).await? {
         return Ok(Taken::Known);
     }
     payout.payout_no = format!("{}-{offset}", payout.payout_no);
@@ -92,7 +97,7 @@ async fn add(books: &mut MySqlConnection, payout: &Payout, now_ms: i64) -> Resul
 
 /// Pays out through the channel, unless a breaker is active: then the payout waits for its end.
 pub async fn pay(shop: &Shop, work_id: &str, payout: &Payout) -> Result<(), Refusal> {
-    let _passing = shop.gates.pass(Kind::Refund, &payout.channel).await;
+    let _passing = shop.gates.pass(REFUND, &payout.channel).await;
     let now_ms = shop.now_ms();
     if !shop.books.book(&PassBreaker { work_id, payout, now_ms }).await? {
         return Ok(());
@@ -130,7 +135,7 @@ impl Booking for PassBreaker<'_> {
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
         let channel = &self.payout.channel;
-        match breakers::active_locked(books, Kind::Refund, channel, self.now_ms).await? {
+        match breakers::active_locked(books, REFUND, channel, self.now_ms).await? {
             None => Ok(true),
             Some(breaker) => {
                 let due_ms = breaker.until_ms.unwrap_or(WHEN_TOLD_MS);
@@ -173,7 +178,7 @@ impl Booking for NotePayout<'_> {
         .await?;
         due::done(books, self.work_id, self.now_ms).await?;
         if payout.is_extra && noted.rows_affected() == 1 {
-            switches::hit(books, Switch::PayoutNotIdempotent).await?;
+            switches::hit(books, NOT_IDEMPOTENT).await?;
         }
         Ok(())
     }

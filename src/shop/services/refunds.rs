@@ -9,12 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, Kind};
+use super::breakers::{self, REFUND};
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop, above_zero, non_empty, outbox};
 use crate::money::Money;
 use crate::shop::refusal::is_duplicate;
 use crate::shop::schema::money;
+
+/// Refunds are approved above what was paid.
+const GUARD_BYPASSED: Switch = Switch::new("refund-guard.bypassed");
+
+pub(super) const SWITCHES: &[Switch] = &[GUARD_BYPASSED];
 
 /// `POST /refunds`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -48,7 +53,7 @@ pub async fn approve(shop: &Shop, refund: &NewRefund) -> Result<Approved, Refusa
         ("request_no", &refund.request_no),
     ])?;
     above_zero("amount", refund.amount)?;
-    let _passing = shop.gates.pass(Kind::Refund, &refund.channel).await;
+    let _passing = shop.gates.pass(REFUND, &refund.channel).await;
     let booking = Approve { refund, now_ms: shop.now_ms() };
     let booked = shop.book_once("refund", &refund.refund, refund, booking).await;
     let mut fields = json!({
@@ -80,15 +85,15 @@ impl Booking for Approve<'_> {
     async fn book(&self, books: &mut MySqlConnection) -> Result<Approved, Refusal> {
         let refund = self.refund;
         lock_order(books, &refund.order).await?;
-        breakers::must_be_closed(books, Kind::Refund, &refund.channel, self.now_ms).await?;
+        breakers::must_be_closed(books, REFUND, &refund.channel, self.now_ms).await?;
         if self.goes_over(books).await? {
-            if !switches::is_on(books, Switch::RefundGuardBypassed).await? {
+            if !switches::is_on(books, GUARD_BYPASSED).await? {
                 return Err(Refusal::Conflict(format!(
                     "refund of {} would exceed what is left of the payment of order `{}`",
                     refund.amount, refund.order
                 )));
             }
-            switches::hit(books, Switch::RefundGuardBypassed).await?;
+            switches::hit(books, GUARD_BYPASSED).await?;
         }
         self.insert(books).await?;
         let message = json!({

@@ -227,6 +227,7 @@ impl HoldSpec {
             kafka_image: self.kafka_image.clone(),
             run_id: run_id.to_owned(),
             schema_sql: self.schema_sql.clone(),
+            external: None,
         })
     }
 }

@@ -132,7 +132,11 @@ fn all_mistakes_of_all_files_at_once() {
 #[test]
 fn the_same_rule_twice_and_an_empty_directory() {
     let set = project_rules();
-    assert_eq!(set.heads().count(), 6);
+    let written = std::fs::read_dir(manifest("scenarios/rules")).unwrap().map(|file| {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        text.lines().filter(|line| line.starts_with("- id:")).count()
+    });
+    assert_eq!(set.heads().count(), written.sum::<usize>());
     let text = std::fs::read_to_string(manifest("scenarios/rules/watcher.yaml")).unwrap();
     let files = [("a.yaml", text.clone()), ("b.yaml", text)].map(|(f, t)| (PathBuf::from(f), t));
     let errors = rules::load(&files).unwrap_err();

@@ -102,11 +102,43 @@ fn a_stale_source_is_blind_once_and_sees_again() {
     assert!(engine.step(other, CellTime(999_999)).is_empty(), "no rule watches it");
 }
 
-/// After a restart at every point, from the snapshot there or an older one: the same verdicts, none
-/// twice.
 #[test]
-fn a_restart_anywhere_loses_nothing_and_repeats_nothing() {
-    let inputs = [
+fn a_part_that_ails_is_told_once_and_its_recovery_too() {
+    let mut engine = engine();
+    let id = || "alert-channel".to_owned();
+    let ails = |since| {
+        let (ward, why) = (Ward::AlertChannel, "no acknowledgement".to_owned());
+        Input::Ails { ward, id: id(), since: CellTime(since), why }
+    };
+    let occurrence = "part alert-channel / alert-channel@1970-01-01T00:00:01.000Z";
+    let told = lines(&engine.step(ails(1_000), CellTime(1_000)));
+    assert_eq!(told, [format!("blind alert-channel-dead mismatched {occurrence}")]);
+    assert!(engine.step(ails(2_000), CellTime(2_000)).is_empty(), "once");
+    let other = Input::Recovered { ward: Ward::PlanExecutor, id: id() };
+    assert!(engine.step(other, CellTime(3_000)).is_empty(), "another part's recovery");
+    let recovered = Input::Recovered { ward: Ward::AlertChannel, id: id() };
+    let told = lines(&engine.step(recovered.clone(), CellTime(3_000)));
+    assert_eq!(told, [format!("unblind alert-channel-dead matched {occurrence} resolved")]);
+    assert!(engine.step(recovered, CellTime(4_000)).is_empty());
+}
+
+#[test]
+fn lag_is_held_against_the_smallest_window() {
+    let mut engine = engine();
+    assert_eq!(engine.rules().smallest_window_ms(), Some(30_000));
+    let late = |since| {
+        let (ward, id) = (Ward::Lag, "binlog".to_owned());
+        Input::Ails { ward, id, since: CellTime(since), why: "late".to_owned() }
+    };
+    assert!(engine.step(late(1_000), CellTime(30_999)).is_empty(), "within the window");
+    let told = lines(&tick(&mut engine, 31_000));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("blind reconciler-lagging mismatched source binlog"), "{told:?}");
+}
+
+/// Every strategy has something to remember in it.
+fn stream() -> Vec<Input> {
+    vec![
         Input::Event(collected(1_000, "O-1", "T-1", "199.00 CNY")),
         Input::Event(collected(1_100, "O-2", "T-2", "50.00 CNY")),
         Input::Event(paid(1_200, "O-2")),
@@ -115,11 +147,21 @@ fn a_restart_anywhere_loses_nothing_and_repeats_nothing() {
         Input::Mark { source: "binlog".to_owned(), seq: 1, at: CellTime(40_000) },
         Input::Mark { source: "channel.flow/0".to_owned(), seq: 1, at: CellTime(40_000) },
         Input::Event(paid(45_000, "O-1")),
-    ];
-    let now_of = |input: &Input| match input {
+    ]
+}
+
+fn now_of(input: &Input) -> CellTime {
+    match input {
         Input::Event(event) => event.at,
         _ => CellTime(40_000),
-    };
+    }
+}
+
+/// After a restart at every point, from the snapshot there or an older one: the same verdicts, none
+/// twice.
+#[test]
+fn a_restart_anywhere_loses_nothing_and_repeats_nothing() {
+    let inputs = stream();
     let run = |engine: &mut Engine, inputs: &[Input]| -> Vec<Output> {
         inputs.iter().flat_map(|input| engine.step(input.clone(), now_of(input))).collect()
     };
@@ -146,6 +188,40 @@ fn a_restart_anywhere_loses_nothing_and_repeats_nothing() {
             assert_eq!(got, expect, "stored after {stored}, died after {died}");
             assert_balanced(&second);
         }
+    }
+}
+
+/// What a commit stores of the groups is all that a restart needs of them.
+#[test]
+fn changes_kept_one_by_one_are_the_whole() {
+    let inputs = stream();
+    let whole = |engine: &Engine| {
+        let mut groups: Vec<String> =
+            engine.snapshot().groups.iter().map(|g| g.to_string()).collect();
+        groups.sort();
+        groups
+    };
+    for every in 1..=inputs.len() {
+        let mut engine = engine();
+        let mut store: BTreeMap<String, String> = BTreeMap::new();
+        let mut largest = 0;
+        for (nth, input) in inputs.iter().enumerate() {
+            engine.step(input.clone(), now_of(input));
+            if nth % every != 0 {
+                continue;
+            }
+            for change in engine.take_changes() {
+                match change.body {
+                    Some(body) => store.insert(change.id, body.to_string()),
+                    None => store.remove(&change.id),
+                };
+            }
+            let mut kept: Vec<String> = store.values().cloned().collect();
+            kept.sort();
+            assert_eq!(kept, whole(&engine), "after input {nth}, stored every {every}");
+            largest = largest.max(kept.len());
+        }
+        assert!(largest > 0 && engine.take_changes().len() <= inputs.len());
     }
 }
 

@@ -1,15 +1,17 @@
-//! What a sentence makes the runner do: acts, armed faults, expectations. Pure: no IO, no clock.
+//! What a sentence makes happen: acts, armed faults, expectations. Pure: no IO, no clock.
 //!
-//! Knows the vocabulary and the acts; never applies one. One `Script` per run through a scenario's sentences: the
-//! scenario itself, or its canary with fresh ids.
+//! Knows the acts, and the cast so far (who is who behind the scenario's names); never applies an act. One `Script` per
+//! run through a scenario's sentences: the scenario itself, or its canary with fresh ids.
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::names::Names;
+use super::{Deeds, Meaning, Said, Sentence, Step, vocabulary};
 use crate::forge;
 use crate::journal::{Act, Expectation, LossPointFacts};
 use crate::money::Money;
-use crate::steps::{Sentence, Step};
 use crate::wire::Subject;
 
 /// Pieces that a Given puts on sale; more than one scenario ever buys.
@@ -21,11 +23,15 @@ const DEFAULT_CHANNEL: &str = "alipay";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Move {
     Act(Act),
+    /// All on their way before the first is answered.
+    AtOnce(Vec<Act>),
     /// A fault with its parameters: injected after the steady state.
     Arm(String, BTreeMap<String, String>),
     /// Injected at its place among the Whens.
     Strike(String, BTreeMap<String, String>),
     Expect(Expectation),
+    /// The process that watches the reconciler is up.
+    Watchdog,
 }
 
 /// Why a sentence cannot be carried out.
@@ -35,6 +41,8 @@ pub enum ScriptError {
     Unsaid { kind: &'static str, name: String },
     #[error("`the alert puts … at risk` needs an `alert … is raised` before it")]
     NoAlertBefore,
+    #[error("no business sentence has the id `{0}`")]
+    NoSuchRow(String),
     #[error("cannot draw from the pattern `{pattern}`: {reason}")]
     Pattern { pattern: String, reason: String },
 }
@@ -53,6 +61,10 @@ pub struct Script {
     items: BTreeMap<String, Money>,
     /// Item -> (bid, what its seller meant, what it costs), the last one placed.
     bids: BTreeMap<String, (String, Money, Money)>,
+    /// What business sentences noted of their subjects, by kind and id.
+    notes: BTreeMap<(&'static str, String), Value>,
+    /// An item of the healthy traffic and its median.
+    pub healthy_item: Option<(String, Money)>,
     alert: Option<(String, Subject)>,
     acts: usize,
 }
@@ -66,6 +78,8 @@ impl Script {
             orders: BTreeMap::new(),
             items: BTreeMap::new(),
             bids: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            healthy_item: None,
             alert: None,
             acts: 0,
         }
@@ -74,6 +88,23 @@ impl Script {
     /// The unique id behind a name of the scenario; see [`Names::id`].
     pub fn id(&mut self, name: &str) -> String {
         self.names.id(name).0
+    }
+
+    /// The subject behind a name of the scenario.
+    pub fn named(&mut self, kind: &str, name: &str) -> Subject {
+        Subject::new(kind, self.id(name))
+    }
+
+    /// Keeps what a later sentence needs to know of a subject: a coupon's worth, a bill's amount.
+    pub fn note(&mut self, kind: &'static str, id: &str, note: Value) {
+        self.notes.insert((kind, id.to_owned()), note);
+    }
+
+    /// What was noted of the subject that the scenario calls `name`.
+    pub fn noted(&mut self, kind: &'static str, name: &str) -> Result<&Value, ScriptError> {
+        let key = (kind, self.id(name));
+        let unsaid = || ScriptError::Unsaid { kind, name: name.to_owned() };
+        self.notes.get(&key).ok_or_else(unsaid)
     }
 
     /// Bids of this script that differ from what their seller meant: (bid, meant).
@@ -99,6 +130,7 @@ impl Script {
             Sentence::FaultStrikes { fault } => {
                 Ok(vec![Move::Strike(fault.clone(), step.params.clone())])
             }
+            Sentence::WatchdogWatches => Ok(vec![Move::Watchdog]),
             Sentence::AlertRaised { alert, subject, bound } => {
                 let subject = self.subject(subject);
                 self.alert = Some((alert.clone(), subject.clone()));
@@ -124,20 +156,33 @@ impl Script {
             Sentence::LossAtMost { amount } => expect(Expectation::LossAtMost { amount: *amount }),
             Sentence::NoOtherAlert => expect(Expectation::NoOtherAlert),
             Sentence::NoAlert => expect(Expectation::NoAlert),
+            Sentence::Business(said) => self.deeds(said),
             business => self.acts(business).map(|acts| acts.into_iter().map(Move::Act).collect()),
         }
+    }
+
+    /// What a business sentence makes happen, by the function beside its wording.
+    fn deeds(&mut self, said: &Said) -> Result<Vec<Move>, ScriptError> {
+        let row = vocabulary().row(&said.row);
+        let Some(Meaning::Does(acts)) = row.map(|row| row.meaning) else {
+            return Err(ScriptError::NoSuchRow(said.row.clone()));
+        };
+        Ok(match acts(self, said)? {
+            Deeds::InOrder(acts) => acts.into_iter().map(Move::Act).collect(),
+            Deeds::AtOnce(acts) => vec![Move::AtOnce(acts)],
+        })
     }
 
     /// Channels and sources are the platform's own; everything else is this scenario's.
     fn subject(&mut self, subject: &Subject) -> Subject {
         match subject.kind.as_str() {
-            "channel" | "source" => subject.clone(),
+            "channel" | "source" | "part" => subject.clone(),
             _ => Subject::new(subject.kind.clone(), self.id(&subject.id)),
         }
     }
 
     /// A fresh id for something that the sentence leaves unnamed.
-    fn fresh(&mut self, what: &str) -> String {
+    pub fn fresh(&mut self, what: &str) -> String {
         self.acts += 1;
         self.id(&format!("{what}-{}", self.acts))
     }

@@ -10,7 +10,8 @@ use cucumber_expressions::Expression;
 use regex::Regex;
 
 use super::params::{BadValue, Captured, PARAMETER_TYPES};
-use super::table::{Row, VOCABULARY};
+use super::said::Said;
+use super::vocabulary::{Meaning, Row, VOCABULARY};
 use super::{Kind, Language, Sentence};
 
 /// How many near sentences a reader is shown.
@@ -58,7 +59,7 @@ pub struct Vocabulary {
 /// The project's own vocabulary. Its compilation is a test's duty, so a failure here is a broken invariant.
 pub fn vocabulary() -> &'static Vocabulary {
     static OWN: LazyLock<Vocabulary> = LazyLock::new(|| {
-        Vocabulary::compile(VOCABULARY).expect("invariant: the vocabulary's tests hold it sound")
+        Vocabulary::compile(&VOCABULARY).expect("invariant: the vocabulary's tests hold it sound")
     });
     &OWN
 }
@@ -104,10 +105,15 @@ impl Vocabulary {
             [(compiled, language, captures)] => {
                 let row = compiled.row;
                 let captured = captured(row, *language, captures, text);
-                Match::One { row, sentence: (row.say)(&captured) }
+                Match::One { row, sentence: meaning(row, &captured) }
             }
             many => Match::Many(many.iter().map(|(compiled, ..)| compiled.row).collect()),
         }
+    }
+
+    /// The row of this id.
+    pub fn row(&self, id: &str) -> Option<&'static Row> {
+        self.rows.iter().map(|compiled| compiled.row).find(|row| row.id == id)
     }
 
     /// The sentences nearest to `text`, of the language of its file and, first, of its kind.
@@ -133,6 +139,13 @@ impl Vocabulary {
         let of = |wording: &str| alike(&wanted, &skeleton(wording));
         let each = self.rows.iter().flat_map(|c| [of(c.row.en), of(c.row.zh)]);
         each.fold(0.0, f64::max)
+    }
+}
+
+fn meaning(row: &Row, captured: &Captured<'_>) -> Result<Sentence, BadValue> {
+    match row.meaning {
+        Meaning::Says(say) => say(captured),
+        Meaning::Does(_) => Said::read(row.id, row.en, captured).map(Sentence::Business),
     }
 }
 
@@ -270,13 +283,12 @@ fn words(skeleton: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::VOCABULARY;
     use super::*;
 
     #[test]
     fn both_languages_of_every_row_say_the_same() {
-        let vocabulary = Vocabulary::compile(VOCABULARY).expect("sound");
-        for row in VOCABULARY {
+        let vocabulary = Vocabulary::compile(&VOCABULARY).expect("sound");
+        for row in VOCABULARY.iter() {
             let says = |text: &str| match vocabulary.read(text) {
                 Match::One { row: found, sentence: Ok(sentence) } => {
                     assert_eq!(found.id, row.id, "{text}");
@@ -341,7 +353,9 @@ mod tests {
         example_en: "",
         example_zh: "",
         takes_table: false,
-        say: |_| Ok(Sentence::NoAlert),
+        needs: &[],
+        makes: &[],
+        meaning: Meaning::Says(|_| Ok(Sentence::NoAlert)),
     };
 
     #[test]

@@ -1,0 +1,147 @@
+//! The sentences, one file for each domain: wording in both languages, doc, examples, and what each says or does.
+//!
+//! A sentence of the house ([`says`]) is a variant of [`Sentence`], so that the compiler lists who must act on it. A
+//! business sentence ([`does`]) carries its acts beside its wording: a new domain is one file here and its line in
+//! [`DOMAINS`]. Must not know how an act is applied. Try it: `lossdrill steps`, `cargo test --lib steps`.
+
+mod fault;
+mod market;
+mod order;
+mod outcome;
+mod refund;
+mod wallet;
+mod watcher;
+
+use std::sync::LazyLock;
+
+use super::params::{BadValue, Captured};
+use super::said::Said;
+use super::script::{Script, ScriptError};
+use super::{Kind, Sentence};
+use crate::journal::Act;
+use crate::money::Money;
+
+/// The domains, each with its sentences, and with the acts that a stop plan is proved by. Faults and outcomes come last.
+const DOMAINS: &[Domain] = &[
+    Domain { rows: market::ROWS, probes: market::PROBES },
+    Domain { rows: order::ROWS, probes: &[] },
+    Domain { rows: refund::ROWS, probes: refund::PROBES },
+    Domain { rows: wallet::ROWS, probes: wallet::PROBES },
+    Domain { rows: watcher::ROWS, probes: &[] },
+    Domain { rows: fault::ROWS, probes: &[] },
+    Domain { rows: outcome::ROWS, probes: &[] },
+];
+
+struct Domain {
+    rows: &'static [Row],
+    probes: &'static [Probe],
+}
+
+/// Every sentence there is, in the order of a scenario: Given, When, Then; within each in the order of the domains.
+pub static VOCABULARY: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let mut rows: Vec<Row> = DOMAINS.iter().flat_map(|domain| domain.rows).copied().collect();
+    rows.sort_by_key(|row| row.kind);
+    rows
+});
+
+/// One sentence of the vocabulary.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub id: &'static str,
+    pub kind: Kind,
+    /// Cucumber expressions.
+    pub en: &'static str,
+    pub zh: &'static str,
+    /// For each parameter of `en`, its position in `zh`; empty where the order is the same.
+    pub zh_order: &'static [usize],
+    pub doc: &'static str,
+    pub example_en: &'static str,
+    pub example_zh: &'static str,
+    /// A table of parameters may stand under it.
+    pub takes_table: bool,
+    /// What a business sentence speaks of, and a step above must have made: kind and index of its name. A `channel` is
+    /// one of the platform's.
+    pub needs: &'static [(&'static str, usize)],
+    /// What a business sentence brings into being: kind and index of its name.
+    pub makes: &'static [(&'static str, usize)],
+    pub meaning: Meaning,
+}
+
+/// What becomes of a sentence's values. Indices are those of `en`.
+#[derive(Clone, Copy, Debug)]
+pub enum Meaning {
+    Says(Say),
+    Does(Do),
+}
+
+type Say = fn(&Captured<'_>) -> Result<Sentence, BadValue>;
+type Do = fn(&mut Script, &Said) -> Result<Deeds, ScriptError>;
+
+/// What a business sentence makes happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deeds {
+    /// One after the other.
+    InOrder(Vec<Act>),
+    /// All on their way before the first is answered.
+    AtOnce(Vec<Act>),
+}
+
+impl From<Act> for Deeds {
+    fn from(act: Act) -> Deeds {
+        Deeds::InOrder(vec![act])
+    }
+}
+
+/// How a stop plan is proved: the act that it stops, done again by a fresh party.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// The act as plans name it: `effect: {stops: buy}`.
+    pub stops: &'static str,
+    /// The act at `place` (the id of a subject of the plan's scope), after what has to be set up for it; names are
+    /// told apart by the tag.
+    pub act: fn(&mut Script, place: &str, tag: &str) -> ProbeActs,
+    /// A place outside the scope, after what has to be set up for it.
+    pub elsewhere: fn(&mut Script, scope: &str) -> (Vec<Act>, String),
+}
+
+/// What a probing party pays, or is owed.
+const PROBE_AMOUNT: Money = Money::cny(9_900);
+
+/// The act of a probe, after the acts that prepare it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeActs {
+    pub setup: Vec<Act>,
+    pub act: Act,
+}
+
+/// How a plan that stops `act` is proved.
+pub fn probe(act: &str) -> Option<&'static Probe> {
+    DOMAINS.iter().flat_map(|domain| domain.probes).find(|probe| probe.stops == act)
+}
+
+const fn row(id: &'static str, kind: Kind, meaning: Meaning) -> Row {
+    Row {
+        id,
+        kind,
+        en: "",
+        zh: "",
+        zh_order: &[],
+        doc: "",
+        example_en: "",
+        example_zh: "",
+        takes_table: false,
+        needs: &[],
+        makes: &[],
+        meaning,
+    }
+}
+
+/// The rest of a row whose sentence is one of the house.
+pub(super) const fn says(id: &'static str, kind: Kind, say: Say) -> Row {
+    row(id, kind, Meaning::Says(say))
+}
+
+/// The rest of a row whose sentence is a business act.
+pub(super) const fn does(id: &'static str, kind: Kind, acts: Do) -> Row {
+    row(id, kind, Meaning::Does(acts))
+}
