@@ -36,8 +36,9 @@ const SLOW: Duration = Duration::from_millis(200);
 pub struct Ends {
     /// The reconciler's console.
     pub console: String,
-    /// Where alerts and plan runs belong.
+    /// Where alerts belong, by the first channel and by the second; and plan runs.
     pub alerts: String,
+    pub second: String,
     pub plans: String,
     pub shop: String,
 }
@@ -120,9 +121,10 @@ impl Relay {
         serde_json::to_vec(&watermark).ok().map(Bytes::from)
     }
 
-    async fn alert(self: Arc<Relay>, headers: HeaderMap, body: Bytes) -> Passed {
+    /// An alert on its way to `url`, which is that of either channel.
+    async fn alert(self: Arc<Relay>, url: String, headers: HeaderMap, body: Bytes) -> Passed {
         let Ok(mut webhook) = serde_json::from_slice::<Webhook>(&body) else {
-            return pass(&self.http, self.ends.alerts.clone(), Method::POST, headers, body).await;
+            return pass(&self.http, url, Method::POST, headers, body).await;
         };
         match &self.mode {
             Mode::Swallow(rule) => {
@@ -144,30 +146,29 @@ impl Relay {
             }
             Mode::Late | Mode::Backdated => {
                 let relay = self.clone();
-                self.held.hold(LATE_MS, async move { relay.post_late(webhook).await });
+                self.held.hold(LATE_MS, async move { relay.post_late(&url, webhook).await });
                 return (StatusCode::OK, Bytes::new());
             }
             Mode::Garbled => {
                 let half = body.slice(..body.len() / 2);
-                let url = self.ends.alerts.clone();
                 return pass(&self.http, url, Method::POST, headers, half).await;
             }
             _ => {}
         }
         let Some(first) = webhook.alerts.first() else { return (StatusCode::OK, Bytes::new()) };
-        let posted = self.post(&self.ends.alerts, &webhook).await;
+        let posted = self.post(&url, &webhook).await;
         if first.status == "firing" {
             self.beside(first).await;
         }
         posted
     }
 
-    async fn post_late(&self, mut webhook: Webhook) {
+    async fn post_late(&self, url: &str, mut webhook: Webhook) {
         if self.mode == Mode::Late {
             let now = rfc3339(self.clock.now().0);
             webhook.alerts.iter_mut().for_each(|alert| now.clone_into(&mut alert.starts_at));
         }
-        self.post(&self.ends.alerts, &webhook).await;
+        self.post(url, &webhook).await;
     }
 
     /// What some modes add to the scenario's first alert.
@@ -339,7 +340,8 @@ async fn from_reconciler(
     body: Bytes,
 ) -> Response {
     let (status, answer) = match uri.path() {
-        "/alerts" => relay.clone().alert(headers, body).await,
+        "/alerts" => relay.clone().alert(relay.ends.alerts.clone(), headers, body).await,
+        "/second-alerts" => relay.clone().alert(relay.ends.second.clone(), headers, body).await,
         "/plans" => relay.clone().plan(headers, body).await,
         path => {
             let path = path.strip_prefix("/shop").unwrap_or(path);

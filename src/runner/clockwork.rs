@@ -296,9 +296,7 @@ impl Clockwork {
         match watermark {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
-                if let Some(why) = strays(watermark.clock.offset_ms, self.clock.offset_ms()) {
-                    silent = silent.or(Some(Unrest::Reconciler(why)));
-                }
+                silent = silent.or_else(|| strays(&watermark.clock, self.clock.offset_ms()));
                 let sounding = sounding("reconciler", &watermark.clock);
                 let blind = !watermark.behind.is_empty();
                 round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::rest::Round;
 use crate::clock::CellTime;
+use crate::wire::ClockReport;
 
 /// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
 pub const HOUSE_LIMIT: Duration = Duration::from_secs(30);
@@ -43,13 +44,6 @@ fn is_defence(name: &str) -> bool {
     matches!(name, "reconciler" | WATCHDOG)
 }
 
-/// An advance is in force when it is acknowledged: whoever lives in another time would be waited for, or judged, wrongly.
-pub fn strays(offset_ms: i64, ordered_ms: i64) -> Option<String> {
-    (offset_ms != ordered_ms).then(|| {
-        format!("the reconciler's clock is advanced by {offset_ms} ms, not by {ordered_ms} ms")
-    })
-}
-
 /// Idle in each round, and yet somebody worked between any two of them.
 pub fn endless(before: &Round, after: &Round) -> Unrest {
     let worked = |name: &str| {
@@ -65,6 +59,17 @@ pub fn endless(before: &Round, after: &Round) -> Unrest {
     }
 }
 
+/// An advance is in force once it is acknowledged: whoever lives in another time would be waited for, or judged, wrongly.
+/// A foreign reconciler may tell no time at all.
+pub fn strays(report: &ClockReport, ordered_ms: i64) -> Option<Unrest> {
+    let told_ms = report.offset_ms;
+    (!report.now.is_empty() && told_ms != ordered_ms).then(|| {
+        let why =
+            format!("the reconciler's clock is ahead by {told_ms} ms, not by {ordered_ms} ms");
+        Unrest::Reconciler(why)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::rest::Sounding;
@@ -72,9 +77,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_does_not_follow_is_told() {
-        assert_eq!(strays(30_000, 30_000), None);
-        for offset_ms in [0, 29_999, 60_000] {
-            assert!(strays(offset_ms, 30_000).is_some(), "{offset_ms}");
+        let report = |now: &str, offset_ms| ClockReport {
+            now: now.to_owned(),
+            offset_ms,
+            ..ClockReport::default()
+        };
+        for (now, offset_ms, is_told) in
+            [("x", 30_000, false), ("x", 0, true), ("x", 60_000, true), ("", 0, false)]
+        {
+            let told = strays(&report(now, offset_ms), 30_000);
+            assert_eq!(told.is_some(), is_told, "{now:?} {offset_ms}");
         }
     }
 

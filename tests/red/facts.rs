@@ -166,6 +166,6 @@ fn rule(entry: &Node) -> Rule {
     Rule {
         id: text("id").expect("checked").to_owned(),
         reads_log: table || text("source") == Some("binlog"),
-        delay_ms: span("window").max(span("stale_after")),
+        delay_ms: ["window", "stale_after", "after"].map(span).into_iter().max().unwrap_or(0),
     }
 }
