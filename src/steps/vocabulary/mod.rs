@@ -9,6 +9,7 @@ mod market;
 mod order;
 mod outcome;
 mod refund;
+mod settle;
 mod wallet;
 
 use std::sync::LazyLock;
@@ -26,6 +27,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
+    Domain { rows: settle::ROWS, probes: settle::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];
