@@ -6,6 +6,7 @@
 
 mod control;
 mod market;
+mod settle;
 mod trade;
 mod wallet;
 
@@ -34,6 +35,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
         .merge(market::routes())
         .merge(trade::routes())
         .merge(wallet::routes())
+        .merge(settle::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

@@ -16,6 +16,7 @@ pub mod payments;
 pub mod payouts;
 pub mod refunds;
 pub mod rest;
+pub mod settle;
 pub mod switches;
 pub mod wallet;
 

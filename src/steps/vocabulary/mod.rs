@@ -9,6 +9,7 @@ mod market;
 mod order;
 mod outcome;
 mod refund;
+mod settle;
 mod wallet;
 mod watcher;
 
@@ -28,6 +29,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: watcher::ROWS, probes: &[] },
+    Domain { rows: settle::ROWS, probes: settle::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];
