@@ -16,6 +16,8 @@ pub mod payments;
 pub mod payouts;
 pub mod refunds;
 pub mod rest;
+pub mod retries;
+pub mod signatures;
 pub mod switches;
 pub mod wallet;
 

@@ -96,6 +96,7 @@ pub async fn purchase(shop: &Shop, purchase: &Purchase) -> Result<OrderMade, Ref
         ("request_no", &purchase.request_no),
     ])?;
     let _passing = shop.gates.pass(SALE, &purchase.sku).await;
+    let _paying = shop.gates.pass(payments::PAY, &purchase.channel).await;
     let booking = MakePurchase { purchase, now_ms: shop.now_ms() };
     let booked = shop.book_once("order", &purchase.order, purchase, booking).await;
     let made = booked.inspect_err(|refusal| {

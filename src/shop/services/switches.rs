@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::{Refusal, Shop, bids, payments, payouts, refunds, wallet};
+use super::{Refusal, Shop, bids, payments, payouts, refunds, retries, signatures, wallet};
 
 /// A defect. Each service declares its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +22,15 @@ pub struct Switch {
 }
 
 /// Every defect, by the service that has it.
-const SERVICES: &[&[Switch]] =
-    &[payments::SWITCHES, payouts::SWITCHES, refunds::SWITCHES, bids::SWITCHES, wallet::SWITCHES];
+const SERVICES: &[&[Switch]] = &[
+    payments::SWITCHES,
+    payouts::SWITCHES,
+    refunds::SWITCHES,
+    bids::SWITCHES,
+    wallet::SWITCHES,
+    retries::SWITCHES,
+    signatures::SWITCHES,
+];
 
 fn all() -> impl Iterator<Item = Switch> {
     SERVICES.iter().copied().flatten().copied()

@@ -4,6 +4,7 @@
 //! business sentence ([`does`]) carries its acts beside its wording: a new domain is one file here and its line in
 //! [`DOMAINS`]. Must not know how an act is applied. Try it: `lossdrill steps`, `cargo test --lib steps`.
 
+mod charge;
 mod fault;
 mod market;
 mod order;
@@ -26,6 +27,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
+    Domain { rows: charge::ROWS, probes: charge::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];
