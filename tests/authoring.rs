@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use lossdrill::author::{CheckArgs, check};
+use lossdrill::catalog::LossPoint;
 use lossdrill::faults::registry;
 use lossdrill::steps::{Kind, Language, Tier, of_drill};
 
@@ -37,7 +38,9 @@ fn the_shipped_files_have_no_mistake() {
         assert_eq!(scenario.control, scenario.twin.is_none(), "{}", scenario.location());
         assert!(scenario.steps_of(Kind::Then).next().is_some());
         let facts = checked.catalog.facts(&scenario.loss_point).expect("known");
-        assert_eq!(facts.watcher, facts.id == "change-capture-stalled");
+        let of_watcher =
+            checked.catalog.loss_point(&scenario.loss_point).is_some_and(LossPoint::is_watcher);
+        assert_eq!(facts.watcher, of_watcher, "{}", scenario.location());
         assert_eq!(facts.plan.is_some(), facts.effect.is_some(), "{}", facts.id);
     }
     for drill in &checked.catalog.drills {

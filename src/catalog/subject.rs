@@ -14,13 +14,17 @@ pub enum SubjectKind {
     Payment,
     Coupon,
     Account,
+    /// Of marketing: what gives out coupons and promotions.
+    Activity,
     Channel,
     /// A stream that the reconciler reads: `binlog`, a topic.
     Source,
+    /// A part of the watcher itself: `reconciler`, `alert-channel`, `rules`, `plan-executor`.
+    Part,
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 10] = [
+    pub const ALL: [SubjectKind; 12] = [
         SubjectKind::Order,
         SubjectKind::Refund,
         SubjectKind::Item,
@@ -29,8 +33,10 @@ impl SubjectKind {
         SubjectKind::Payment,
         SubjectKind::Coupon,
         SubjectKind::Account,
+        SubjectKind::Activity,
         SubjectKind::Channel,
         SubjectKind::Source,
+        SubjectKind::Part,
     ];
 
     /// The English word, which is also the `kind` of [`Subject`] on the wire.
@@ -44,8 +50,10 @@ impl SubjectKind {
             SubjectKind::Payment => "payment",
             SubjectKind::Coupon => "coupon",
             SubjectKind::Account => "account",
+            SubjectKind::Activity => "activity",
             SubjectKind::Channel => "channel",
             SubjectKind::Source => "source",
+            SubjectKind::Part => "part",
         }
     }
 
@@ -59,8 +67,10 @@ impl SubjectKind {
             SubjectKind::Payment => "支付",
             SubjectKind::Coupon => "优惠券",
             SubjectKind::Account => "账户",
+            SubjectKind::Activity => "活动",
             SubjectKind::Channel => "渠道",
             SubjectKind::Source => "数据源",
+            SubjectKind::Part => "部件",
         }
     }
 }

@@ -25,7 +25,13 @@ pub fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> 
     let hearing = Hearing { system: system.clone(), rules: rules(system, &texts.catalog)? };
     hearing.inbox().map_err(|error| error.to_string())?;
     let start = start(system, sources)?;
-    let reconciler = ReconcilerSpec { start, advances: hearing.advances() };
+    let builtin = system.kind == SystemKind::Builtin;
+    let rules = builtin.then(|| sources.scenarios.join("rules"));
+    let watchdog = match builtin {
+        true => Some((dcheck()?, WATCHDOG_ARGS.map(str::to_owned).into())),
+        false => None,
+    };
+    let reconciler = ReconcilerSpec { start, advances: hearing.advances(), rules, watchdog };
     Ok(Programs { shop: shop()?, reconciler, hearing })
 }
 
@@ -33,7 +39,7 @@ fn start(system: &SystemUnderTest, sources: &Sources) -> Result<Start, String> {
     let mut words = system.command.clone();
     match system.kind {
         SystemKind::Builtin => {
-            words.push(existing(beside_us()?.join("dcheck"))?.display().to_string());
+            words.push(dcheck()?.display().to_string());
             words.extend(builtin_args(&sources.scenarios));
         }
         SystemKind::Process => {}
@@ -126,12 +132,25 @@ pub fn shop() -> Result<PathBuf, String> {
     existing(beside_us()?.join("shop"))
 }
 
+fn dcheck() -> Result<PathBuf, String> {
+    existing(beside_us()?.join("dcheck"))
+}
+
+const WATCHDOG_ARGS: [&str; 7] = [
+    "watchdog",
+    "--rules=${rules}",
+    "--watch=${reconciler.url}",
+    "--sql=${mysql.direct}",
+    "--alerts=${pager.url}",
+    "--listen=${listen}",
+    "--drill-clock",
+];
+
 fn builtin_args(scenarios: &Path) -> Vec<String> {
-    let rules = scenarios.join("rules").display().to_string();
     let plans = scenarios.join("plans").display().to_string();
     [
         "run",
-        &format!("--rules={rules}"),
+        "--rules=${rules}",
         &format!("--plans={plans}"),
         "--cdc=${mysql.cdc}",
         "--sql=${mysql.url}",
@@ -140,6 +159,7 @@ fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--topics=${topics}",
         "--group=${group}",
         "--alerts=${alerts.url}",
+        "--second-alerts=${pager.url}",
         "--plan-events=${plans.url}",
         "--target=shop=${shop.url}",
         "--listen=${listen}",

@@ -4,12 +4,14 @@
 use super::app::AppFault;
 use super::link::LinkFault;
 use super::process::ProcessFault;
+use super::rules::RulesFault;
 use super::{FaultError, FaultSpec, Ground, Need, Params};
 
 pub(super) enum Fault {
     App(AppFault),
     Link(LinkFault),
     Process(ProcessFault),
+    Rules(RulesFault),
 }
 
 impl Fault {
@@ -23,6 +25,7 @@ impl Fault {
             Need::Switches => Fault::App(AppFault::new(spec, params, ground)?),
             Need::Link(name) => Fault::Link(LinkFault::new(spec, params, ground, name)?),
             Need::Process(name) => Fault::Process(ProcessFault::new(spec, ground, name)?),
+            Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
         })
     }
 
@@ -32,6 +35,7 @@ impl Fault {
             Fault::App(fault) => fault.inject().await,
             Fault::Link(fault) => fault.inject().await,
             Fault::Process(fault) => fault.inject().await,
+            Fault::Rules(fault) => fault.inject().await,
         }
     }
 
@@ -41,6 +45,7 @@ impl Fault {
             Fault::App(fault) => fault.bites().await,
             Fault::Link(fault) => fault.bites().await.map(Some),
             Fault::Process(fault) => fault.bites().await.map(Some),
+            Fault::Rules(fault) => fault.bites().await.map(Some),
         }
     }
 
@@ -50,6 +55,7 @@ impl Fault {
             Fault::App(fault) => fault.heal().await,
             Fault::Link(fault) => fault.heal().await,
             Fault::Process(fault) => fault.heal().await,
+            Fault::Rules(fault) => fault.heal().await,
         }
     }
 
@@ -59,6 +65,7 @@ impl Fault {
             Fault::App(fault) => fault.healed().await,
             Fault::Link(fault) => fault.healed().await,
             Fault::Process(fault) => fault.healed().await,
+            Fault::Rules(fault) => fault.healed().await,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -35,6 +36,8 @@ pub struct Ground {
     /// The practice shop itself, past every link: `http://127.0.0.1:…`.
     pub shop_url: Option<String>,
     pub processes: BTreeMap<String, Arc<dyn Process>>,
+    /// The reconciler's own copy of its rule files, and its console, past every link.
+    pub rules: Option<(PathBuf, String)>,
 }
 
 impl Ground {
@@ -61,12 +64,18 @@ impl Ground {
         self.processes.get(name).cloned().ok_or_else(missing)
     }
 
+    pub(super) fn rules(&self, spec: &FaultSpec) -> Result<(PathBuf, String), FaultError> {
+        let missing = || Ground::missing(spec, "rule files of the reconciler's own".to_owned());
+        self.rules.clone().ok_or_else(missing)
+    }
+
     /// Can this fault be injected here?
     pub fn allows(&self, spec: &FaultSpec) -> Result<(), FaultError> {
         match spec.needs {
             Need::Switches => self.shop_url(spec).map(drop),
             Need::Link(name) => self.link(spec, name).map(drop),
             Need::Process(name) => self.process(spec, name).map(drop),
+            Need::Rules => self.rules(spec).map(drop),
         }
     }
 }

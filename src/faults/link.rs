@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::sounding::{Sounding, Speech, ask, sound, until_cut};
+use super::spec::{DELAY, REAL_DELAY_MAX};
 use super::{FaultError, FaultSpec, Ground, Params};
 use crate::proxy::{Direction, Link, Toxic, ToxicId};
 
@@ -13,8 +14,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// A link that holds the bytes *and* stays silent this long after is stalled: the held bytes prove
 /// it, the silence shows that it reaches the client.
 const SILENCE: Duration = Duration::from_millis(150);
-/// Delays above it are on cell time, so that they cannot be measured by waiting.
-const REAL_DELAY_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
@@ -50,7 +49,7 @@ impl LinkFault {
     ) -> Result<LinkFault, FaultError> {
         let what = match spec.what_happened() {
             "stalled" => What::Stalled,
-            "slow" => What::Slow(params.duration("delay")),
+            "slow" => What::Slow(params.duration(DELAY)),
             "reset" => What::Reset(params.duration("after")),
             other => unreachable!("the registry has no `{other}` for links"),
         };

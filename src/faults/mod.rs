@@ -8,7 +8,7 @@
 //!
 //! Try it: `cargo test --lib faults::`.
 //!
-//! Not covered: faults on disk, in MySQL, in Kafka and in data (`domain/faults.md` lists them); the
+//! Not covered: faults on disk, in MySQL, in Kafka and in data, a plan executor that lies (`domain/faults.md` lists them); the
 //! guard list of an
 //! `external` stage. Nothing here outlives a kill of the harness: links end with it, switches and
 //! processes end with the cell's processes, which are the guardian's.
@@ -23,6 +23,7 @@ mod nemesis;
 mod params;
 mod process;
 pub mod registry;
+mod rules;
 mod sounding;
 mod spec;
 
@@ -31,7 +32,7 @@ pub use ground::{Ground, Process};
 pub use nemesis::{Healed, Nemesis, Struck};
 pub use params::{Param, Params};
 pub use sounding::Speech;
-pub use spec::{Blast, FaultSpec, Layer, Need};
+pub use spec::{Blast, FaultSpec, Late, Layer, Need};
 
 #[cfg(test)]
 mod tests;

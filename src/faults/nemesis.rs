@@ -86,7 +86,7 @@ impl Nemesis {
             return Err(FaultError::Twice { fault: id.to_owned() });
         }
         let fault = Fault::new(spec, &checked, &self.ground)?;
-        let used = spec.used(params);
+        let used = spec.used(params, &checked);
         scribe.write(phase, Event::FaultArmed { fault: used.clone() });
         self.faults.push(Live { spec, used, fault, state: State::Armed });
         Ok(())
@@ -196,6 +196,15 @@ impl Nemesis {
     /// Blind alerts that live faults may raise.
     pub fn raises(&self) -> BTreeSet<String> {
         self.live().into_iter().flat_map(|used| used.raises.iter().cloned()).collect()
+    }
+
+    /// Processes that live faults keep from answering at all: nobody need ask them.
+    pub fn absent(&self) -> BTreeSet<&'static str> {
+        let process = |live: &Live| match live.spec.needs {
+            Need::Process(name) if live.is_live() && !live.spec.withholds.is_empty() => Some(name),
+            _ => None,
+        };
+        self.faults.iter().filter_map(process).collect()
     }
 
     /// Names of the links that live faults hold up: their held bytes are no unrest.

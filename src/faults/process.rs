@@ -1,4 +1,4 @@
-//! Faults on a process: killed, paused, restarted.
+//! Faults on a process: killed, paused, restarted, paused briefly.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use super::{FaultError, FaultSpec, Ground, Process};
 
 /// A paused process must stay silent this long; a healthy one answers in a few milliseconds.
 const SILENCE: Duration = Duration::from_millis(300);
+/// A process that still answers so long after the order to pause is not paused.
+const PAUSE_LIMIT: Duration = Duration::from_secs(1);
 /// MySQL is up 1 to 2 s after a kill, 5 s when eight start at once, 15 s in an official image.
 const START_LIMIT: Duration = Duration::from_secs(40);
 /// A port that refuses cannot be awaited, only asked again.
@@ -22,6 +24,7 @@ enum What {
     Killed,
     Paused,
     Restarted,
+    PausedBriefly,
 }
 
 pub(super) struct ProcessFault {
@@ -43,6 +46,7 @@ impl ProcessFault {
             "killed" => What::Killed,
             "paused" => What::Paused,
             "restarted" => What::Restarted,
+            "paused-briefly" => What::PausedBriefly,
             other => unreachable!("the registry has no `{other}` for processes"),
         };
         let process = ground.process(spec, name)?;
@@ -55,7 +59,7 @@ impl ProcessFault {
             self.hurt.get_or_insert(life);
             let struck = match self.what {
                 What::Killed => self.process.kill().await,
-                What::Paused => self.process.pause().await,
+                What::Paused | What::PausedBriefly => self.process.pause().await,
                 What::Restarted => self.process.restart().await,
             };
             let failed = |reason| FaultError::Inject { fault: self.spec.id.clone(), reason };
@@ -74,10 +78,13 @@ impl ProcessFault {
                 Sounding::Cut(kind) => Ok(format!("it is gone, and {addr} gives: {kind}")),
                 other => Err(format!("it is gone, but {addr} gives {}", other.describe())),
             },
-            What::Paused => match sound(addr, speech, SILENCE).await {
-                Sounding::Silence if running => Ok(format!("it exists, and {addr} is silent")),
-                Sounding::Silence => Err("it is not paused but gone".to_owned()),
-                other => Err(format!("{addr} gives {}", other.describe())),
+            What::Paused => self.silent(running).await,
+            What::PausedBriefly => match self.silent(running).await {
+                Ok(silent) => match self.process.resume().await {
+                    Ok(()) => self.answers().await.map(|again| format!("{silent}; then {again}")),
+                    failed => failed.map(|()| silent),
+                },
+                not_paused => not_paused,
             },
             What::Restarted => match self.answers().await {
                 Ok(_) if Some(self.process.life()) == self.hurt => {
@@ -87,6 +94,21 @@ impl ProcessFault {
             },
         };
         seen.map_err(|reason| FaultError::NoBite { fault: self.spec.id.clone(), reason })
+    }
+
+    /// A pause is ordered, not awaited: what answers is asked again for a moment.
+    async fn silent(&self, running: bool) -> Result<String, String> {
+        let (addr, start) = (self.process.address(), Instant::now());
+        loop {
+            match sound(addr, self.process.speech(), SILENCE).await {
+                Sounding::Silence if running => {
+                    return Ok(format!("it exists, and {addr} is silent"));
+                }
+                Sounding::Silence => return Err("it is not paused but gone".to_owned()),
+                Sounding::Answer(_) if start.elapsed() < PAUSE_LIMIT => sleep(ASK_EVERY).await,
+                other => return Err(format!("{addr} gives {}", other.describe())),
+            }
+        }
     }
 
     /// Asks until it answers.
@@ -114,7 +136,7 @@ impl ProcessFault {
         let running = self.process.is_running().await;
         let mended = match self.what {
             _ if !running => self.process.restart().await,
-            What::Paused => self.process.resume().await,
+            What::Paused | What::PausedBriefly => self.process.resume().await,
             What::Killed | What::Restarted => Ok(()),
         };
         mended.map_err(|reason| FaultError::Heal { fault: self.spec.id.clone(), reason })

@@ -3,7 +3,8 @@
 
 use std::sync::LazyLock;
 
-use super::{Blast, FaultError, FaultSpec, Layer, Need, Param, defects};
+use super::spec::DELAY;
+use super::{Blast, FaultError, FaultSpec, Late, Layer, Need, Param, defects};
 
 /// Names shown for an id that does not exist.
 const NEAREST: usize = 3;
@@ -16,6 +17,10 @@ type LinkRow =
     (&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
 const BLIND: &[&str] = &["change-capture-stalled"];
+const CHANNEL_DEAD: &[&str] = &["alert-channel-dead"];
+const EXECUTOR_DEAD: &[&str] = &["plan-executor-dead"];
+const SILENT: &[&str] = &["reconciler-silent"];
+const LAGGING: &[&str] = &["change-capture-stalled", "reconciler-lagging"];
 const TOPICS: &[&str] = &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
 
 const LINKS: &[LinkRow] = &[
@@ -27,8 +32,9 @@ const LINKS: &[LinkRow] = &[
         BLIND,
     ),
     ("kafka", "kafka", "Kafka to the reconciler", TOPICS, &[]),
-    ("alerts", "alerts", "alerts from the reconciler to the inbox", &["dcheck", "alerts"], &[]),
-    ("plans", "plans", "plan events from the reconciler to the inbox", &["dcheck", "plans"], &[]),
+    ("alerts", "alerts", "alerts and plan events to the inbox", &["alerts"], CHANNEL_DEAD),
+    ("pager", "pager", "alerts by the second channel", &["pager"], &[]),
+    ("plans", "plans", "plan actions from the reconciler to the shop", &["plans"], EXECUTOR_DEAD),
     ("sql", "sql", "the reconciler's look-ups and results", &["dcheck", "sql"], BLIND),
     (
         "shop-channel",
@@ -50,7 +56,7 @@ const LINKS: &[LinkRow] = &[
 const PROCESSES: &[(&str, &[&str], &[&str])] = &[
     ("shop", &["shop"], &[]),
     ("channel", &["channel"], &[]),
-    ("dcheck", &["dcheck"], &[]),
+    ("dcheck", &["dcheck"], SILENT),
     ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
 ];
 
@@ -66,17 +72,19 @@ fn links(row: &LinkRow) -> [FaultSpec; 3] {
         withholds: Vec::new(),
         raises: Vec::new(),
         waits_for_traffic: false,
+        late: Late::default(),
     };
     let param =
         |name, doc, default_ms, min_ms, max_ms| Param { name, doc, default_ms, min_ms, max_ms };
-    let delay =
-        param("delay", "each byte arrives so much later, in each direction", 150, 1, DAY_MS);
+    let delay = param(DELAY, "each byte arrives so much later, in each direction", 150, 1, DAY_MS);
     let after = param("after", "cut so long after arming, or after connecting", 0, 0, 1000);
     let mut stalled =
         spec("stalled", format!("nothing passes, nothing is lost: {carries}"), vec![]);
     stalled.withholds = withholds.to_vec();
     stalled.raises = raises.to_vec();
-    let slow = spec("slow", format!("late, in order: {carries}"), vec![delay]);
+    let mut slow = spec("slow", format!("late, in order: {carries}"), vec![delay]);
+    let raises_late = if raises == BLIND { LAGGING } else { &[] };
+    slow.late = Late { withholds, raises: raises_late };
     let mut reset = spec("reset", format!("cut by RST, again and again: {carries}"), vec![after]);
     reset.withholds = withholds.to_vec();
     reset.raises = raises.to_vec();
@@ -90,8 +98,9 @@ fn processes() -> Vec<FaultSpec> {
             ("killed", "killed without warning; healing starts it again"),
             ("paused", "stopped in mid-work; healing lets it go on"),
             ("restarted", "killed without warning and started again at once"),
+            ("paused-briefly", "stopped in mid-work for a moment, and let go on"),
         ] {
-            let away = what != "restarted";
+            let away = matches!(what, "killed" | "paused");
             specs.push(FaultSpec {
                 id: format!("process.{name}.{what}"),
                 doc: format!("{name} is {doc}"),
@@ -102,16 +111,38 @@ fn processes() -> Vec<FaultSpec> {
                 withholds: if away { withholds.to_vec() } else { Vec::new() },
                 raises: if away { raises.to_vec() } else { Vec::new() },
                 waits_for_traffic: false,
+                late: Late::default(),
             });
         }
     }
     specs
 }
 
+fn watcher() -> Vec<FaultSpec> {
+    let spec = |id: &str, doc: &str, raises: &[&'static str]| FaultSpec {
+        id: format!("watcher.{id}"),
+        doc: doc.to_owned(),
+        layer: Layer::Watcher,
+        params: Vec::new(),
+        needs: Need::Rules,
+        blast: Blast::Cell,
+        withholds: Vec::new(),
+        raises: raises.to_vec(),
+        waits_for_traffic: false,
+        late: Late::default(),
+    };
+    let refused = ["rules-reload-refused"];
+    vec![
+        spec("rules.broken", "a rule file with mistakes is put in place and read", &refused),
+        spec("rules.changed", "a rule file in good order is put in place and read", &[]),
+    ]
+}
+
 static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     let mut all: Vec<FaultSpec> = defects::all().collect();
     all.extend(LINKS.iter().flat_map(links));
     all.extend(processes());
+    all.extend(watcher());
     all
 });
 
@@ -169,13 +200,34 @@ mod tests {
             ("link.binlog.stalled", Some("binlog"), Some("change-capture-stalled"), false),
             ("link.binlog.slow", None, None, false),
             ("link.channel-shop.reset", Some("channel"), None, false),
-            ("process.dcheck.paused", Some("dcheck"), None, false),
+            ("link.alerts.reset", Some("alerts"), Some("alert-channel-dead"), false),
+            ("link.plans.reset", Some("plans"), Some("plan-executor-dead"), false),
+            ("process.dcheck.paused", Some("dcheck"), Some("reconciler-silent"), false),
+            ("process.dcheck.paused-briefly", None, None, false),
+            ("watcher.rules.broken", None, Some("rules-reload-refused"), false),
+            ("watcher.rules.changed", None, None, false),
             ("process.mysql.restarted", None, None, false),
         ] {
             let spec = find(id).unwrap();
             assert_eq!(spec.withholds.first().copied(), withholds, "{id}");
             assert_eq!(spec.raises.first().copied(), raises, "{id}");
             assert_eq!(spec.waits_for_traffic, waits, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_delay_on_cell_time_withholds_what_it_delays() {
+        let spec = find("link.binlog.slow").unwrap();
+        for (delay, withholds, raises) in
+            [("300 ms", 0, &[][..]), ("1 s", 0, &[]), ("40 s", 2, LAGGING)]
+        {
+            let given = [("delay".to_owned(), delay.to_owned())].into();
+            let checked = spec.check_params(&given).unwrap();
+            let used = spec.used(given, &checked);
+            assert_eq!(
+                (used.withholds.len(), used.raises),
+                (withholds, raises.iter().map(|r| (*r).to_owned()).collect())
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 //! `FaultSpec`: all that is known of a fault without touching anything.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -16,6 +17,8 @@ pub enum Layer {
     /// A link between two processes of a cell.
     Link,
     Process,
+    /// What the reconciler itself lives by.
+    Watcher,
 }
 
 /// What a cell must have for a fault to be possible.
@@ -28,6 +31,8 @@ pub enum Need {
     Link(&'static str),
     /// The process of this name.
     Process(&'static str),
+    /// The reconciler's rule files, and its console to have them read again.
+    Rules,
 }
 
 /// How far a fault reaches: what may not be shared while it is live.
@@ -56,7 +61,21 @@ pub struct FaultSpec {
     pub raises: Vec<&'static str>,
     /// Proved by its first hit, which needs traffic.
     pub waits_for_traffic: bool,
+    /// Excused, and what may be raised, while a delay holds things up to a later cell time.
+    pub late: Late,
 }
+
+/// What a link withholds, and may raise, where its delay is on cell time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Late {
+    pub withholds: &'static [&'static str],
+    pub raises: &'static [&'static str],
+}
+
+/// The parameter of a fault that delays.
+pub(super) const DELAY: &str = "delay";
+/// Delays above it are on cell time, so that they cannot be measured by waiting.
+pub(super) const REAL_DELAY_MAX: Duration = Duration::from_secs(1);
 
 impl FaultSpec {
     /// The last part of the id: what a twin varies.
@@ -68,14 +87,19 @@ impl FaultSpec {
         Params::check(self, given)
     }
 
-    /// This fault as the journal names it.
-    pub fn used(&self, params: BTreeMap<String, String>) -> FaultUse {
-        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    /// This fault as the journal names it; `checked` are the values of `params`.
+    pub fn used(&self, params: BTreeMap<String, String>, checked: &Params) -> FaultUse {
+        let has_delay = self.params.iter().any(|param| param.name == DELAY);
+        let is_late = has_delay && checked.duration(DELAY) > REAL_DELAY_MAX;
+        let late = if is_late { self.late } else { Late::default() };
+        let owned = |names: &[&str], late: &[&str]| {
+            names.iter().chain(late).map(|name| (*name).to_owned()).collect()
+        };
         FaultUse {
             fault: self.id.clone(),
             params,
-            withholds: owned(&self.withholds),
-            raises: owned(&self.raises),
+            withholds: owned(&self.withholds, late.withholds),
+            raises: owned(&self.raises, late.raises),
             waits_for_traffic: self.waits_for_traffic,
         }
     }

@@ -84,7 +84,8 @@ async fn link(name: &str, clock: &Clock) -> Link {
 async fn links() -> Ground {
     let clock = Clock::starting_at(0);
     let mut ground = Ground::default();
-    for name in ["cdc", "sql", "kafka", "alerts", "plans", "shop-channel", "channel-shop"] {
+    for name in ["cdc", "sql", "kafka", "alerts", "pager", "plans", "shop-channel", "channel-shop"]
+    {
         ground.links.insert(name.to_owned(), link(name, &clock).await);
     }
     ground
@@ -131,7 +132,7 @@ async fn every_link_fault_strikes_is_seen_and_heals_twice() {
             "healed:link.binlog.stalled",
         ]
     );
-    assert_eq!(told.iter().filter(|line| line.starts_with("healed:")).count(), 7 * 3, "once each");
+    assert_eq!(told.iter().filter(|line| line.starts_with("healed:")).count(), 8 * 3, "once each");
 }
 
 #[tokio::test]
@@ -423,4 +424,48 @@ async fn a_link_is_proved_after_the_server_behind_it_is_back() {
     let healed = nemesis.heal_all(&run.scribe, Phase::Heal, LIMIT).await;
     assert!(healed.len() == 2 && all_healed(&healed), "{healed:?}");
     assert!(healed[0].result.as_ref().unwrap().contains("an answer after"), "{healed:?}");
+}
+
+/// Stand-in of a reconciler's console: refuses while a file says `treshold`.
+async fn console(dir: std::path::PathBuf) -> String {
+    use axum::http::StatusCode;
+    let reload = move || async move {
+        let texts =
+            std::fs::read_dir(&dir).unwrap().map(|e| std::fs::read_to_string(e.unwrap().path()));
+        match texts.into_iter().any(|text| text.unwrap().contains("treshold")) {
+            true => StatusCode::UNPROCESSABLE_ENTITY,
+            false => StatusCode::OK,
+        }
+    };
+    let router = Router::new().route("/rules/reload", axum::routing::post(reload));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
+
+#[tokio::test]
+async fn rule_files_are_spoilt_and_mended_twice() {
+    let (run, dir) = (Run::new(), tempfile::tempdir().unwrap());
+    let url = console(dir.path().to_owned()).await;
+    for (id, answer) in
+        [("watcher.rules.broken", "http 422"), ("watcher.rules.changed", "http 200")]
+    {
+        let rules = Some((dir.path().to_owned(), url.clone()));
+        let mut nemesis = Nemesis::new(Ground { rules, ..Ground::default() });
+        match nemesis.strike(id, none(), &run.scribe, Phase::Inject).await {
+            Ok(Struck::Bites(told)) => assert!(told.contains(answer), "{id}: {told}"),
+            other => panic!("{id}: {other:?}"),
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        for _ in 0..2 {
+            assert!(all_healed(&nemesis.heal_all(&run.scribe, Phase::Heal, LIMIT).await));
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        }
+    }
+    // A reconciler that reads no rules again: the file alone proves nothing.
+    let rules = Some((dir.path().to_owned(), "http://127.0.0.1:1".to_owned()));
+    let mut nemesis = Nemesis::new(Ground { rules, ..Ground::default() });
+    let struck = nemesis.strike("watcher.rules.broken", none(), &run.scribe, Phase::Inject).await;
+    assert!(matches!(struck, Err(FaultError::Inject { .. })), "{struck:?}");
 }

@@ -113,7 +113,7 @@ impl Inbox {
         format!("http://{}{}", self.address, self.shared.spec.plans_path)
     }
 
-    /// Number of posts so far, bad ones too: equal in two rounds at rest.
+    /// Number of posts so far, bad ones too, heartbeats not: equal in two rounds at rest.
     pub fn activity(&self) -> u64 {
         self.shared.posts.load(Ordering::Acquire)
     }
@@ -129,6 +129,10 @@ type Answer = (StatusCode, String);
 
 async fn take_alerts(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
     let at = shared.now();
+    if shared.spec.alerts.is_heartbeat(&body) {
+        // It asks whether anybody listens, and tells nothing.
+        return (StatusCode::OK, String::new());
+    }
     shared.take(at, Topic::Alerts, &body, shared.spec.alerts.events(&body))
 }
 

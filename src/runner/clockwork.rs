@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::rest::{Round, Sounding};
+use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless};
 use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
@@ -24,20 +25,6 @@ const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
 const UNOBSERVED_QUIET: Duration = Duration::from_secs(1);
 /// In real time: between two looks whether something was heard.
 const REAL_PAUSE: Duration = Duration::from_millis(20);
-
-/// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
-const HOUSE_LIMIT: Duration = Duration::from_secs(30);
-
-/// Why the cell does not come to rest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unrest {
-    /// The system under test: it is deaf, or works without end.
-    Reconciler(String),
-    /// Shop, channel or the harness itself.
-    House(String),
-    /// The run was aborted, or its deadline passed.
-    Stopped,
-}
 
 /// The limits of a cell's waits.
 pub struct Timing {
@@ -67,6 +54,11 @@ pub struct Clockwork {
     pub channel: ClockPeer,
     pub instruments: Instruments,
     pub scribe: Scribe,
+    /// The process that watches the reconciler, where the scenario has one.
+    pub watchdog: Option<ClockPeer>,
+    /// A fault keeps the reconciler from answering: it is not asked, and told the offset when it is back.
+    pub reconciler_is_away: bool,
+    owed: Option<Advance>,
     /// Bytes on the way are work; those that wait for a later cell time are a timer.
     links: Vec<Link>,
     timing: Timing,
@@ -89,6 +81,9 @@ impl Clockwork {
             channel: platform.channel().clone(),
             instruments,
             scribe,
+            watchdog: None,
+            reconciler_is_away: false,
+            owed: None,
             links,
             timing,
             last_round: Round::default(),
@@ -115,8 +110,12 @@ impl Clockwork {
         unnoticed: bool,
     ) -> Result<(), Unrest> {
         let started = Instant::now();
+        self.pay_owed().await?;
         let posts = self.instruments.inbox.activity();
         let mark = self.mark(MarkKind::Beat).await?;
+        // A link that delivers later must still deliver what is due.
+        let is_link = |name: &String| self.links.iter().any(|link| link.name() == name);
+        let sources: Vec<String> = excused.iter().filter(|n| !is_link(n)).cloned().collect();
         let mut before: Option<Round> = None;
         // Since when nothing but the reconciler is restless, and since when nothing happened.
         let mut alone: Option<Instant> = None;
@@ -126,12 +125,18 @@ impl Clockwork {
             if self.is_stopped() {
                 return Err(Unrest::Stopped);
             }
-            let (round, settled, silent) = self.round().await;
+            let (mut round, settled, silent) = self.round().await;
+            let late = self.links_are_late(excused);
+            let excused = if late { &sources } else { excused };
+            if late {
+                round.forgive(mark, excused);
+            }
             let unrest = silent.or_else(|| {
                 let reason = round.unrest(mark, excused, self.clock.now())?;
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
             });
             let overdue = !unnoticed
+                || late
                 || round.knows_it_is_blind()
                 || self.instruments.inbox.activity() > posts
                 || started.elapsed() >= OVERDUE_LIMIT;
@@ -191,9 +196,21 @@ impl Clockwork {
         self.peers_rest().await?;
         let mark = self.mark(MarkKind::B).await?;
         let order = Advance { seq: mark, offset_ms };
-        if let Err(error) = self.instruments.reconciler.advance(order).await {
-            return Err(Unrest::Reconciler(format!("POST clock/advance: {error}")));
+        if let Some(watchdog) = &self.watchdog
+            && let Err(error) = watchdog.advance(order).await
+        {
+            return Err(Unrest::Reconciler(error.to_string()));
         }
+        self.owed = Some(order);
+        self.pay_owed().await
+    }
+
+    /// Tells the reconciler the last offset, once it can hear it.
+    async fn pay_owed(&mut self) -> Result<(), Unrest> {
+        let Some(order) = self.owed.filter(|_| !self.reconciler_is_away) else { return Ok(()) };
+        let told = self.instruments.reconciler.advance(order).await;
+        told.map_err(|error| Unrest::Reconciler(format!("POST clock/advance: {error}")))?;
+        self.owed = None;
         Ok(())
     }
 
@@ -208,6 +225,12 @@ impl Clockwork {
             tokio::time::sleep(REAL_PAUSE).await;
         }
         Ok(())
+    }
+
+    /// What a withheld link holds is due at an instant of cell time: then nothing is to be noticed first.
+    fn links_are_late(&self, excused: &[String]) -> bool {
+        let withheld = |link: &&Link| excused.iter().any(|name| name == link.name());
+        self.links.iter().filter(withheld).any(|link| link.next_due().is_some())
     }
 
     /// Before anything is written: a row or message without a mark before it could be dated only by wall time, and
@@ -254,11 +277,14 @@ impl Clockwork {
 
     /// One round of questions: (answers, the reconciler's settled mark, who did not answer).
     async fn round(&self) -> (Round, Option<u64>, Option<Unrest>) {
-        let (shop, channel, watermark) = tokio::join!(
-            self.shop.clock(),
-            self.channel.clock(),
-            self.instruments.reconciler.watermark()
-        );
+        let watermark = async {
+            match self.reconciler_is_away {
+                true => Ok(None),
+                false => self.instruments.reconciler.watermark().await,
+            }
+        };
+        let (shop, channel, watermark) =
+            tokio::join!(self.shop.clock(), self.channel.clock(), watermark);
         let mut round = Round::default();
         let (mut settled, mut silent) = (None, None);
         for (peer, report) in [(&self.shop, shop), (&self.channel, channel)] {
@@ -279,6 +305,12 @@ impl Clockwork {
                 silent = Some(Unrest::Reconciler(format!("GET watermark: {error}")));
             }
         }
+        if let Some(watchdog) = &self.watchdog {
+            match watchdog.clock().await {
+                Ok(report) => round.soundings.push(sounding(&watchdog.name, &report)),
+                Err(error) => silent = Some(Unrest::Reconciler(error.to_string())),
+            }
+        }
         round.soundings.push(Sounding {
             name: "inbox".to_owned(),
             activity: self.instruments.inbox.activity() + self.instruments.truth.activity(),
@@ -294,32 +326,6 @@ impl Clockwork {
     }
 }
 
-/// Whose unrest it is: the reconciler's only where everything else of the round is idle.
-fn blame(round: &Round, reason: String, mark: u64, excused: &[String], now: CellTime) -> Unrest {
-    let others = Round {
-        soundings: round.soundings.iter().filter(|s| s.name != "reconciler").cloned().collect(),
-    };
-    match others.unrest(mark, excused, now) {
-        Some(house) => Unrest::House(house),
-        None => Unrest::Reconciler(reason),
-    }
-}
-
-/// Idle in each round, and yet somebody worked between any two of them.
-fn endless(before: &Round, after: &Round) -> Unrest {
-    let worked = |name: &str| {
-        let activity = |round: &Round| {
-            round.soundings.iter().find(|s| s.name == name).map(|sounding| sounding.activity)
-        };
-        activity(before) != activity(after)
-    };
-    let why = format!("works without end, {HOUSE_LIMIT:?} and more");
-    match ["shop", "channel"].into_iter().find(|name| worked(name)) {
-        Some(name) => Unrest::House(format!("{name} {why}")),
-        None => Unrest::Reconciler(format!("the reconciler {why}")),
-    }
-}
-
 fn sounding(name: &str, report: &ClockReport) -> Sounding {
     Sounding {
         name: name.to_owned(),
@@ -327,33 +333,5 @@ fn sounding(name: &str, report: &ClockReport) -> Sounding {
         activity: report.activity,
         next_due: report.next_due.as_deref().and_then(parse_rfc3339).map(CellTime),
         ..Sounding::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_to_blame_for_unrest() {
-        let sounding = |name: &str, busy, activity| Sounding {
-            name: name.to_owned(),
-            busy,
-            activity,
-            ..Sounding::default()
-        };
-        let round = |shop, reconciler| Round {
-            soundings: vec![
-                sounding("shop", shop, shop),
-                sounding("reconciler", reconciler, reconciler),
-            ],
-        };
-        let is_house = |unrest: Unrest| matches!(unrest, Unrest::House(_));
-        for (shop, reconciler, house) in [(0, 1, false), (1, 0, true), (1, 1, true)] {
-            let blamed = blame(&round(shop, reconciler), "why".into(), 0, &[], CellTime(0));
-            assert_eq!(is_house(blamed), house, "busy: {shop} {reconciler}");
-            let worked = endless(&round(0, 0), &round(shop, reconciler));
-            assert_eq!(is_house(worked), house, "worked: {shop} {reconciler}");
-        }
     }
 }

@@ -4,23 +4,28 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::clockwork::{Clockwork, Unrest};
+use super::clockwork::Clockwork;
 use super::feed::Feed;
+use super::unrest::{Unrest, WATCHDOG};
 use crate::faults::Nemesis;
 use crate::forge;
 use crate::journal::{
     Act, Event, Expectation, Outcome, Phase, Role, ScenarioFacts, Scribe, Verdict, Word,
 };
 use crate::oracle::Oracle;
-use crate::platform::Platform;
+use crate::platform::{ClockPeer, Platform};
 use crate::stage::Service;
 use crate::stage::cell::Cell;
 use crate::steps::{Kind, Move, Scenario, Script, Step};
 
 /// Healthy acts around a scenario: half of them before its Whens.
 pub const HEALTHY_ACTS: usize = 24;
+
+/// A watchdog has no store and no history: it is there in a moment.
+const WATCHDOG_READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_PAUSE: Duration = Duration::from_millis(5);
 
 /// What ends a scenario before its expectations could be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,6 +173,7 @@ impl Conduct {
                 Move::Arm(fault, params) => self.arm(&fault, params)?,
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(expectation) => self.register(expectation, step),
+                Move::Watchdog => self.watchdog().await?,
             }
         }
         Ok(())
@@ -272,8 +278,28 @@ impl Conduct {
         Ok(())
     }
 
+    /// Starts the process that watches the reconciler, where it does not run yet.
+    pub(super) async fn watchdog(&mut self) -> Result<(), Trouble> {
+        let down = |why: String| Trouble::inconclusive(Word::StageDown, why);
+        let member = self.home.cell.watchdog().await.map_err(|e| down(e.to_string()))?;
+        let peer = ClockPeer::new(WATCHDOG, member.base_url()).map_err(|e| down(e.to_string()))?;
+        let started = Instant::now();
+        while let Err(error) = peer.clock().await {
+            if let Some(obituary) = member.obituary().await {
+                return Err(Trouble::fail(Word::Deaf, obituary.to_string()));
+            }
+            if started.elapsed() > WATCHDOG_READY_LIMIT {
+                return Err(Trouble::fail(Word::Deaf, error.to_string()));
+            }
+            tokio::time::sleep(READY_PAUSE).await;
+        }
+        self.works.watchdog = Some(peer);
+        Ok(())
+    }
+
     /// Waits for rest; what a live fault withholds is excused.
     pub(super) async fn rest(&mut self) -> Result<(), Trouble> {
+        self.works.reconciler_is_away = self.nemesis.absent().contains("dcheck");
         let mut excused: Vec<String> = self.nemesis.withheld().into_iter().collect();
         if excused.iter().any(|name| name == "dcheck") {
             // Faults call the system under test by its default's name.
@@ -285,7 +311,9 @@ impl Conduct {
             _ => false,
         };
         let noticed = self.feed.history().entries().iter().any(|entry| told(&entry.event));
-        let unnoticed = !excused.is_empty() && !raises.is_empty() && !noticed;
+        // Of a source; a process that is missing is noticed by those who ask it.
+        let source = excused.iter().any(|name| name == "binlog" || name.contains('/'));
+        let unnoticed = source && !raises.is_empty() && !noticed;
         Ok(self.works.rest(self.phase, &excused, unnoticed).await?)
     }
 

@@ -12,6 +12,7 @@ use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
 use super::run::REAL_TIME;
+use super::unrest::WATCHDOG;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::expect;
@@ -196,6 +197,9 @@ impl Desk {
         let cell = &conduct.home.cell;
         for (_, member) in cell.members() {
             keep_log(&conduct.scribe, run_dir, member.log(), member.name());
+        }
+        if conduct.works.watchdog.is_some() {
+            keep_log(&conduct.scribe, run_dir, &cell.watchdog_log(), WATCHDOG);
         }
     }
 }

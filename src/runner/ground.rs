@@ -31,6 +31,9 @@ pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
         let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
         ground.processes.insert("mysql".to_owned(), Arc::new(server));
     }
+    if cell.spec.reconciler.rules.is_some() {
+        ground.rules = Some((cell.spec.rules_dir(), cell.reconciler_url()));
+    }
     Nemesis::new(ground)
 }
 
@@ -54,7 +57,11 @@ impl Process for CellProcess {
     }
 
     fn restart(&self) -> BoxFuture<'_, Result<(), String>> {
-        async { self.0.restart().await.map_err(said) }.boxed()
+        async {
+            self.0.kill().await.map_err(said)?;
+            self.0.restart().await.map_err(said)
+        }
+        .boxed()
     }
 
     fn is_running(&self) -> BoxFuture<'_, bool> {

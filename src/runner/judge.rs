@@ -103,8 +103,10 @@ impl Conduct {
 
     /// Judges all that is open, as of one tick.
     async fn look(&mut self) -> Result<Look, Trouble> {
-        let fetched = self.works.instruments.reconciler.read_judged().await;
-        fetched.map_err(|e| Trouble::fail(Word::Deaf, format!("GET judged: {e}")))?;
+        if !self.works.reconciler_is_away {
+            let fetched = self.works.instruments.reconciler.read_judged().await;
+            fetched.map_err(|e| Trouble::fail(Word::Deaf, format!("GET judged: {e}")))?;
+        }
         let tick = self.scribe.write(self.phase, Event::Tick);
         let now = CellTime(tick.cell_ms.unwrap_or_default());
         let (mut looks, mut open, mut decisions) = (Vec::new(), false, Vec::new());

@@ -16,6 +16,7 @@ mod panics;
 mod proofs;
 mod rest;
 mod run;
+mod unrest;
 mod world;
 
 pub use hearing::{Hearing, HearingError};

@@ -171,6 +171,7 @@ impl Conduct {
                 Move::Arm(fault, params) => self.arm(&fault, params)?,
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(_) => {}
+                Move::Watchdog => self.watchdog().await?,
             }
         }
         Ok(())

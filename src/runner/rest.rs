@@ -49,6 +49,15 @@ impl Round {
         None
     }
 
+    /// A source that is held back to a later instant keeps its reader waiting, which is no work of now.
+    pub fn forgive(&mut self, mark: u64, excused: &[String]) {
+        for sounding in &mut self.soundings {
+            let waits = |(source, seq): &(&String, &u64)| **seq < mark && excused.contains(source);
+            let behind = sounding.read.iter().filter(waits).count() as u64;
+            sounding.busy = sounding.busy.saturating_sub(behind);
+        }
+    }
+
     /// Rest: this round and the one before were idle, and nobody did anything between them.
     pub fn rests_after(&self, before: &Round) -> bool {
         let activity = |round: &Round| -> Vec<(String, u64)> {
@@ -109,6 +118,16 @@ mod tests {
             let round = Round { soundings };
             let unrest = round.unrest(9, &excused, CellTime(1000));
             assert_eq!(unrest.is_none(), idle, "{round:?} {unrest:?}");
+        }
+    }
+
+    #[test]
+    fn waiting_for_what_is_held_back_is_forgiven_and_nothing_else() {
+        let excused = ["binlog".to_owned()];
+        for (seq, busy, left) in [(8, 1, 0), (8, 2, 1), (9, 1, 1), (8, 0, 0)] {
+            let mut round = Round { soundings: vec![Sounding { busy, ..reader(seq) }] };
+            round.forgive(9, &excused);
+            assert_eq!(round.soundings[0].busy, left, "{seq} {busy}");
         }
     }
 

@@ -9,6 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::container::{self, ContainerSpec};
 use super::guardian::{Guardian, GuardianError, ProcSpec};
 use super::member::Member;
@@ -46,6 +48,10 @@ pub struct ReconcilerSpec {
     pub start: Start,
     /// It obeys `POST /clock/advance`; else everything in the cell lives in real time.
     pub advances: bool,
+    /// Its rule files: each cell gets a copy of its own, `${rules}`, that a fault may spoil.
+    pub rules: Option<PathBuf>,
+    /// The process that watches it, where there is one: program and words.
+    pub watchdog: Option<(PathBuf, Vec<String>)>,
 }
 
 /// Who starts the reconciler; `${…}` in the words of a command is replaced, see [`Cell::fill`].
@@ -72,6 +78,10 @@ pub enum CellError {
     NoEngine,
     #[error("make the directory {path}: {source}")]
     Dir { path: PathBuf, source: std::io::Error },
+    #[error("copy the rules {from} into the cell: {source}")]
+    Rules { from: PathBuf, source: std::io::Error },
+    #[error("the system under test has no watchdog: only the built-in one has, `dcheck watchdog`")]
+    NoWatchdog,
     #[error("{name} ended ({exit}); the end of its log:\n{tail}")]
     Died { name: String, exit: String, tail: String },
     #[error(transparent)]
@@ -87,17 +97,21 @@ pub struct Cell {
     pub channel: Arc<Member>,
     /// None where it runs already, somewhere else.
     pub reconciler: Option<Arc<Member>>,
+    /// Started by the first scenario's step that wants it.
+    watchdog: Mutex<Option<Arc<Member>>>,
+    guardian: Guardian,
     values: Placeholders,
     /// The payment channel's own ledger.
     pub ledger: PathBuf,
 }
 
 /// Names of the links of a cell and what lies behind each.
-pub const LINKS: [(&str, &str); 9] = [
+pub const LINKS: [(&str, &str); 10] = [
     ("cdc", "reconciler -> MySQL, change capture"),
     ("sql", "reconciler -> MySQL, lookups and results"),
     ("kafka", "reconciler -> Kafka"),
     ("alerts", "reconciler -> inbox"),
+    ("pager", "reconciler and watchdog -> inbox, the second channel"),
     ("plans", "reconciler -> shop"),
     ("shop-sql", "shop -> MySQL"),
     ("shop-kafka", "shop and channel -> Kafka"),
@@ -119,6 +133,10 @@ impl Cell {
         let made = std::fs::create_dir_all(&spec.dir);
         made.map_err(|source| CellError::Dir { path: spec.dir.clone(), source })?;
         let reach = container::reach(&spec.reconciler.start).await?;
+        if let Some(from) = &spec.reconciler.rules {
+            let copied = copy_rules(from, &spec.rules_dir());
+            copied.map_err(|source| CellError::Rules { from: from.clone(), source })?;
+        }
         let [shop, channel, reconciler] = free_ports()?;
         let links = open_links(&spec, &clock, reach, shop, channel).await?;
         let ledger = spec.dir.join("ledger.ndjson");
@@ -133,7 +151,19 @@ impl Cell {
         )?;
         let [shop, channel] = [shop, channel].map(Arc::new);
         let reconciler = reconciler.map(Arc::new);
-        Ok(Cell { spec, clock, links, shop, channel, reconciler, values, ledger })
+        let (watchdog, guardian) = (Mutex::default(), guardian.clone());
+        Ok(Cell {
+            spec,
+            clock,
+            links,
+            shop,
+            channel,
+            reconciler,
+            watchdog,
+            guardian,
+            values,
+            ledger,
+        })
     }
 
     /// Replaces `${name}`; unknown names stay, so that whoever reads the text shows them.
@@ -146,6 +176,36 @@ impl Cell {
         format!("http://127.0.0.1:{}", self.values["port"])
     }
 
+    pub fn watchdog_log(&self) -> PathBuf {
+        self.spec.dir.join("watchdog.log")
+    }
+
+    /// The process that watches the reconciler, started at the first call; does not wait until it is ready.
+    pub async fn watchdog(&self) -> Result<Arc<Member>, CellError> {
+        let mut watchdog = self.watchdog.lock().await;
+        if let Some(running) = &*watchdog {
+            return Ok(running.clone());
+        }
+        let (program, words) =
+            self.spec.reconciler.watchdog.clone().ok_or(CellError::NoWatchdog)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let mut values = self.values.clone();
+        values.insert("reconciler.url", self.reconciler_url());
+        values.insert("mysql.direct", self.spec.login.url(self.spec.mysql, &self.spec.schema));
+        values.insert("listen", address.to_string());
+        let args = words.iter().map(|word| fill(word, &values)).collect();
+        let proc = ProcSpec {
+            name: format!("watchdog-{}", self.spec.name),
+            program,
+            args,
+            log: self.watchdog_log(),
+            ..ProcSpec::default()
+        };
+        let member = Arc::new(Member::start(&self.guardian, &self.clock, proc, address).await?);
+        *watchdog = Some(member.clone());
+        Ok(member)
+    }
+
     /// Ends the processes and closes the links.
     pub async fn stop(self) {
         let reconciler = async {
@@ -153,6 +213,10 @@ impl Cell {
                 member.stop().await;
             }
         };
+        let watchdog = self.watchdog.lock().await.take();
+        if let Some(watchdog) = watchdog {
+            watchdog.stop().await;
+        }
         tokio::join!(reconciler, self.shop.stop(), self.channel.stop());
         for link in self.links.into_values() {
             // A link that will not close ends with its last handle.
@@ -177,6 +241,24 @@ impl Cell {
     }
 }
 
+impl CellSpec {
+    /// The cell's own copy of the rule files.
+    pub fn rules_dir(&self) -> PathBuf {
+        self.dir.join("rules")
+    }
+}
+
+fn copy_rules(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "yaml") {
+            std::fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Out of reach of the links' and clients' own ports, which a process that starts slowly would lose its port to.
 fn free_ports() -> Result<[SocketAddr; 3], CellError> {
     let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
@@ -195,7 +277,7 @@ async fn open_links(
         let (upstream, kind) = match name {
             "cdc" | "sql" | "shop-sql" => (spec.mysql, Kind::Tcp),
             "kafka" | "shop-kafka" => (spec.kafka, Kind::Kafka(Nodes::One)),
-            "alerts" => (spec.inbox, Kind::Tcp),
+            "alerts" | "pager" => (spec.inbox, Kind::Tcp),
             "plans" | "channel-shop" => (shop, Kind::Tcp),
             _ => (channel, Kind::Tcp),
         };

@@ -119,6 +119,8 @@ impl Wiring<'_> {
             ("topics", TOPICS.join(",")),
             ("group", format!("{}.reconciler", self.spec.name)),
             ("alerts.url", format!("http://{alerts}/alerts")),
+            ("pager.url", format!("http://{}/alerts", self.link("pager"))),
+            ("rules", self.spec.rules_dir().display().to_string()),
             ("plans.url", format!("http://{alerts}/plans")),
             ("shop.url", format!("http://{}", self.link("plans"))),
             ("listen", listen.to_string()),

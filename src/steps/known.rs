@@ -12,6 +12,8 @@ pub const PATTERNS: [&str; 2] = ["lost-digit", "honest-price"];
 
 /// What a reconciler reads.
 pub const SOURCES: [&str; 4] = ["binlog", "orders.events", "refund.events", "channel.flow"];
+/// Parts of the watcher itself, as its alerts name them.
+pub const PARTS: [&str; 4] = ["reconciler", "alert-channel", "rules", "plan-executor"];
 
 /// Says whether a fault id and its parameters are sound; the reason names the nearest valid choice.
 pub type FaultCheck<'a> = dyn Fn(&str, &BTreeMap<String, String>) -> Result<(), String> + 'a;

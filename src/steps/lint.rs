@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::known::{Known, SOURCES};
+use super::known::{Known, PARTS, SOURCES};
 use super::load::Bound as BoundScenario;
 use super::scan::Scan;
 use super::{Bound, Kind, Row, Said, Sentence, Step, VOCABULARY, vocabulary};
@@ -217,6 +217,9 @@ impl Lint<'_> {
             "channel" => self.channel(step, &subject.id),
             "source" if !SOURCES.contains(&subject.id.as_str()) => {
                 self.unknown("unknown-source", step, "source", &subject.id, SOURCES);
+            }
+            "part" if !PARTS.contains(&subject.id.as_str()) => {
+                self.unknown("unknown-part", step, "part", &subject.id, PARTS);
             }
             _ => {}
         }

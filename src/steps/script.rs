@@ -30,6 +30,8 @@ pub enum Move {
     /// Injected at its place among the Whens.
     Strike(String, BTreeMap<String, String>),
     Expect(Expectation),
+    /// The process that watches the reconciler is up.
+    Watchdog,
 }
 
 /// Why a sentence cannot be carried out.
@@ -128,6 +130,7 @@ impl Script {
             Sentence::FaultStrikes { fault } => {
                 Ok(vec![Move::Strike(fault.clone(), step.params.clone())])
             }
+            Sentence::WatchdogWatches => Ok(vec![Move::Watchdog]),
             Sentence::AlertRaised { alert, subject, bound } => {
                 let subject = self.subject(subject);
                 self.alert = Some((alert.clone(), subject.clone()));
@@ -173,7 +176,7 @@ impl Script {
     /// Channels and sources are the platform's own; everything else is this scenario's.
     fn subject(&mut self, subject: &Subject) -> Subject {
         match subject.kind.as_str() {
-            "channel" | "source" => subject.clone(),
+            "channel" | "source" | "part" => subject.clone(),
             _ => Subject::new(subject.kind.clone(), self.id(&subject.id)),
         }
     }

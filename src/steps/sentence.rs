@@ -95,6 +95,9 @@ pub enum Sentence {
         fault: String,
     },
 
+    /// `dcheck watchdog`, a process of its own.
+    WatchdogWatches,
+
     // When
     SellerBids {
         item: String,

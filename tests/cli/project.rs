@@ -109,6 +109,13 @@ impl Project {
         command.output().expect("lossdrill starts").into()
     }
 
+    /// How many scenarios there are.
+    pub fn scenarios(&self) -> u64 {
+        let told = self.told(&["check", "--format", "json"]);
+        let value: serde_json::Value = serde_json::from_str(&told.out).expect("a report as JSON");
+        value["scenarios"].as_u64().expect("their number")
+    }
+
     /// The only run directory below `out`.
     pub fn run_dir(&self, out: &str) -> PathBuf {
         let mut runs: Vec<PathBuf> =

@@ -1,7 +1,7 @@
 //! Delivery: each message posted until it is acknowledged, in order among those of one key.
 //!
-//! Owns the queue, the retries and the figures of what is due. Knows URLs and bodies, not their
-//! meaning. Retries up to a second apart are real time and count as busy; longer ones wait on cell
+//! Owns the queue, the retries and the figures of what is due. Knows bodies, not their meaning.
+//! Which channel a post takes is `routes`'. Retries up to a second apart are real time and count as busy; longer ones wait on cell
 //! time and are `next_due`.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
+use super::routes::Routes;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::results::{Message, Writer};
 
@@ -21,8 +22,6 @@ use crate::dcheck::results::{Message, Writer};
 const QUEUE: usize = 4_096;
 /// Posts at the same time, each of another key.
 const POSTS: usize = 16;
-/// A receiver that has not answered by then is asked again.
-const POST_LIMIT: Duration = Duration::from_secs(3);
 /// Pauses between attempts: a receiver that restarts is met again within a second, a dead one is
 /// not hammered.
 const PAUSES_MS: [i64; 7] = [50, 100, 200, 400, 800, 2_000, 5_000];
@@ -92,11 +91,11 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Starts the task that posts to `url`.
-    pub fn start(url: String, http: reqwest::Client, clock: Clock, writer: Writer) -> Delivery {
+    /// Starts the task that posts by `routes`.
+    pub fn start(routes: Arc<Routes>, clock: Clock, writer: Writer) -> Delivery {
         let (queue, inbox) = mpsc::channel(QUEUE);
         let state = Arc::new(DeliveryState::default());
-        let post = Arc::new(Post { url, http, clock, state: Arc::clone(&state) });
+        let post = Arc::new(Post { routes, clock, state: Arc::clone(&state) });
         tokio::spawn(run(inbox, post, writer));
         Delivery { queue, state }
     }
@@ -122,8 +121,7 @@ impl Delivery {
 }
 
 struct Post {
-    url: String,
-    http: reqwest::Client,
+    routes: Arc<Routes>,
     clock: Clock,
     state: Arc<DeliveryState>,
 }
@@ -167,15 +165,7 @@ async fn run(mut inbox: mpsc::Receiver<Message>, post: Arc<Post>, writer: Writer
 /// Returns when the receiver has acknowledged it.
 async fn deliver(post: Arc<Post>, message: Message) -> Message {
     for attempt in 0_usize.. {
-        let answer = post
-            .http
-            .post(&post.url)
-            .header("content-type", "application/json")
-            .body(message.body.clone())
-            .timeout(POST_LIMIT)
-            .send()
-            .await;
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
+        if post.routes.post(&message.body).await.is_ok() {
             break;
         }
         post.state.failed_posts.fetch_add(1, Ordering::AcqRel);

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -16,12 +17,13 @@ use super::metrics::open_metrics;
 use super::view::{Figures, View};
 use crate::clock::Clock;
 use crate::dcheck::alerts::DeliveryState;
+use crate::dcheck::engine::RuleSet;
 use crate::dcheck::plans::RunsState;
 use crate::dcheck::results::Writer;
 use crate::wire::Advance;
 
 /// What a request orders of the daemon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Order {
     /// The clock was advanced; mark `seq` is on its way on every source.
     Advanced {
@@ -33,7 +35,12 @@ pub enum Order {
     Revert {
         run_id: String,
     },
+    /// The rule files were read again: a whole set, or every mistake of them.
+    Rules(Loaded),
 }
+
+/// A set of rules that is in order, or the lines of what is not.
+pub type Loaded = Result<Arc<RuleSet>, Vec<String>>;
 
 /// What the other tasks know, once they run.
 pub struct Tasks {
@@ -42,6 +49,8 @@ pub struct Tasks {
     pub runs: Arc<RunsState>,
     /// What the sources read and the daemon's task has not taken yet.
     pub unread: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Reads the rule files again.
+    pub reload: Box<dyn Fn() -> Loaded + Send + Sync>,
 }
 
 /// The console's state, shared with the daemon.
@@ -77,6 +86,15 @@ impl Console {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads the rule files again and hands them to the daemon; none while it is starting.
+    pub async fn reload(&self) -> Option<Loaded> {
+        let tasks = self.tasks.get()?;
+        self.inbound.fetch_add(1, Ordering::AcqRel);
+        let loaded = tokio::task::block_in_place(|| (tasks.reload)());
+        send(self, Order::Rules(loaded.clone())).await;
+        Some(loaded)
+    }
+
     fn figures(&self) -> Figures {
         let now = self.clock.now();
         let mut figures = Figures {
@@ -108,6 +126,8 @@ pub async fn serve(listener: TcpListener, console: Arc<Console>) -> std::io::Res
         .route("/clock", get(clock))
         .route("/clock/advance", post(advance))
         .route("/judged", get(judged))
+        .route("/sources", get(sources))
+        .route("/rules/reload", post(reload))
         .route("/alerts", get(alerts))
         .route("/plans", get(plans))
         .route("/plans/{run_id}/approve", post(approve))
@@ -169,6 +189,21 @@ async fn judged(State(console): Shared, Query(query): Query<After>) -> Response 
     let view = console.view();
     let from = view.judged.partition_point(|judged| judged.seq <= query.after);
     Json(&view.judged[from..]).into_response()
+}
+
+async fn sources(State(console): Shared) -> Response {
+    Json(&console.view().sources).into_response()
+}
+
+/// 200 with the number of rules, or 422 with every mistake: then the set from before stays.
+async fn reload(State(console): Shared) -> Response {
+    match console.reload().await {
+        Some(Ok(rules)) => Json(json!({"rules": rules.rules().len()})).into_response(),
+        Some(Err(mistakes)) => {
+            (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"refused": mistakes}))).into_response()
+        }
+        None => (StatusCode::SERVICE_UNAVAILABLE, "starting: try again").into_response(),
+    }
 }
 
 async fn alerts(State(console): Shared) -> Response {

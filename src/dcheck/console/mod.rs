@@ -8,5 +8,5 @@ mod http;
 mod metrics;
 mod view;
 
-pub use http::{Console, Order, Tasks, serve};
+pub use http::{Console, Loaded, Order, Tasks, serve};
 pub use view::{Figures, SourceView, View};

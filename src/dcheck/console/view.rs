@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::{CellTime, rfc3339};
 use crate::dcheck::engine::Counts;
 use crate::wire::{Alert, ClockReport, Health, Judged, Watermark};
@@ -14,7 +16,7 @@ use crate::wire::{Alert, ClockReport, Health, Judged, Watermark};
 pub const KEPT: usize = 100_000;
 
 /// One source as the daemon sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceView {
     pub connected: bool,
     /// It was connected, and its position known, at least once.

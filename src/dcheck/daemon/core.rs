@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
+use super::ailments::Late;
 use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::Lookups;
 use super::options::ResultsKept;
+use super::parts::Parts;
 use super::record::{InFlight, Pending};
 use crate::clock::{CellTime, Clock, monotonic_us};
 use crate::dcheck::alerts::Delivery;
@@ -47,6 +49,7 @@ pub struct Inboxes {
     pub orders: mpsc::Receiver<Order>,
     pub back: mpsc::Receiver<Back>,
     pub ended: mpsc::Receiver<Ended>,
+    pub signs: mpsc::Receiver<Input>,
     pub stop: Arc<Notify>,
 }
 
@@ -60,6 +63,8 @@ pub struct SourceState {
     pub view: SourceView,
     /// A known end was reached since this process started.
     pub caught_up: bool,
+    /// What was read last came later than the smallest window.
+    pub late: Option<Late>,
 }
 
 pub struct Core {
@@ -73,6 +78,7 @@ pub struct Core {
     pub alerts: Delivery,
     pub events: Delivery,
     pub lookups: Lookups,
+    pub parts: Parts,
     pub back: mpsc::Sender<Back>,
     pub kept: ResultsKept,
     pub sources: BTreeMap<String, SourceState>,
@@ -107,6 +113,7 @@ impl Core {
                     self.obey(order);
                 }
                 Some(ended) = inboxes.ended.recv() => self.take_ended(ended),
+                Some(sign) = inboxes.signs.recv() => self.take_sign(sign),
                 () = sleep_until(&clock, due) => {
                     self.take_read(&mut inboxes.sources, None);
                     self.tick();
@@ -215,6 +222,7 @@ impl Core {
         // Rows of other schemas move the position only: the stored position of our own commits must
         // not make commits.
         self.pending.dirty |= !entries.is_empty() || undecodable > 0;
+        let newest = entries.last().map(Entry::at);
         for entry in entries {
             match entry {
                 Entry::Event(event) => self.step(Input::Event(event)),
@@ -225,6 +233,9 @@ impl Core {
                     self.step(Input::Mark { source, seq: mark.seq, at });
                 }
             }
+        }
+        if let Some(newest) = newest {
+            self.look_at_lag(source, newest);
         }
     }
 
@@ -251,6 +262,7 @@ impl Core {
             let names: Vec<String> = self.sources.keys().cloned().collect();
             names.iter().for_each(|name| self.look_at(name));
         }
+        self.tell_of_lag();
     }
 
     fn look_at(&mut self, source: &str) {
@@ -276,6 +288,7 @@ impl Core {
                 }
                 self.tick();
             }
+            Order::Rules(loaded) => self.take_rules(loaded),
             Order::Approve { run_id } => {
                 let _ = self.executor.nudge(&run_id, Nudge::Approve);
             }
@@ -314,12 +327,13 @@ impl Core {
         self.pending.batch.verdicts.len() + self.pending.batch.messages.len() + self.outgoing.len()
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let lagging = self
             .sources
             .values()
             .filter(|state| state.ends.is_open() && state.view.behind_since.is_none())
-            .count();
+            .count()
+            + self.untold_lags();
         let unstored = usize::from(self.in_flight.is_some()) + usize::from(self.pending.is_due());
         let mut view = self.console.view();
         view.started = true;

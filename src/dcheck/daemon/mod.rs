@@ -1,18 +1,23 @@
 //! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`), the lookups and the known ends of sources (`ends`). Imports every other room
-//! of `dcheck`; nothing imports it.
+//! (`core`, `record`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
+//! parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
+//! other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
 //! `tests/dcheck.rs`.
-//! Not covered: hot reload of rules, replay, reconcile, bench, watchdog.
+//! Not covered: hot reload of plans, replay, reconcile, bench.
 
+mod ailments;
 mod core;
 mod ends;
 mod lookups;
 mod options;
+mod parts;
 mod record;
 mod start;
+mod vigil;
+mod watchdog;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,6 +48,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(options) => check(&options),
         Command::Run(options) => runtime.block_on(start::run(*options)),
+        Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
     };
     // A post or a poll under way must not hold the exit up: what matters is stored.
     runtime.shutdown_background();

@@ -16,6 +16,11 @@ const RUN_EXAMPLE: &str = "Example:
     --alerts http://127.0.0.1:9093/webhook --plan-events http://127.0.0.1:9093/plans \\
     --target shop=http://127.0.0.1:8080 --listen 127.0.0.1:8090";
 
+const WATCHDOG_EXAMPLE: &str = "Example:
+  dcheck watchdog --rules scenarios/rules --watch http://127.0.0.1:8090 \\
+    --sql mysql://root@127.0.0.1:3306/shop --alerts http://127.0.0.1:9094/webhook \\
+    --listen 127.0.0.1:8091";
+
 const CHECK_EXAMPLE: &str = "Example:
   dcheck check --rules scenarios/rules --plans scenarios/plans";
 
@@ -35,6 +40,9 @@ pub enum Command {
     /// Read rules and plans, and print every mistake.
     #[command(after_help = CHECK_EXAMPLE)]
     Check(CheckOptions),
+    /// Watch a reconciler from outside, and alert when it gives no sign of life.
+    #[command(after_help = WATCHDOG_EXAMPLE)]
+    Watchdog(WatchdogOptions),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,6 +61,28 @@ pub struct CheckOptions {
     /// Directory of plan files.
     #[arg(long)]
     pub plans: PathBuf,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct WatchdogOptions {
+    /// Directory of rule files: the rule that `watches: reconciler` says what is told, and when.
+    #[arg(long)]
+    pub rules: PathBuf,
+    /// Console of the reconciler.
+    #[arg(long, value_name = "URL")]
+    pub watch: String,
+    /// The server whose binlog the reconciler reads; without it only its signs of life are watched.
+    #[arg(long, value_name = "mysql://USER@HOST:PORT/SCHEMA")]
+    pub sql: Option<String>,
+    /// Where its alerts are posted: a channel that does not lead through the reconciler's first.
+    #[arg(long, value_name = "URL")]
+    pub alerts: String,
+    /// Health and clock.
+    #[arg(long, value_name = "IP:PORT")]
+    pub listen: SocketAddr,
+    /// Take `POST /clock/advance`, and the clock of the environment.
+    #[arg(long)]
+    pub drill_clock: bool,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -92,6 +122,9 @@ pub struct RunOptions {
     /// Where alerts are posted (Alertmanager webhook, version 4).
     #[arg(long, value_name = "URL")]
     pub alerts: String,
+    /// Where they are posted while `--alerts` acknowledges nothing.
+    #[arg(long, value_name = "URL")]
+    pub second_alerts: Option<String>,
     /// Where plan runs are posted at each change of state.
     #[arg(long, value_name = "URL")]
     pub plan_events: String,
@@ -163,7 +196,7 @@ mod tests {
         let args = base.split_whitespace().chain(more.iter().copied());
         match Cli::try_parse_from(args).map_err(|error| error.to_string())?.command {
             Command::Run(options) => Ok(*options),
-            Command::Check(_) => Err("not run".into()),
+            Command::Check(_) | Command::Watchdog(_) => Err("not run".into()),
         }
     }
 

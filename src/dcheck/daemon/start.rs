@@ -17,11 +17,12 @@ use super::core::{Core, Inboxes, SourceState};
 use super::ends::Patience;
 use super::lookups::Lookups;
 use super::options::RunOptions;
+use super::parts::{ALERT_CHANNEL, Parts};
 use super::record::{Checkpoint, Pending, judged};
 use crate::clock::{CellTime, Clock};
-use crate::dcheck::alerts::{Delivery, fingerprint, wire_alert};
-use crate::dcheck::console::{Console, Order, Tasks, serve};
-use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
+use crate::dcheck::alerts::{Delivery, Routes, fingerprint, wire_alert};
+use crate::dcheck::console::{Console, Loaded, Order, Tasks, serve};
+use crate::dcheck::engine::{Engine, RuleSet, VerdictKey, Ward};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::SqlClient;
@@ -69,6 +70,7 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     let (orders, orders_inbox) = mpsc::channel(INBOX);
     let console = Console::new(clock.clone(), options.drill_clock, orders);
     tokio::spawn(serve(listener, Arc::clone(&console)));
+    reload_on_signal(Arc::clone(&console))?;
     let start = Start { options, schema, rules, specs, clock, sql, console };
     let (store, stored) = tokio::select! {
         opened = open(store, &start.console) => opened,
@@ -79,7 +81,7 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     Ok(())
 }
 
-fn stop_on_signal(stop: Arc<Notify>) -> Result<(), Mistakes> {
+pub(super) fn stop_on_signal(stop: Arc<Notify>) -> Result<(), Mistakes> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         tokio::select! {
@@ -87,6 +89,19 @@ fn stop_on_signal(stop: Arc<Notify>) -> Result<(), Mistakes> {
             _ = int.recv() => {}
         }
         stop.notify_one();
+    });
+    Ok(())
+}
+
+/// SIGHUP reads the rule files again, as `POST /rules/reload` does.
+fn reload_on_signal(console: Arc<Console>) -> Result<(), Mistakes> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            if let Some(Err(mistakes)) = console.reload().await {
+                eprintln!("dcheck: rules refused, those in force stay:\n{}", mistakes.join("\n"));
+            }
+        }
     });
     Ok(())
 }
@@ -134,18 +149,19 @@ impl Start {
         }
         let unsent: BTreeSet<u64> = stored.unsent.iter().map(|message| message.seq).collect();
         let writer = Writer::start(store, unsent, self.clock.clone());
-        let deliver = |url: &str| {
-            Delivery::start(url.to_owned(), http.clone(), self.clock.clone(), writer.clone())
+        let (parts, signs) = Parts::new(self.clock.clone());
+        let deliver = |routes: &Arc<Routes>| {
+            Delivery::start(routes.clone(), self.clock.clone(), writer.clone())
         };
-        let (alerts, events) = (deliver(&self.options.alerts), deliver(&self.options.plan_events));
+        let routes = self.alert_routes(&http, &parts);
+        let events = Routes::new(&self.options.plan_events, None, http.clone(), Arc::new(|_| {}));
+        let (alerts, events) = (deliver(&routes), deliver(&Arc::new(events)));
         let numbers = Arc::new(AtomicU64::new(stored.last_seq));
         let (ended, ended_inbox) = mpsc::channel(INBOX);
+        let (urls, sql) = (self.options.target_urls(), Arc::clone(&self.sql));
+        let targets = Arc::new(Targets { http, urls, sql });
         let shared = Arc::new(Shared {
-            targets: Targets {
-                http: http.clone(),
-                urls: self.options.target_urls(),
-                sql: Arc::clone(&self.sql),
-            },
+            targets: Arc::clone(&targets),
             writer: writer.clone(),
             events: events.clone(),
             clock: self.clock.clone(),
@@ -157,12 +173,15 @@ impl Start {
         let mut executor = Executor::new(shared, &self.specs);
         stored.runs.iter().for_each(|run| executor.take_on(run.clone()));
         let (news, sources_inbox) = mpsc::channel(INBOX);
-        let unread = news.clone();
+        tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
+        let (unread, signs_due) = (news.clone(), parts.clone());
+        let unread = move || (unread.max_capacity() - unread.capacity()) as u64 + signs_due.due();
         self.console.attach(Tasks {
             writer: writer.clone(),
             deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
             runs,
-            unread: Box::new(move || (unread.max_capacity() - unread.capacity()) as u64),
+            unread: Box::new(unread),
+            reload: self.reload(),
         });
         let engine = self.engine(&stored, checkpoint.as_ref());
         self.show(&stored, checkpoint.as_ref());
@@ -177,6 +196,7 @@ impl Start {
             writer,
             numbers,
             lookups: Lookups { sql: self.sql },
+            parts,
             back,
             kept: self.options.results,
             sources,
@@ -192,9 +212,25 @@ impl Start {
             alerts,
             events,
         };
-        let inboxes =
-            Inboxes { sources: sources_inbox, orders, back: back_inbox, ended: ended_inbox, stop };
-        Ok((core, inboxes))
+        let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
+        Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
+    }
+
+    fn alert_routes(&self, http: &reqwest::Client, parts: &Parts) -> Arc<Routes> {
+        let parts = parts.clone();
+        let on_first = move |why: Option<&str>| parts.tell(Ward::AlertChannel, ALERT_CHANNEL, why);
+        let (first, second) = (&self.options.alerts, self.options.second_alerts.as_deref());
+        Arc::new(Routes::new(first, second, http.clone(), Arc::new(on_first)))
+    }
+
+    /// Rules alone are replaced; the plans must still name rules that there are.
+    fn reload(&self) -> Box<dyn Fn() -> Loaded + Send + Sync> {
+        let files = self.options.files.clone();
+        let known = Known { targets: self.options.target_names(), ..Known::default() };
+        Box::new(move || match super::load(&files, &known) {
+            Ok((rules, _)) => Ok(rules),
+            Err(mistakes) => Err(mistakes.0),
+        })
     }
 
     fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {

@@ -1,7 +1,8 @@
-//! "I am blind": sources that are known to go on and are not read to their end.
+//! "I am blind": sources that are known to go on and are not read to their end, and parts of the
+//! watcher itself that ail.
 //!
-//! Owns, per source, since when it is behind, and which blind alerts stand. Knows no lag: the
-//! daemon says who is behind.
+//! Owns, per ward, since when it ails and why, and which blind alerts stand. Knows no lag, channel
+//! or plan: the daemon says who ails.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,43 +10,86 @@ use crate::clock::{CellTime, rfc3339};
 use crate::wire::{Judgement, Subject};
 
 use super::judge::blank;
+use super::port::Ward;
 use super::rules::Rule;
+use super::rules::strategy::Watch;
 use super::{Engine, Output, RuleSet, Verdict};
+
+#[derive(Clone, Debug)]
+struct Ailment {
+    since: CellTime,
+    why: String,
+}
 
 #[derive(Clone, Debug, Default)]
 pub struct Watches {
-    behind: BTreeMap<String, CellTime>,
-    /// Rule name -> the blind alert that stands.
-    standing: BTreeMap<String, Verdict>,
+    ailing: BTreeMap<(Ward, String), Ailment>,
+    /// By rule name and the id of what ails: the blind alert that stands.
+    standing: BTreeMap<(String, String), Verdict>,
+}
+
+/// Something that ails and that a rule watches over.
+struct Due<'a> {
+    rule: &'a Rule,
+    watch: &'a Watch,
+    id: &'a str,
+    ailment: &'a Ailment,
+    at: CellTime,
 }
 
 impl Watches {
     /// The first instant counts until the source has caught up.
     pub fn behind(&mut self, source: String, since: CellTime) {
-        self.behind.entry(source).or_insert(since);
+        let why = format!("blind to `{source}` since {}", rfc3339(since.0));
+        self.ails(Ward::Source, source, since, why);
     }
 
-    /// When the next source goes stale.
+    /// The first word counts until recovery.
+    pub fn ails(&mut self, ward: Ward, id: String, since: CellTime, why: String) {
+        self.ailing.entry((ward, id)).or_insert(Ailment { since, why });
+    }
+
+    /// When the next alert is due.
     pub fn next_due(&self, rules: &RuleSet) -> Option<CellTime> {
-        let ahead = rules.rules().iter().filter(|rule| !self.standing.contains_key(&rule.name));
-        ahead.filter_map(|rule| self.stale_at(rule)).min()
+        self.due(rules).map(|due| due.at).min()
     }
 
-    fn stale_at(&self, rule: &Rule) -> Option<CellTime> {
-        let watch = rule.strategy.watch()?;
-        let is_off = rule.rollout == super::gate::Rollout::Off;
-        let since = self.behind.get(&watch.source).filter(|_| !is_off)?;
-        Some(since.plus_ms(watch.stale_after_ms))
+    /// What ails, is watched over and is not told yet.
+    fn due<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = Due<'a>> {
+        let smallest_ms = rules.smallest_window_ms();
+        let watching = rules.rules().iter().filter_map(|rule| {
+            let is_off = rule.rollout == super::gate::Rollout::Off;
+            rule.strategy.watch().filter(|_| !is_off).map(|watch| (rule, watch))
+        });
+        watching.flat_map(move |(rule, watch)| {
+            let of_ward = self.ailing.iter().filter(|((ward, id), _)| watch.is_over(*ward, id));
+            of_ward.filter_map(move |((_, id), ailment)| {
+                if self.standing.contains_key(&(rule.name.clone(), id.clone())) {
+                    return None;
+                }
+                let after_ms = if watch.ward == Ward::Lag { smallest_ms? } else { watch.after_ms };
+                Some(Due { rule, watch, id, ailment, at: ailment.since.plus_ms(after_ms) })
+            })
+        })
     }
 
     /// Ends the alerts of rules that are gone.
     pub fn keep(&mut self, stay: &HashSet<String>, outputs: &mut Vec<Output>, now: CellTime) {
-        let gone: Vec<String> =
-            self.standing.keys().filter(|name| !stay.contains(*name)).cloned().collect();
-        for name in gone {
-            let verdict = self.standing.remove(&name).expect("invariant: the key was just read");
-            outputs.push(end_of(verdict, "the rule was replaced", now));
+        let ended = self.end(|(rule, _), _| !stay.contains(rule));
+        outputs.extend(ended.into_iter().map(|v| end_of(v, "the rule was replaced", now)));
+    }
+
+    fn end(&mut self, is_over: impl Fn(&(String, String), &Verdict) -> bool) -> Vec<Verdict> {
+        let (mut stays, mut ended) = (BTreeMap::new(), Vec::new());
+        for (key, verdict) in std::mem::take(&mut self.standing) {
+            if is_over(&key, &verdict) {
+                ended.push(verdict);
+            } else {
+                stays.insert(key, verdict);
+            }
         }
+        self.standing = stays;
+        ended
     }
 }
 
@@ -59,51 +103,59 @@ fn end_of(verdict: Verdict, actual: &str, now: CellTime) -> Output {
     }))
 }
 
-impl Engine {
-    pub(super) fn caught_up(&mut self, source: &str, outputs: &mut Vec<Output>) {
-        self.watches.behind.remove(source);
-        let of_source = |verdict: &Verdict| verdict.subject.id == source;
-        let names: Vec<String> = self
-            .watches
-            .standing
-            .iter()
-            .filter(|(_, verdict)| of_source(verdict))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in names {
-            if let Some(verdict) = self.watches.standing.remove(&name) {
-                outputs.push(end_of(verdict, "read to its end again", self.now));
-            }
+/// What would have been right.
+fn expected(watch: &Watch, rules: &RuleSet) -> String {
+    match watch.ward {
+        Ward::Source => format!("read to its end within {} s", watch.after_ms / 1000),
+        Ward::Lag => {
+            let window_s = rules.smallest_window_ms().unwrap_or_default() / 1000;
+            format!("read within {window_s} s, the smallest window")
         }
+        Ward::AlertChannel => "the first alert channel acknowledges".to_owned(),
+        Ward::Rules => "the rule files are in order".to_owned(),
+        Ward::PlanExecutor => "plan actions reach their targets".to_owned(),
+        Ward::Reconciler => format!("a sign of life within {} s", watch.after_ms / 1000),
+    }
+}
+
+impl Engine {
+    pub(super) fn recovered(&mut self, ward: Ward, id: &str, outputs: &mut Vec<Output>) {
+        self.watches.ailing.remove(&(ward, id.to_owned()));
+        let rules = std::sync::Arc::clone(&self.rules);
+        let is_over = |(rule, of): &(String, String)| {
+            let watch = rules.named(rule).and_then(|rule| rule.strategy.watch());
+            of == id && watch.is_some_and(|watch| watch.ward == ward)
+        };
+        let actual = if ward == Ward::Source { "read to its end again" } else { "well again" };
+        let ended = self.watches.end(|key, _| is_over(key));
+        outputs.extend(ended.into_iter().map(|verdict| end_of(verdict, actual, self.now)));
     }
 
-    /// Tells of sources whose staleness has come due.
+    /// Tells of what ails and has come due.
     pub(super) fn go_blind(&mut self, outputs: &mut Vec<Output>) {
-        if self.watches.behind.is_empty() {
+        if self.watches.ailing.is_empty() {
             return;
         }
         let rules = std::sync::Arc::clone(&self.rules);
-        for rule in rules.rules() {
-            let name = rule.name.clone();
-            let stale_at = self.watches.stale_at(rule);
-            let is_due = stale_at.is_some_and(|at| at <= self.now);
-            let (Some(watch), true) = (rule.strategy.watch(), is_due) else { continue };
-            if self.watches.standing.contains_key(&name) {
+        let mut told = Vec::new();
+        for Due { rule, watch, id, ailment, at } in self.watches.due(&rules) {
+            if at > self.now {
                 continue;
             }
-            let since = self.watches.behind.get(&watch.source).copied().unwrap_or(self.now);
-            let since_text = rfc3339(since.0);
             let verdict = Verdict {
-                subject: Subject::new("source", watch.source.clone()),
-                occurrence: format!("{}@{}", watch.source, rfc3339(self.now.0)),
-                expected: format!("read to its end within {} s", watch.stale_after_ms / 1000),
-                actual: format!("blind to `{}` since {since_text}", watch.source),
-                position: self.progress.positions().remove(&watch.source).unwrap_or_default(),
-                event_at: since,
-                shadow: rule.rollout.is_shadow(&rule.head.id, &watch.source),
+                subject: Subject::new(watch.ward.subject_kind(), id),
+                occurrence: format!("{id}@{}", rfc3339(self.now.0)),
+                expected: expected(watch, &rules),
+                actual: ailment.why.clone(),
+                position: self.progress.positions().remove(id).unwrap_or_default(),
+                event_at: ailment.since,
+                shadow: rule.rollout.is_shadow(&rule.head.id, id),
                 ..blank(rule, Judgement::Mismatched, self.now)
             };
-            self.watches.standing.insert(name, verdict.clone());
+            told.push(((rule.name.clone(), id.to_owned()), verdict));
+        }
+        for (key, verdict) in told {
+            self.watches.standing.insert(key, verdict.clone());
             outputs.push(Output::Blind(Box::new(verdict)));
         }
     }

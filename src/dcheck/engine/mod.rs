@@ -32,7 +32,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::{Event, Row};
 use crate::wire::{Judgement, Subject};
 
-pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey};
+pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
 pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
 pub use snapshot::SnapshotError;
 
@@ -111,7 +111,9 @@ impl Engine {
                 self.schedule.source_moved();
             }
             Input::Behind { source, since } => self.watches.behind(source, since),
-            Input::CaughtUp { source } => self.caught_up(&source, &mut outputs),
+            Input::CaughtUp { source } => self.recovered(Ward::Source, &source, &mut outputs),
+            Input::Ails { ward, id, since, why } => self.watches.ails(ward, id, since, why),
+            Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
             Input::Answer { lookup, result } => self.answer(lookup, result),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),

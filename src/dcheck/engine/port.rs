@@ -38,6 +38,18 @@ pub enum Input {
     CaughtUp {
         source: String,
     },
+    /// A part of the watcher itself ails since cell time `since`. Repeats change nothing.
+    Ails {
+        ward: Ward,
+        id: String,
+        since: CellTime,
+        why: String,
+    },
+    /// That part is well again.
+    Recovered {
+        ward: Ward,
+        id: String,
+    },
     /// The answer to [`Output::Lookup`]; `Err` says why there is none (a refusal, an exhausted time
     /// limit).
     Answer {
@@ -48,6 +60,33 @@ pub enum Input {
     Tick,
     /// A new set of rules: those with the same id and version keep their state.
     Replace(Arc<RuleSet>),
+}
+
+/// What a rule may watch over without any event: silence about it would look like health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ward {
+    /// A source is read to its end.
+    Source,
+    /// What is read is no older than the smallest window.
+    Lag,
+    /// The first alert channel acknowledges.
+    AlertChannel,
+    /// What was last loaded is what the files say.
+    Rules,
+    /// Plan runs get on, and the targets of their actions answer.
+    PlanExecutor,
+    /// The reconciler answers: watched by the watchdog, a process of its own.
+    Reconciler,
+}
+
+impl Ward {
+    /// Kind of the subject that its alerts name.
+    pub fn subject_kind(self) -> &'static str {
+        match self {
+            Ward::Source | Ward::Lag => "source",
+            _ => "part",
+        }
+    }
 }
 
 /// One step's output, in order.

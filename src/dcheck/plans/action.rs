@@ -86,6 +86,18 @@ impl Targets {
         Ok(!self.query(sql, names).await?.rows.is_empty())
     }
 
+    /// Any answer will do; an error says why there was none.
+    pub async fn sign_of_life(&self, target: &str) -> Result<(), String> {
+        let base = self.urls.get(target).ok_or_else(|| format!("unknown target `{target}`"))?;
+        let url = format!("{}/healthz", base.trim_end_matches('/'));
+        let asked = self.http.get(&url).timeout(CALL_LIMIT).send().await;
+        asked.map(drop).map_err(|error| match error {
+            error if error.is_timeout() => format!("{url} gives no answer"),
+            error if error.is_connect() => format!("{url} cannot be reached"),
+            _ => format!("{url} cuts the connection"),
+        })
+    }
+
     async fn query(
         &self,
         sql: &SqlTemplate,

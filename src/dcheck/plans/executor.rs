@@ -39,7 +39,7 @@ pub struct Ended {
 
 /// What all runs need.
 pub struct Shared {
-    pub targets: Targets,
+    pub targets: Arc<Targets>,
     pub writer: Writer,
     pub events: Delivery,
     pub clock: Clock,

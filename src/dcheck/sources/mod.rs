@@ -41,6 +41,16 @@ pub enum Entry {
     Mark(Mark),
 }
 
+impl Entry {
+    /// Cell time at which it was written.
+    pub fn at(&self) -> CellTime {
+        match self {
+            Entry::Event(event) => event.at,
+            Entry::Mark(mark) => CellTime(mark.at),
+        }
+    }
+}
+
 /// What a reader tells the daemon.
 #[derive(Clone, Debug)]
 pub enum FromSource {

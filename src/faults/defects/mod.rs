@@ -4,12 +4,14 @@
 //! its line in [`DOMAINS`]. Must not know what a defect does to the books.
 
 mod charge;
+mod promotion;
 mod trade;
 mod wallet;
 
-use super::{Blast, FaultSpec, Layer, Need, Param};
+use super::{Blast, FaultSpec, Late, Layer, Need, Param};
 
-const DOMAINS: &[&[Defect]] = &[trade::DEFECTS, wallet::DEFECTS, charge::DEFECTS];
+const DOMAINS: &[&[Defect]] =
+    &[trade::DEFECTS, wallet::DEFECTS, charge::DEFECTS, promotion::DEFECTS];
 
 /// A defect: `app.` and the switch's own name.
 struct Defect {
@@ -31,5 +33,6 @@ pub(super) fn all() -> impl Iterator<Item = FaultSpec> {
         withholds: Vec::new(),
         raises: Vec::new(),
         waits_for_traffic: true,
+        late: Late::default(),
     })
 }

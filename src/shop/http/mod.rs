@@ -6,6 +6,7 @@
 
 mod control;
 mod market;
+mod promotion;
 mod trade;
 mod wallet;
 
@@ -34,6 +35,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
         .merge(market::routes())
         .merge(trade::routes())
         .merge(wallet::routes())
+        .merge(promotion::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

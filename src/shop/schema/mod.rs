@@ -7,6 +7,7 @@
 
 mod books;
 mod once;
+mod promotion;
 mod tables;
 mod wallet;
 

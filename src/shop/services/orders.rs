@@ -63,9 +63,10 @@ pub async fn make(shop: &Shop, order: &NewOrder) -> Result<OrderMade, Refusal> {
     Ok(made.answer)
 }
 
-struct MakeOrder<'a> {
-    order: &'a NewOrder,
-    now_ms: i64,
+/// Makes a bare order within a booking.
+pub(super) struct MakeOrder<'a> {
+    pub order: &'a NewOrder,
+    pub now_ms: i64,
 }
 
 impl Booking for MakeOrder<'_> {

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::{Refusal, Shop, bids, payments, payouts, refunds, retries, signatures, wallet};
+use super::{
+    Refusal, Shop, bids, checkouts, payments, payouts, refunds, retries, signatures, wallet,
+};
 
 /// A defect. Each service declares its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,7 @@ const SERVICES: &[&[Switch]] = &[
     wallet::SWITCHES,
     retries::SWITCHES,
     signatures::SWITCHES,
+    checkouts::SWITCHES,
 ];
 
 fn all() -> impl Iterator<Item = Switch> {

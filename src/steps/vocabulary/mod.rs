@@ -9,8 +9,10 @@ mod fault;
 mod market;
 mod order;
 mod outcome;
+mod promotion;
 mod refund;
 mod wallet;
+mod watcher;
 
 use std::sync::LazyLock;
 
@@ -28,6 +30,8 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },
+    Domain { rows: promotion::ROWS, probes: promotion::PROBES },
+    Domain { rows: watcher::ROWS, probes: &[] },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];

@@ -1,6 +1,6 @@
 //! The factory: from a rule's map in YAML to the compiled rule.
 
-use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template};
+use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
 use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
@@ -8,11 +8,11 @@ use crate::dcheck::event::Op;
 use super::RuleHead;
 use super::at_most_one::{self, AtMostOne};
 use super::fields::{Fields, Mistakes};
-use super::freshness::Freshness;
 use super::missing_counterpart::{self, MissingCounterpart};
 use super::placeholders::placeholders;
 use super::rule::{Lookup, Rule, Side};
-use super::strategy::{Strategy, Watch, WhenAbsent};
+use super::self_watch;
+use super::strategy::{Strategy, WhenAbsent};
 use super::sum_bound::{self, SumBound};
 use super::threshold::Threshold;
 use super::two_sided_match::TwoSidedMatch;
@@ -36,15 +36,17 @@ enum Way {
     SumBound,
     TwoSidedMatch,
     Freshness,
+    SelfWatch,
 }
 
-const WAYS: [(&str, Way); 6] = [
+const WAYS: [(&str, Way); 7] = [
     ("threshold", Way::Threshold),
     ("missing-counterpart", Way::MissingCounterpart),
     ("at-most-one", Way::AtMostOne),
     ("sum-bound", Way::SumBound),
     ("two-sided-match", Way::TwoSidedMatch),
     ("freshness", Way::Freshness),
+    ("self-watch", Way::SelfWatch),
 ];
 
 impl Way {
@@ -96,10 +98,10 @@ fn read(fields: Fields<'_>) -> Option<Rule> {
     // Without a strategy nobody can say which keys belong to the rule.
     let way = way?;
     let remember_ms = fields.optional_duration_ms("remember").unwrap_or(REMEMBER_MS);
-    let rule = if way == Way::Freshness {
-        freshness(&fields, head, rollout)
-    } else {
-        judging(&fields, way, head, rollout, when_absent, remember_ms)
+    let rule = match way {
+        Way::Freshness => self_watch::rule(head, rollout, self_watch::fresh(&fields)),
+        Way::SelfWatch => self_watch::rule(head, rollout, self_watch::of_itself(&fields)),
+        _ => judging(&fields, way, head, rollout, when_absent, remember_ms),
     };
     fields.finish();
     rule
@@ -140,44 +142,6 @@ fn rollout(fields: &Fields<'_>) -> Option<Rollout> {
             None
         }
     }
-}
-
-fn freshness(
-    fields: &Fields<'_>,
-    head: Option<RuleHead>,
-    rollout: Option<Rollout>,
-) -> Option<Rule> {
-    let source = fields.text("source").map(|(source, _)| source.to_owned());
-    let stale_after_ms = fields.duration_ms("stale_after");
-    let nothing = |text| Template::compile(text, OWN).expect("invariant: a plain text compiles");
-    let constant = |text| {
-        let text = format!("\"{text}\"");
-        Expr::compile(&text, Kind::Text, OWN).expect("invariant: a quoted source name compiles")
-    };
-    let source = source?;
-    if source.contains(['"', '\\']) {
-        fields.mistake(fields.line(), "a source's name holds no quotes");
-        return None;
-    }
-    let head = head?;
-    Some(Rule {
-        name: head.name(),
-        head,
-        subject_kind: "source".to_owned(),
-        subject_id: constant(&source),
-        occurrence: constant(&source),
-        revision: None,
-        sides: Vec::new(),
-        applies: None,
-        lookup: None,
-        at_risk: None,
-        expected: nothing(""),
-        actual: nothing(""),
-        fields: Vec::new(),
-        remember_ms: 0,
-        rollout: rollout?,
-        strategy: Box::new(Freshness { watch: Watch { source, stale_after_ms: stale_after_ms? } }),
-    })
 }
 
 fn judging(
@@ -304,7 +268,9 @@ fn strategy(
             let (amount, bound, order_by) = (amount?, bound?, order_by?);
             Box::new(SumBound { amount, bound, order_by, window_ms, when_absent })
         }
-        Way::Freshness => unreachable!("invariant: freshness rules are read by `freshness`"),
+        Way::Freshness | Way::SelfWatch => {
+            unreachable!("invariant: rules that judge no event are read by `self_watch`")
+        }
     })
 }
 

@@ -38,4 +38,8 @@ impl Strategy for MissingCounterpart {
         let first = group.others.iter().min_by_key(|other| other.first_at);
         group.items.iter().map(|item| self.judge(item, first, passed)).collect()
     }
+
+    fn window_ms(&self) -> Option<i64> {
+        Some(self.window_ms)
+    }
 }

@@ -4,19 +4,19 @@
 //! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
 //! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], an entry
-//! in `build.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: strategies beyond the six
+//! in `build.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: strategies beyond the seven
 //! that are here; HTTP lookups.
 
 mod at_most_one;
 mod build;
 mod fields;
-mod freshness;
 pub mod group;
 mod index;
 mod load;
 mod missing_counterpart;
 mod placeholders;
 pub mod rule;
+mod self_watch;
 pub mod strategy;
 mod sum_bound;
 mod threshold;
@@ -28,6 +28,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use crate::dcheck::event::Event;
+
+use super::port::Ward;
 
 pub use index::Place;
 pub use load::load_dir;
@@ -84,6 +86,16 @@ impl RuleSet {
 
     pub fn heads(&self) -> impl Iterator<Item = &RuleHead> {
         self.rules.iter().map(|rule| &rule.head)
+    }
+
+    /// The first rule in force that watches over `ward`.
+    pub fn watching(&self, ward: Ward) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.strategy.watch().is_some_and(|w| w.ward == ward))
+    }
+
+    /// The least time that any rule waits for a counterpart; none where no rule waits.
+    pub fn smallest_window_ms(&self) -> Option<i64> {
+        self.rules.iter().filter_map(|rule| rule.strategy.window_ms()).min()
     }
 
     /// The rules' sides that listen to `event`, by rule and side number.

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 
 use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
+use crate::dcheck::engine::port::Ward;
 use crate::dcheck::event::Row;
 
 use super::group::Group;
@@ -72,13 +73,27 @@ pub trait Strategy: Debug + Send + Sync {
     fn watch(&self) -> Option<&Watch> {
         None
     }
+
+    /// How long it waits for a counterpart: what is read later than this comes too late for it.
+    fn window_ms(&self) -> Option<i64> {
+        None
+    }
 }
 
-/// A source that must not go silent.
+/// Something whose silence must not look like health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Watch {
-    pub source: String,
-    pub stale_after_ms: i64,
+    pub ward: Ward,
+    /// One of that ward only; none: all of it.
+    pub id: Option<String>,
+    /// How long it may ail before it is told.
+    pub after_ms: i64,
+}
+
+impl Watch {
+    pub fn is_over(&self, ward: Ward, id: &str) -> bool {
+        self.ward == ward && self.id.as_deref().is_none_or(|own| own == id)
+    }
 }
 
 /// A check's ruling.

@@ -39,4 +39,8 @@ impl Strategy for TwoSidedMatch {
         let other = group.others.first();
         group.items.iter().map(|item| self.judge(item, other, passed)).collect()
     }
+
+    fn window_ms(&self) -> Option<i64> {
+        Some(self.window_ms)
+    }
 }

@@ -102,6 +102,40 @@ fn a_stale_source_is_blind_once_and_sees_again() {
     assert!(engine.step(other, CellTime(999_999)).is_empty(), "no rule watches it");
 }
 
+#[test]
+fn a_part_that_ails_is_told_once_and_its_recovery_too() {
+    let mut engine = engine();
+    let id = || "alert-channel".to_owned();
+    let ails = |since| {
+        let (ward, why) = (Ward::AlertChannel, "no acknowledgement".to_owned());
+        Input::Ails { ward, id: id(), since: CellTime(since), why }
+    };
+    let occurrence = "part alert-channel / alert-channel@1970-01-01T00:00:01.000Z";
+    let told = lines(&engine.step(ails(1_000), CellTime(1_000)));
+    assert_eq!(told, [format!("blind alert-channel-dead mismatched {occurrence}")]);
+    assert!(engine.step(ails(2_000), CellTime(2_000)).is_empty(), "once");
+    let other = Input::Recovered { ward: Ward::PlanExecutor, id: id() };
+    assert!(engine.step(other, CellTime(3_000)).is_empty(), "another part's recovery");
+    let recovered = Input::Recovered { ward: Ward::AlertChannel, id: id() };
+    let told = lines(&engine.step(recovered.clone(), CellTime(3_000)));
+    assert_eq!(told, [format!("unblind alert-channel-dead matched {occurrence} resolved")]);
+    assert!(engine.step(recovered, CellTime(4_000)).is_empty());
+}
+
+#[test]
+fn lag_is_held_against_the_smallest_window() {
+    let mut engine = engine();
+    assert_eq!(engine.rules().smallest_window_ms(), Some(30_000));
+    let late = |since| {
+        let (ward, id) = (Ward::Lag, "binlog".to_owned());
+        Input::Ails { ward, id, since: CellTime(since), why: "late".to_owned() }
+    };
+    assert!(engine.step(late(1_000), CellTime(30_999)).is_empty(), "within the window");
+    let told = lines(&tick(&mut engine, 31_000));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].starts_with("blind reconciler-lagging mismatched source binlog"), "{told:?}");
+}
+
 /// Every strategy has something to remember in it.
 fn stream() -> Vec<Input> {
     vec![
