@@ -14,6 +14,8 @@ pub enum SubjectKind {
     Payment,
     Coupon,
     Account,
+    /// Of marketing: what gives out coupons and promotions.
+    Activity,
     Channel,
     /// A stream that the reconciler reads: `binlog`, a topic.
     Source,
@@ -22,7 +24,7 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 11] = [
+    pub const ALL: [SubjectKind; 12] = [
         SubjectKind::Order,
         SubjectKind::Refund,
         SubjectKind::Item,
@@ -31,6 +33,7 @@ impl SubjectKind {
         SubjectKind::Payment,
         SubjectKind::Coupon,
         SubjectKind::Account,
+        SubjectKind::Activity,
         SubjectKind::Channel,
         SubjectKind::Source,
         SubjectKind::Part,
@@ -47,6 +50,7 @@ impl SubjectKind {
             SubjectKind::Payment => "payment",
             SubjectKind::Coupon => "coupon",
             SubjectKind::Account => "account",
+            SubjectKind::Activity => "activity",
             SubjectKind::Channel => "channel",
             SubjectKind::Source => "source",
             SubjectKind::Part => "part",
@@ -63,6 +67,7 @@ impl SubjectKind {
             SubjectKind::Payment => "支付",
             SubjectKind::Coupon => "优惠券",
             SubjectKind::Account => "账户",
+            SubjectKind::Activity => "活动",
             SubjectKind::Channel => "渠道",
             SubjectKind::Source => "数据源",
             SubjectKind::Part => "部件",

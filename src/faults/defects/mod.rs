@@ -3,13 +3,16 @@
 //! A defect is a row here and a switch of the same name beside the service that has it. A new domain is one file and
 //! its line in [`DOMAINS`]. Must not know what a defect does to the books.
 
+mod charge;
+mod promotion;
 mod settle;
 mod trade;
 mod wallet;
 
 use super::{Blast, FaultSpec, Late, Layer, Need, Param};
 
-const DOMAINS: &[&[Defect]] = &[trade::DEFECTS, wallet::DEFECTS, settle::DEFECTS];
+const DOMAINS: &[&[Defect]] =
+    &[trade::DEFECTS, wallet::DEFECTS, settle::DEFECTS, charge::DEFECTS, promotion::DEFECTS];
 
 /// A defect: `app.` and the switch's own name.
 struct Defect {

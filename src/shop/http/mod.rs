@@ -6,6 +6,7 @@
 
 mod control;
 mod market;
+mod promotion;
 mod settle;
 mod trade;
 mod wallet;
@@ -36,6 +37,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
         .merge(trade::routes())
         .merge(wallet::routes())
         .merge(settle::routes())
+        .merge(promotion::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

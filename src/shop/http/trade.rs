@@ -14,6 +14,7 @@ use crate::shop::services::gateway::Charge;
 use crate::shop::services::orders::{self, NewOrder, OrderMade, Purchase};
 use crate::shop::services::payments::{self, Charged, Payment};
 use crate::shop::services::refunds::{self, Approved, NewRefund};
+use crate::shop::services::signatures;
 use crate::shop::signature::SIGNATURE_HEADER;
 use crate::shop::socket::Body;
 
@@ -59,9 +60,7 @@ async fn backfill(State(front): State<Front>, Path(order): Path<String>) -> Read
 
 async fn callback(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Read {
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
-    if !signature.is_some_and(|text| front.shop.secret.verifies(&body, text)) {
-        return Err(Refusal::Unsigned(format!("{SIGNATURE_HEADER} does not sign this body")));
-    }
+    signatures::must_sign(&front.shop, &body, signature).await?;
     let charge: Charge = serde_json::from_slice(&body)
         .map_err(|error| Refusal::invalid(format!("the callback does not read: {error}")))?;
     payments::take_callback(&front.shop, &charge).await?;

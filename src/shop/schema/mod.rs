@@ -7,6 +7,7 @@
 
 mod books;
 mod once;
+mod promotion;
 mod settle;
 mod tables;
 mod wallet;

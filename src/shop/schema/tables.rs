@@ -4,7 +4,7 @@
 //! `drill_mark` belongs to the harness and is only made here. Try it: `shop schema`.
 //! Not covered: changes of a table that is there already.
 
-use super::{settle, wallet};
+use super::{promotion, settle, wallet};
 
 const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 
@@ -12,7 +12,7 @@ const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bi
 pub(super) type Table = (&'static str, &'static str);
 
 /// The tables of each domain.
-const DOMAINS: &[&[Table]] = &[TRADE, wallet::TABLES, settle::TABLES];
+const DOMAINS: &[&[Table]] = &[TRADE, wallet::TABLES, settle::TABLES, promotion::TABLES];
 
 /// Items, bids, orders, payments and refunds, and what all domains share.
 const TRADE: &[Table] = &[

@@ -4,8 +4,10 @@
 //! through the outbox, what must happen later through `due_work`, both in the same transaction. Try
 //! it: `cargo test --lib shop::services`, `tests/shop.rs`. Not covered: see `shop`.
 
+pub mod activities;
 pub mod bids;
 pub mod breakers;
+pub mod checkouts;
 pub mod due;
 pub mod gateway;
 pub mod intake;
@@ -16,7 +18,9 @@ pub mod payments;
 pub mod payouts;
 pub mod refunds;
 pub mod rest;
+pub mod retries;
 pub mod settle;
+pub mod signatures;
 pub mod switches;
 pub mod wallet;
 

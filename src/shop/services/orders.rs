@@ -63,9 +63,10 @@ pub async fn make(shop: &Shop, order: &NewOrder) -> Result<OrderMade, Refusal> {
     Ok(made.answer)
 }
 
-struct MakeOrder<'a> {
-    order: &'a NewOrder,
-    now_ms: i64,
+/// Makes a bare order within a booking.
+pub(super) struct MakeOrder<'a> {
+    pub order: &'a NewOrder,
+    pub now_ms: i64,
 }
 
 impl Booking for MakeOrder<'_> {
@@ -96,6 +97,7 @@ pub async fn purchase(shop: &Shop, purchase: &Purchase) -> Result<OrderMade, Ref
         ("request_no", &purchase.request_no),
     ])?;
     let _passing = shop.gates.pass(SALE, &purchase.sku).await;
+    let _paying = shop.gates.pass(payments::PAY, &purchase.channel).await;
     let booking = MakePurchase { purchase, now_ms: shop.now_ms() };
     let booked = shop.book_once("order", &purchase.order, purchase, booking).await;
     let made = booked.inspect_err(|refusal| {

@@ -11,13 +11,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, SALE};
+use super::breakers::{self, Kind, SALE};
 use super::due::{self, Work};
 use super::gateway::Charge;
 use super::switches::{self, Switch};
-use super::{Booking, Refusal, Shop, above_zero, items, non_empty, orders, outbox};
+use super::{Booking, Refusal, Shop, above_zero, items, non_empty, orders, outbox, retries};
 use crate::money::Money;
 use crate::shop::schema::money;
+
+/// Stops new charges through one channel.
+pub const PAY: Kind = Kind::new("pay");
 
 /// The next payment callback (or the next `times`) is answered 200 and thrown away.
 const CALLBACK_DROPPED: Switch = Switch::next("payment-callback.dropped");
@@ -49,6 +52,7 @@ pub async fn pay(shop: &Shop, order: &str, payment: &Payment) -> Result<Charged,
         ("request_no", &payment.request_no),
     ])?;
     above_zero("amount", payment.amount)?;
+    let _passing = shop.gates.pass(PAY, &payment.channel).await;
     shop.book(&OpenPayment { order, payment, now_ms: shop.now_ms() }).await?;
     charge(shop, order, None).await
 }
@@ -113,6 +117,7 @@ pub async fn open(
     request_no: &str,
     now_ms: i64,
 ) -> Result<(), Refusal> {
+    breakers::must_be_closed(books, PAY, channel, now_ms).await?;
     sqlx::query(
         "INSERT INTO pay_request (order_id, request_no, channel, amount, currency, at_ms)
          VALUES (?, ?, ?, ?, ?, ?)",
@@ -142,13 +147,17 @@ pub async fn charge(shop: &Shop, order: &str, sku: Option<&str>) -> Result<Charg
     if let Some(txn) = txn {
         return Ok(Charged { txn });
     }
+    let mut connection = shop.books.pool().acquire().await?;
+    breakers::must_be_closed(&mut connection, PAY, &channel, shop.now_ms()).await?;
     if let Some(sku) = sku {
-        let mut connection = shop.books.pool().acquire().await?;
         breakers::must_be_closed(&mut connection, SALE, sku, shop.now_ms()).await?;
     }
+    drop(connection);
     let amount = money(amount, &currency)?;
     // The order is the number: whoever asks, and however often, it is charged once.
-    let txn = shop.gateway.charge(&format!("pay:{order}"), order, &channel, amount).await?;
+    let number = format!("pay:{order}");
+    let txn = shop.gateway.charge(&number, order, &channel, amount).await?;
+    retries::again(shop, &number, order, &channel, amount).await?;
     sqlx::query("UPDATE pay_request SET txn = ? WHERE order_id = ?")
         .bind(&txn)
         .bind(order)

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::{Refusal, Shop, bids, payments, payouts, refunds, settle, wallet};
+use super::{
+    Refusal, Shop, bids, checkouts, payments, payouts, refunds, retries, settle, signatures, wallet,
+};
 
 /// A defect. Each service declares its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,9 @@ const SERVICES: &[&[Switch]] = &[
     bids::SWITCHES,
     wallet::SWITCHES,
     settle::SWITCHES,
+    retries::SWITCHES,
+    signatures::SWITCHES,
+    checkouts::SWITCHES,
 ];
 
 fn all() -> impl Iterator<Item = Switch> {

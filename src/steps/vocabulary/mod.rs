@@ -4,10 +4,12 @@
 //! business sentence ([`does`]) carries its acts beside its wording: a new domain is one file here and its line in
 //! [`DOMAINS`]. Must not know how an act is applied. Try it: `lossdrill steps`, `cargo test --lib steps`.
 
+mod charge;
 mod fault;
 mod market;
 mod order;
 mod outcome;
+mod promotion;
 mod refund;
 mod settle;
 mod wallet;
@@ -28,6 +30,8 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
+    Domain { rows: charge::ROWS, probes: charge::PROBES },
+    Domain { rows: promotion::ROWS, probes: promotion::PROBES },
     Domain { rows: watcher::ROWS, probes: &[] },
     Domain { rows: settle::ROWS, probes: settle::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },

@@ -93,7 +93,7 @@ fn refund(script: &mut Script, channel: &str, tag: &str) -> ProbeActs {
     ProbeActs { setup: vec![place, pay], act }
 }
 
-fn other_channel(_: &mut Script, channel: &str) -> (Vec<Act>, String) {
+pub(super) fn other_channel(_: &mut Script, channel: &str) -> (Vec<Act>, String) {
     let other = forge::CHANNELS.iter().find(|other| **other != channel);
     (Vec::new(), (*other.unwrap_or(&forge::CHANNELS[0])).to_owned())
 }
