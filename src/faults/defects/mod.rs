@@ -3,12 +3,13 @@
 //! A defect is a row here and a switch of the same name beside the service that has it. A new domain is one file and
 //! its line in [`DOMAINS`]. Must not know what a defect does to the books.
 
+mod goods;
 mod trade;
 mod wallet;
 
 use super::{Blast, FaultSpec, Layer, Need, Param};
 
-const DOMAINS: &[&[Defect]] = &[trade::DEFECTS, wallet::DEFECTS];
+const DOMAINS: &[&[Defect]] = &[trade::DEFECTS, goods::DEFECTS, wallet::DEFECTS];
 
 /// A defect: `app.` and the switch's own name.
 struct Defect {

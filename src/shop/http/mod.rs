@@ -5,6 +5,7 @@
 //! callers.
 
 mod control;
+mod goods;
 mod market;
 mod trade;
 mod wallet;
@@ -32,6 +33,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
     let pulse = shop.pulse.clone();
     Router::new()
         .merge(market::routes())
+        .merge(goods::routes())
         .merge(trade::routes())
         .merge(wallet::routes())
         .merge(control::routes())

@@ -6,6 +6,7 @@
 //! into a template).
 
 mod books;
+mod goods;
 mod once;
 mod tables;
 mod wallet;

@@ -4,7 +4,7 @@
 //! `drill_mark` belongs to the harness and is only made here. Try it: `shop schema`.
 //! Not covered: changes of a table that is there already.
 
-use super::wallet;
+use super::{goods, wallet};
 
 const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 
@@ -12,7 +12,7 @@ const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bi
 pub(super) type Table = (&'static str, &'static str);
 
 /// The tables of each domain.
-const DOMAINS: &[&[Table]] = &[TRADE, wallet::TABLES];
+const DOMAINS: &[&[Table]] = &[TRADE, goods::TABLES, wallet::TABLES];
 
 /// Items, bids, orders, payments and refunds, and what all domains share.
 const TRADE: &[Table] = &[
@@ -37,7 +37,7 @@ const TRADE: &[Table] = &[
         "bid",
         "bid_id VARCHAR(80) PRIMARY KEY, seller VARCHAR(80) NOT NULL, sku VARCHAR(80) NOT NULL,
   price DECIMAL(18,2) NOT NULL, currency CHAR(3) NOT NULL, qty BIGINT NOT NULL,
-  status VARCHAR(16) NOT NULL, clearance_ticket VARCHAR(80) NULL,
+  offered BIGINT NULL, status VARCHAR(16) NOT NULL, clearance_ticket VARCHAR(80) NULL,
   created_at_ms BIGINT NOT NULL, updated_at_ms BIGINT NOT NULL, KEY open_bids (sku, status, price)",
     ),
     (

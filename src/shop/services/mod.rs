@@ -5,9 +5,13 @@
 //! it: `cargo test --lib shop::services`, `tests/shop.rs`. Not covered: see `shop`.
 
 pub mod bids;
+pub mod bills;
 pub mod breakers;
+pub mod closing;
 pub mod due;
+pub mod floors;
 pub mod gateway;
+pub mod goods;
 pub mod intake;
 pub mod items;
 pub mod orders;

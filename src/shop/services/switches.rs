@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::{Refusal, Shop, bids, payments, payouts, refunds, wallet};
+use super::{
+    Refusal, Shop, bids, bills, closing, floors, goods, payments, payouts, refunds, wallet,
+};
 
 /// A defect. Each service declares its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +24,17 @@ pub struct Switch {
 }
 
 /// Every defect, by the service that has it.
-const SERVICES: &[&[Switch]] =
-    &[payments::SWITCHES, payouts::SWITCHES, refunds::SWITCHES, bids::SWITCHES, wallet::SWITCHES];
+const SERVICES: &[&[Switch]] = &[
+    payments::SWITCHES,
+    payouts::SWITCHES,
+    refunds::SWITCHES,
+    bids::SWITCHES,
+    bills::SWITCHES,
+    closing::SWITCHES,
+    floors::SWITCHES,
+    goods::SWITCHES,
+    wallet::SWITCHES,
+];
 
 fn all() -> impl Iterator<Item = Switch> {
     SERVICES.iter().copied().flatten().copied()

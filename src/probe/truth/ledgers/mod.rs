@@ -4,6 +4,7 @@
 //! changes, and when it stands no more; a row that is read again says nothing. Must not know what an act expects.
 //! Try it: `cargo test --lib probe::truth::ledgers`. Not covered: lines made of several rows.
 
+mod goods;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use crate::journal::{Amount, Event, LedgerLine};
 use crate::wire::Subject;
 
 /// Every ledger that is read from a table, by domain.
-const DOMAINS: &[&[Ledger]] = &[wallet::LEDGERS];
+const DOMAINS: &[&[Ledger]] = &[goods::LEDGERS, wallet::LEDGERS];
 
 /// Which rows of a table are lines of a ledger.
 #[derive(Clone, Copy, Debug)]
