@@ -5,6 +5,7 @@
 //! callers.
 
 mod control;
+mod goods;
 mod market;
 mod promotion;
 mod settle;
@@ -34,6 +35,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
     let pulse = shop.pulse.clone();
     Router::new()
         .merge(market::routes())
+        .merge(goods::routes())
         .merge(trade::routes())
         .merge(wallet::routes())
         .merge(settle::routes())

@@ -6,6 +6,7 @@
 //! into a template).
 
 mod books;
+mod goods;
 mod once;
 mod promotion;
 mod settle;

@@ -6,6 +6,7 @@
 
 mod charge;
 mod fault;
+mod goods;
 mod market;
 mod order;
 mod outcome;
@@ -27,6 +28,7 @@ use crate::money::Money;
 /// The domains, each with its sentences, and with the acts that a stop plan is proved by. Faults and outcomes come last.
 const DOMAINS: &[Domain] = &[
     Domain { rows: market::ROWS, probes: market::PROBES },
+    Domain { rows: goods::ROWS, probes: &[] },
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },

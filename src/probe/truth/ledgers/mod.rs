@@ -4,6 +4,7 @@
 //! changes, and when it stands no more; a row that is read again says nothing. Must not know what an act expects.
 //! Try it: `cargo test --lib probe::truth::ledgers`. Not covered: lines made of several rows.
 
+mod goods;
 mod promotion;
 mod settle;
 mod wallet;
@@ -15,7 +16,8 @@ use crate::journal::{Amount, Event, LedgerLine};
 use crate::wire::Subject;
 
 /// Every ledger that is read from a table, by domain.
-const DOMAINS: &[&[Ledger]] = &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS];
+const DOMAINS: &[&[Ledger]] =
+    &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS, goods::LEDGERS];
 
 /// Which rows of a table are lines of a ledger.
 #[derive(Clone, Copy, Debug)]
