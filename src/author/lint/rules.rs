@@ -74,6 +74,7 @@ pub const RULES: &[LintRule] = &[
     rule("unknown-scenario", "A drill names scenarios that there are"),
     rule("unknown-source", "A source is one that a reconciler reads"),
     rule("unknown-tier", "A tier is gate, nightly or drill"),
+    rule("unproved-stop", "What a plan stops can be tried again, to prove that it stopped"),
     rule("unreadable", "A file can be read"),
     rule("wait-word", "Nothing waits: what must come true is bounded"),
     rule("wrong-keyword", "A sentence stands under the keyword of its kind"),
