@@ -126,6 +126,7 @@ impl Relay {
         let Ok(mut webhook) = serde_json::from_slice::<Webhook>(&body) else {
             return pass(&self.http, url, Method::POST, headers, body).await;
         };
+        let is_heartbeat = webhook.alerts.is_empty();
         match &self.mode {
             Mode::Swallow(rule) => {
                 webhook.alerts.retain(|alert| alert.labels.get("alertname") != Some(rule));
@@ -155,9 +156,11 @@ impl Relay {
             }
             _ => {}
         }
-        let Some(first) = webhook.alerts.first() else { return (StatusCode::OK, Bytes::new()) };
+        if webhook.alerts.is_empty() && !is_heartbeat {
+            return (StatusCode::OK, Bytes::new());
+        }
         let posted = self.post(&url, &webhook).await;
-        if first.status == "firing" {
+        if let Some(first) = webhook.alerts.first().filter(|alert| alert.status == "firing") {
             self.beside(first).await;
         }
         posted
@@ -354,5 +357,9 @@ async fn from_reconciler(
             relay.shop.asked(asked).await
         }
     };
+    if status == StatusCode::BAD_GATEWAY {
+        // Cut without an answer, as our own connection was; nothing to be printed.
+        std::panic::resume_unwind(Box::new("cut"));
+    }
     (status, [("content-type", "application/json")], answer).into_response()
 }

@@ -121,7 +121,7 @@ fn silence_is_proved() {
     let unjudged = || {
         let mut story = control();
         if let Event::ScenarioStarted { facts, .. } = &mut story.entries_mut()[0].event {
-            facts.judged = false;
+            (facts.judged, facts.watermark) = (false, false);
         }
         story
     };
