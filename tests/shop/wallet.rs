@@ -38,7 +38,7 @@ pub async fn two_transfers_at_once_leave_nobody_below_zero(cell: &Cell) {
     statuses.sort_unstable();
     assert_eq!(statuses, [201, 409], "{outcomes:?}");
     assert_eq!(balances(cell).await, ["20.00 CNY", "80.00 CNY"]);
-    assert_eq!(cell.logged("shop", "transfer_refused").len(), 1);
+    assert_eq!(cell.logged("serve", "transfer_refused").len(), 1);
     cell.switch("wallet.balance-unchecked", true, json!({})).await;
     assert_eq!(cell.hits("wallet.balance-unchecked").await, 0);
     cell.made("/transfers", transfer("T-3", "80.00 CNY")).await;
