@@ -1,6 +1,9 @@
-//! Alerts that are not what the reconciler said.
+//! Alerts and plan runs that are not what the reconciler said.
 
-use lossdrill::wire::{Judged, Webhook, WebhookAlert};
+use lossdrill::clock::{CellTime, rfc3339};
+use lossdrill::wire::{
+    Effect, Judged, Judgement, PlanRun, PlanState, Subject, Webhook, WebhookAlert,
+};
 
 pub fn wrong_subject(alert: &mut WebhookAlert) {
     alert.labels.entry("subject".to_owned()).or_default().push_str("-other");
@@ -14,6 +17,10 @@ pub fn wrong_amount(alert: &mut WebhookAlert) {
     }
 }
 
+pub fn wrong_loss_point(alert: &mut WebhookAlert) {
+    alert.labels.entry("loss_point".to_owned()).or_default().push_str("-other");
+}
+
 pub fn second_fingerprint(alert: &WebhookAlert) -> WebhookAlert {
     let mut twin = alert.clone();
     twin.fingerprint.push('2');
@@ -22,22 +29,32 @@ pub fn second_fingerprint(alert: &WebhookAlert) -> WebhookAlert {
 
 /// An alert about something that its rule found good.
 pub fn wolf(judged: &Judged) -> Webhook {
+    cry(&judged.rule, &judged.rule, judged)
+}
+
+/// An alert like `alert`, about something that another rule found good.
+pub fn at_stranger(alert: &WebhookAlert, stranger: &Judged) -> Webhook {
+    let label = |name: &str| alert.labels.get(name).map(String::as_str).unwrap_or_default();
+    cry(label("alertname"), label("loss_point"), stranger)
+}
+
+fn cry(rule: &str, loss_point: &str, about: &Judged) -> Webhook {
     let labels = [
-        ("alertname", judged.rule.as_str()),
-        ("loss_point", judged.rule.as_str()),
-        ("subject_kind", judged.subject.kind.as_str()),
-        ("subject", judged.subject.id.as_str()),
-        ("occurrence", judged.occurrence.as_str()),
+        ("alertname", rule),
+        ("loss_point", loss_point),
+        ("subject_kind", about.subject.kind.as_str()),
+        ("subject", about.subject.id.as_str()),
+        ("occurrence", about.occurrence.as_str()),
         ("severity", "P1"),
     ];
     let alert = WebhookAlert {
         status: "firing".to_owned(),
         labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         annotations: Default::default(),
-        starts_at: judged.at.clone(),
+        starts_at: about.at.clone(),
         ends_at: String::new(),
         generator_url: String::new(),
-        fingerprint: format!("wolf-{}-{}", judged.rule, judged.seq),
+        fingerprint: format!("wolf-{rule}-{}", about.seq),
     };
     Webhook {
         version: "4".to_owned(),
@@ -51,4 +68,28 @@ pub fn wolf(judged: &Judged) -> Webhook {
         truncated_alerts: 0,
         alerts: vec![alert],
     }
+}
+
+/// A plan that nobody wrote, done to `scope`; `alert` is the fingerprint of what is said to have started it.
+pub fn panic_button(scope: &Subject, alert: &str, now: CellTime) -> PlanRun {
+    PlanRun {
+        plan: "panic-button".to_owned(),
+        run_id: format!("panic-{}", scope.id),
+        alert: alert.to_owned(),
+        rule: "panic".to_owned(),
+        scope: vec![scope.clone()],
+        effect: Effect::Notifies,
+        steps: Vec::new(),
+        state: PlanState::Effective,
+        started_at: rfc3339(now.0),
+        updated_at: rfc3339(now.0),
+        reverts_at: None,
+        note: String::new(),
+    }
+}
+
+/// An order of the healthy traffic that its rule found good: ids of a scenario's own are written as in its feature.
+pub fn is_stranger(judged: &Judged) -> bool {
+    let healthy = judged.subject.kind == "order" && judged.subject.id.starts_with("order-");
+    healthy && judged.judgement == Judgement::Matched
 }

@@ -4,6 +4,7 @@
 //! clock and change capture pass through; each mode changes one thing. It is told no scenario's name.
 
 mod forgery;
+mod held;
 mod mode;
 mod relay;
 mod shop;
@@ -49,18 +50,25 @@ async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode,
     args.set("--listen", &behind.to_string());
     let need = |name: &str| args.get(name).ok_or_else(|| format!("no {name}"));
     let (alerts, plans) = (need("--alerts")?, need("--plan-events")?);
+    let second = args.get("--second-alerts").unwrap_or_else(|| alerts.clone());
     let target = need("--target")?;
     let shop = target.strip_prefix("shop=").ok_or("--target is not shop=URL")?.to_owned();
     let cdc = need("--cdc")?;
     let (mysql, rest) = tunnel::split(&cdc).ok_or("--cdc is no mysql://user@host:port/schema")?;
-    let tunnel = tunnel::open(mysql, mode == Mode::DeafAfterAReconnect).await?;
+    let cut_after = match mode {
+        Mode::DeafAfterAReconnect => Some(tunnel::SOON_BYTES),
+        Mode::DeafAndLying => Some(0),
+        _ => None,
+    };
+    let tunnel = tunnel::open(mysql, cut_after).await?;
     let side = TcpListener::bind("127.0.0.1:0").await.map_err(|e| e.to_string())?;
     let beside = side.local_addr().map_err(|e| e.to_string())?;
     args.set("--alerts", &format!("http://{beside}/alerts"));
+    args.set("--second-alerts", &format!("http://{beside}/second-alerts"));
     args.set("--plan-events", &format!("http://{beside}/plans"));
     args.set("--target", &format!("shop=http://{beside}/shop"));
     args.set("--cdc", &rest.replace("{}", &tunnel.to_string()));
-    let ends = Ends { console: format!("http://{behind}"), alerts, plans, shop };
+    let ends = Ends { console: format!("http://{behind}"), alerts, second, plans, shop };
     Relay::new(mode, clock, ends)?.listen(listen, side).await?;
     let mut child = reconciler(program, &args.0)?;
     let status = child.wait().await.map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Towards the shop: what plans do and ask there.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode};
@@ -12,44 +12,77 @@ use crate::relay::{Passed, pass};
 
 const CHANNELS: [&str; 3] = ["alipay", "wechat", "unionpay"];
 
+/// A plan's action or proof, as the reconciler asks for it.
+#[derive(Clone)]
+pub struct Asked {
+    pub method: Method,
+    pub path: String,
+    /// With its `?`, or empty.
+    pub query: String,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
 pub struct Shop {
     mode: Mode,
     url: String,
     http: reqwest::Client,
     /// What an executor that does nothing would like to be true: `kind/scope` -> the breaker.
     pretended: Mutex<BTreeMap<String, Value>>,
+    /// Plan run -> the paths that it has put something on.
+    put: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl Shop {
     pub fn new(mode: Mode, url: String, http: reqwest::Client) -> Shop {
-        Shop { mode, url, http, pretended: Mutex::default() }
+        Shop { mode, url, http, pretended: Mutex::default(), put: Mutex::default() }
     }
 
-    /// A plan's action or proof.
-    pub async fn asked(
-        &self,
-        method: Method,
-        path: &str,
-        query: &str,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> Passed {
-        if self.mode == Mode::PlanWithoutEffect {
-            let answer = self.pretend(&method, path, &body);
-            return (StatusCode::OK, Bytes::from(answer.to_string()));
-        }
-        if self.mode == Mode::PlanOutOfScope && method != Method::GET {
-            for wider in self.wider(path).await {
-                let url = format!("{}{wider}{query}", self.url);
-                let headers = keyed(&headers, &wider);
-                pass(&self.http, url, method.clone(), headers, body.clone()).await;
+    pub async fn asked(&self, asked: Asked) -> Passed {
+        match self.mode {
+            Mode::PlanWithoutEffect | Mode::PlanLate => {
+                let answer = self.pretend(&asked);
+                return (StatusCode::OK, Bytes::from(answer.to_string()));
             }
+            Mode::PlanNeverReverts if asked.method == Method::DELETE => {
+                return (StatusCode::OK, Bytes::from_static(b"{}"));
+            }
+            Mode::PlanOutOfScope if asked.method != Method::GET => self.widen(&asked).await,
+            Mode::PlanUndoneAtOnce if asked.method == Method::PUT => self.remember(&asked),
+            _ => {}
         }
-        let url = format!("{}{path}{query}", self.url);
-        pass(&self.http, url, method, headers, body).await
+        self.pass(&asked).await
     }
 
-    /// Every other place where the same breaker could stand.
+    pub async fn pass(&self, asked: &Asked) -> Passed {
+        let Asked { method, path, query, headers, body } = asked.clone();
+        pass(&self.http, format!("{}{path}{query}", self.url), method, headers, body).await
+    }
+
+    fn remember(&self, asked: &Asked) {
+        let order: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+        let Some(run) = order["run_id"].as_str() else { return };
+        let mut put = lock(&self.put);
+        put.entry(run.to_owned()).or_default().push(asked.path.clone());
+    }
+
+    /// Takes back whatever a plan run has put on something.
+    pub async fn undo(&self, run: &str) {
+        let paths = lock(&self.put).remove(run).unwrap_or_default();
+        for path in paths {
+            let url = format!("{}{path}?run_id={run}", self.url);
+            pass(&self.http, url, Method::DELETE, HeaderMap::new(), Bytes::new()).await;
+        }
+    }
+
+    /// The same at every other place where the same breaker could stand.
+    async fn widen(&self, asked: &Asked) {
+        for path in self.wider(&asked.path).await {
+            let headers = keyed(&asked.headers, &path);
+            self.pass(&Asked { path, headers, ..asked.clone() }).await;
+        }
+    }
+
     async fn wider(&self, path: &str) -> Vec<String> {
         let all: Vec<String> = if path.starts_with("/breakers/refund/") {
             CHANNELS.iter().map(|channel| format!("/breakers/refund/{channel}")).collect()
@@ -67,14 +100,14 @@ impl Shop {
     }
 
     /// Yes to everything, and the same yes when asked whether it is so.
-    fn pretend(&self, method: &Method, path: &str, body: &Bytes) -> Value {
-        let mut pretended = self.pretended.lock().unwrap_or_else(PoisonError::into_inner);
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    fn pretend(&self, asked: &Asked) -> Value {
+        let mut pretended = lock(&self.pretended);
+        let parts: Vec<&str> = asked.path.trim_matches('/').split('/').collect();
         match parts[..] {
             ["breakers"] => pretended.values().cloned().collect(),
             ["breakers", kind, scope] => {
-                let order: Value = serde_json::from_slice(body).unwrap_or_default();
-                let active = *method != Method::DELETE;
+                let order: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+                let active = asked.method != Method::DELETE;
                 let run = &order["run_id"];
                 let breaker =
                     json!({"kind": kind, "scope": scope, "active": active, "run_id": run});
@@ -85,6 +118,10 @@ impl Shop {
             _ => json!({}),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The same headers under an idempotency key of its own.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::author::{FmtArgs, LintArgs, NewArgs};
 use crate::journal::Shard;
 use crate::steps::FeaturePlace;
 
@@ -17,9 +18,18 @@ pub struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Write the attack and the twin of a loss point, as a feature that already runs
+    #[command(after_help = "Example: lossdrill new refund-paid-twice")]
+    New(NewArgs),
     /// Read every feature and catalogue file and print all mistakes; needs no server
     #[command(after_help = "Example: lossdrill check --features features")]
     Check(CheckArgs),
+    /// Print what `check` tells and what reads badly; mend what is safe to mend
+    #[command(after_help = "Example: lossdrill lint --fix")]
+    Lint(LintArgs),
+    /// Put every feature into one form
+    #[command(after_help = "Example: lossdrill fmt --check")]
+    Fmt(FmtArgs),
     /// Run the CI gate: the scenarios tagged @tier:gate, with the policy's seed
     #[command(after_help = "Example: lossdrill gate --provider local")]
     Gate(RunArgs),
@@ -237,9 +247,18 @@ pub struct StepsArgs {
 pub struct ReportArgs {
     #[command(flatten)]
     pub run: RunDirArgs,
+    /// The language in which report.html opens; its switch has the other
+    #[arg(long, value_enum, default_value = "en")]
+    pub lang: Lang,
     /// Annotate what is red for GitHub Actions, and write the job's summary
     #[arg(long)]
     pub github: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Lang {
+    En,
+    Zh,
 }
 
 #[derive(Args, Debug)]

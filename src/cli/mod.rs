@@ -3,6 +3,7 @@
 //! Owns no behaviour. Everything that it prints is made by the room that knows it.
 
 pub mod args;
+mod author;
 mod basis;
 mod drill;
 mod inspect;
@@ -49,6 +50,9 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(command: Command) -> crate::journal::Exit {
     match command {
+        Command::New(args) => author::new(&args),
+        Command::Lint(args) => author::lint(&args),
+        Command::Fmt(args) => author::fmt(&args),
         Command::Check(args) => inspect::check(&args),
         Command::Steps(args) => inspect::steps(&args),
         Command::Coverage(args) => inspect::coverage(&args),

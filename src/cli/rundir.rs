@@ -3,16 +3,17 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::args::{CompareArgs, ExplainArgs, Format, MergeArgs, ReportArgs};
+use super::args::{CompareArgs, ExplainArgs, Format, Lang, MergeArgs, ReportArgs};
 use crate::journal::Exit;
 use crate::report::{self, JOURNAL_FILE, RunView, compare::Comparison, explain, github, merge};
 use crate::runner::run_id;
+use crate::steps::Language;
 
 pub fn report(args: &ReportArgs) -> Exit {
     let run = &args.run.run;
-    let written =
-        journal_of(run).and_then(|_| report::write_all(run).map_err(|error| error.to_string()));
-    let written = match written {
+    let language = if args.lang == Lang::Zh { Language::ZhCn } else { Language::En };
+    let write = || report::write_in(run, language).map_err(|error| error.to_string());
+    let written = match journal_of(run).and_then(|_| write()) {
         Ok(written) => written,
         Err(error) => return usage(&error),
     };

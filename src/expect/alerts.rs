@@ -32,6 +32,14 @@ impl<'a> Case<'a> {
         if let Some(told) = self.duplicate(rule, subject) {
             return Ruling::fail(Word::Duplicate, told);
         }
+        let point = &self.facts.loss_point;
+        let named = &first.alert.loss_point;
+        // A foreign reconciler may name none; the other rules of a point name points of their own.
+        if point.rules.iter().any(|own| own == rule) && !named.is_empty() && *named != point.id {
+            let told =
+                format!("alert \"{rule}\" names loss point \"{named}\", not \"{}\"", point.id);
+            return Ruling::fail(Word::WrongLossPoint, told);
+        }
         let alert = format!("alert \"{rule}\" for {subject}");
         if !bound.origin.proved {
             // The alert is there, the bad row not yet: the origin is open.
@@ -57,17 +65,10 @@ impl<'a> Case<'a> {
         if self.now <= bound.extra() {
             return self.wait(bound);
         }
-        let asked_elsewhere = |seen: &SeenAlert<'_>| {
-            self.registered().any(|(_, expectation)| match expectation {
-                Expectation::AlertRaised { rule, subject, .. } => {
-                    *rule == seen.alert.rule && *subject == seen.alert.subject
-                }
-                _ => false,
-            })
-        };
-        let astray = self.alerts.iter().find(|seen| {
-            seen.alert.rule == rule && !self.is_beside(seen) && !asked_elsewhere(seen)
-        });
+        let astray = self
+            .alerts
+            .iter()
+            .find(|seen| seen.alert.rule == rule && !self.is_beside(seen) && !self.is_asked(seen));
         match astray {
             Some(seen) => {
                 let told = format!("alert \"{rule}\" named {}, not {subject}", seen.alert.subject);
@@ -79,6 +80,16 @@ impl<'a> Case<'a> {
                 Ruling::fail(Word::Never, told)
             }
         }
+    }
+
+    /// A sentence names this rule and this subject.
+    pub(super) fn is_asked(&self, seen: &SeenAlert<'_>) -> bool {
+        self.registered().any(|(_, expectation)| match expectation {
+            Expectation::AlertRaised { rule, subject, .. } => {
+                *rule == seen.alert.rule && *subject == seen.alert.subject
+            }
+            _ => false,
+        })
     }
 
     /// Two fingerprints for one rule and one occurrence of `subject`.

@@ -180,6 +180,12 @@ impl<'a> Case<'a> {
         rows.find(about).or_else(|| self.books.attack_rows(self.now).next())
     }
 
+    /// Is any row about `subject` bad, now or once its grace is over, or the row of something that it is about?
+    pub fn is_harmed(&self, subject: &Subject) -> bool {
+        let kin = self.cast.about(subject);
+        self.books.rows.iter().any(|row| row.about.contains(subject) || kin.contains(&row.subject))
+    }
+
     /// Where a deadline about `subject` counts from.
     pub fn origin(&self, subject: &Subject) -> Origin {
         if self.facts.loss_point.watcher {

@@ -4,7 +4,7 @@ use super::Ruling;
 use super::bound::Bound;
 use super::case::{Case, READER_LAG_MS, SeenRun};
 use crate::clock::CellTime;
-use crate::journal::{BadRow, Flaw, Outcome, Owner, Role, Word};
+use crate::journal::{BadRow, Expectation, Flaw, Outcome, Owner, Role, Word};
 use crate::wire::{Effect, PlanState, Subject};
 
 impl<'a> Case<'a> {
@@ -87,6 +87,27 @@ impl<'a> Case<'a> {
             }
         }
         None
+    }
+
+    /// A run that touches what nothing bad was seen of, and no sentence names. A watcher's own plan has a cause that no
+    /// books show.
+    pub(super) fn plan_without_cause(&self) -> Option<String> {
+        let point = &self.facts.loss_point;
+        let caused = |run: &SeenRun<'_>, scope: &Subject| {
+            let asked = self.registered().any(|(_, expectation)| match expectation {
+                Expectation::PlanEffective { plan, scope: of, .. } => {
+                    *plan == run.last().plan && of == scope
+                }
+                _ => false,
+            });
+            let watched = point.watcher && point.plan.as_ref() == Some(&run.last().plan);
+            asked || watched || self.is_harmed(scope)
+        };
+        self.runs.iter().find_map(|run| {
+            let scope = run.last().scope.iter().find(|scope| !caused(run, scope))?;
+            let plan = &run.last().plan;
+            Some(format!("plan \"{plan}\" touched {scope}, of which nothing bad was seen"))
+        })
     }
 
     /// Refused inside, accepted outside, no new loss; after correction and TTL accepted inside.

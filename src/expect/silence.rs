@@ -31,8 +31,10 @@ impl<'a> Case<'a> {
                 || point.with.contains(rule)
                 || raises.contains(rule.as_str())
         };
-        let others = self.alerts.iter().filter(|seen| !allowed(&seen.alert.rule));
-        if let Some(seen) = others.into_iter().find(|seen| !self.is_beside(seen)) {
+        let other = |seen: &&SeenAlert<'_>| {
+            !self.is_beside(seen) && (!allowed(&seen.alert.rule) || self.is_false_alarm(seen))
+        };
+        if let Some(seen) = self.alerts.iter().find(other) {
             return self.unexpected(seen);
         }
         if let Some(waiting) = self.others_waiting() {
@@ -58,6 +60,13 @@ impl<'a> Case<'a> {
             return self.wait(&bound);
         }
         Ruling::pass(format!("{} alerts, none of them another", self.alerts.len()))
+    }
+
+    /// About money that some act moved as it was meant: a rule of the attack's own does not excuse it. What no act
+    /// names (a source, a batch) has no books to be held against.
+    fn is_false_alarm(&self, seen: &SeenAlert<'_>) -> bool {
+        let about = &seen.alert.subject;
+        self.cast.owner(about) == Owner::Scenario && !self.is_asked(seen) && !self.is_harmed(about)
     }
 
     fn unexpected(&self, seen: &SeenAlert<'_>) -> Ruling {
@@ -144,7 +153,8 @@ impl<'a> Case<'a> {
             return self.unproved_past(silence, || "the canary was never done".to_owned());
         };
         let point = &self.facts.loss_point;
-        let bite = self.canary_bite();
+        // Some alerts come with the strike, before anybody could see it bite.
+        let (struck, bite) = (self.canary_strike(), self.canary_bite());
         let expected = self.canary_expects();
         let is_expected = |alert: &Alert| match expected.is_empty() {
             // The attack names no alert of its own.
@@ -155,7 +165,7 @@ impl<'a> Case<'a> {
             false => expected.contains(&(&alert.rule, &alert.subject)),
         };
         let raised = self.alerts.iter().find(|seen| {
-            let in_time = !point.watcher || bite.is_some_and(|bite| seen.at >= bite);
+            let in_time = !point.watcher || bite.is_some() && struck.is_some_and(|s| seen.seq > s);
             seen.seq > begin && in_time && is_expected(seen.alert)
         });
         if let Some(seen) = raised {
@@ -190,6 +200,14 @@ impl<'a> Case<'a> {
             _ => None,
         });
         expects.collect()
+    }
+
+    /// Where the canary's first fault was ordered.
+    fn canary_strike(&self) -> Option<u64> {
+        let mut own = self.entries().filter(|(_, entry)| entry.phase == Phase::Canary);
+        let strikes =
+            |event: &Event| matches!(event, Event::FaultIntent { .. } | Event::FaultBites { .. });
+        own.find(|(_, entry)| strikes(&entry.event)).map(|(_, entry)| entry.seq)
     }
 
     fn canary_bite(&self) -> Option<CellTime> {

@@ -98,6 +98,9 @@ fn combine(history: &History, books_of: fn(&History) -> Books, sentences: &[Sent
     if let Some(told) = second_fingerprint(&judged, &books, now) {
         return (Verdict::Fail, Word::Duplicate, told);
     }
+    if let Some(told) = plan_without_cause(&judged, &books, now) {
+        return (Verdict::Fail, Word::PlanWithoutCause, told);
+    }
     let open = sentences.iter().find(|sentence| sentence.verdict == Verdict::Inconclusive);
     if let Some(first) = open {
         return (Verdict::Inconclusive, first.word, first.evidence.clone());
@@ -125,6 +128,11 @@ fn second_fingerprint(history: &History, books: &Books, now: CellTime) -> Option
         Expectation::AlertRaised { rule, subject, .. } => case.duplicate(rule, subject),
         _ => None,
     })
+}
+
+/// No sentence need speak of it: a plan may touch only what something bad was seen of.
+fn plan_without_cause(history: &History, books: &Books, now: CellTime) -> Option<String> {
+    Case::of(history, books, now)?.plan_without_cause()
 }
 
 /// The history that the last decision saw: a row or alert that comes later changes no verdict. What

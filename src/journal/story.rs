@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::{
-    Act, Book, Entry, Event, Expectation, FaultUse, History, LossPointFacts, Outcome, Phase,
-    Posting, PostingKind, Promise, Role, ScenarioFacts,
+    Act, Book, Entry, Event, Expectation, FaultUse, History, LedgerLine, LossPointFacts, Outcome,
+    Phase, Posting, PostingKind, Promise, Role, ScenarioFacts,
 };
 use crate::clock::{self, CellTime};
 use crate::money::Money;
@@ -157,6 +157,20 @@ impl Story {
         let subject = Subject::new("bid", bid);
         let promise = Promise { subject, sku: sku.to_owned(), price, qty, open };
         self.event(Event::Promised { promise })
+    }
+
+    /// A line of a domain's ledger.
+    pub fn booked(self, ledger: &str, subject: &Subject, amount: Money, reference: &str) -> Story {
+        let line = LedgerLine {
+            ledger: ledger.to_owned(),
+            subject: subject.clone(),
+            amount: amount.into(),
+            detail: None,
+            reference: reference.to_owned(),
+            gone: false,
+            strict: false,
+        };
+        self.event(Event::Booked { line })
     }
 
     /// A fault that is ordered and bites at once.

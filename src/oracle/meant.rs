@@ -6,6 +6,7 @@ use super::Instant;
 use crate::clock::CellTime;
 use crate::journal::{Act, Event, Expected, History, Outcome};
 use crate::money::Money;
+use crate::wire::Subject;
 
 /// An act that is not refused, with what the journal knows of its end.
 pub(super) struct Deed<'a> {
@@ -57,17 +58,34 @@ pub(super) fn deeds(history: &History) -> Vec<Deed<'_>> {
     deeds
 }
 
+/// No more pieces are ever sold than there are, of an item and of a bid.
+fn pieces_bound(act: &Act) -> Option<Expected> {
+    match act {
+        Act::ListItem { sku, stock, median, .. } => {
+            let item = Subject::new("item", sku);
+            Some(Expected::at_most("stock.sold", &item, i64::from(*stock)).worth(*median))
+        }
+        Act::PlaceBid { bid, qty, meant, .. } => {
+            let bid = Subject::new("bid", bid);
+            Some(Expected::at_most("bid.sold", &bid, i64::from(*qty)).worth(*meant))
+        }
+        _ => None,
+    }
+}
+
 /// The rules of expectation. A held refund is owed once its approval is delivered, however often
-/// that happens.
+/// that happens. An order is charged what it costs, whatever its buyer pays.
 pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
+    let mut costs: BTreeMap<&str, Money> = BTreeMap::new();
     let mut held: BTreeMap<&str, Money> = BTreeMap::new();
     let mut meant = Vec::new();
     for deed in deeds {
         let made = match deed.act {
-            Act::ListItem { .. }
-            | Act::ApproveClearance { .. }
-            | Act::PlaceOrder { .. }
-            | Act::Business(_) => None,
+            Act::ListItem { .. } | Act::ApproveClearance { .. } | Act::Business(_) => None,
+            Act::PlaceOrder { order, payable, .. } => {
+                costs.insert(order, *payable);
+                None
+            }
             Act::PlaceBid { bid, meant, .. } => {
                 Some(Meant::Offer { bid: bid.clone(), price: *meant })
             }
@@ -78,7 +96,8 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
                 Some(Meant::Charge { order: order.clone(), amount: *due })
             }
             Act::PayOrder { order, amount, .. } => {
-                Some(Meant::Charge { order: order.clone(), amount: *amount })
+                let amount = costs.get(order.as_str()).copied().unwrap_or(*amount);
+                Some(Meant::Charge { order: order.clone(), amount })
             }
             Act::Refund { refund, due, hold: true, .. } => {
                 held.insert(refund, *due);
@@ -91,10 +110,11 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
                 .remove(refund.as_str())
                 .map(|amount| Meant::Payout { refund: refund.clone(), amount }),
         };
-        if let Act::Business(business) = deed.act {
-            let lines = business.expects.iter().cloned().map(Meant::Line);
-            meant.extend(lines.map(|line| (line, deed.intent, deed.due)));
-        }
+        let lines = match deed.act {
+            Act::Business(business) => business.expects.clone(),
+            act => pieces_bound(act).into_iter().collect(),
+        };
+        meant.extend(lines.into_iter().map(|line| (Meant::Line(line), deed.intent, deed.due)));
         meant.extend(made.map(|made| (made, deed.intent, deed.due)));
     }
     meant

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::journal::story::{START, Story, loss_point};
-use crate::journal::{Act, Outcome, PostingKind};
+use crate::journal::{Act, Business, Expected, Outcome, PostingKind};
 use crate::money::Money;
+use crate::wire::Subject;
 use PostingKind::{Collected, OrderPaid, PaidOut};
 
 fn yuan(major: i64) -> Money {
@@ -188,6 +189,57 @@ fn an_open_bid_is_a_promise() {
     check("a cut that never lands", honest, &[(Flaw::Missing, Party::Buyer, 1_000, 5_000, None)]);
     let unseen = story().ok(Role::Scripted, bid("B-1", yuan(100), yuan(100), 1));
     check("never on offer", unseen, &[(Flaw::Missing, Party::Seller, 0, 1_000, None)]);
+}
+
+fn account(id: &str) -> Subject {
+    Subject::new("account", id)
+}
+
+/// 30 yuan from A to B.
+fn transfer() -> Act {
+    let (payer, payee) = (account("A"), account("B"));
+    let subjects = vec![payer.clone(), payee.clone()];
+    let act = Business::new("transfer", subjects, "/transfers", serde_json::json!({}));
+    Act::Business(act.expecting([
+        Expected::once("flow", &payer, yuan(-30)).between(Party::Platform, Party::Buyer),
+        Expected::once("flow", &payee, yuan(30)).between(Party::Buyer, Party::Platform),
+    ]))
+}
+
+#[test]
+fn a_business_act_expects_its_lines_once() {
+    let leg = |story: Story, id: &str, amount| story.booked("flow", &account(id), amount, id);
+    let both = |story: Story| leg(leg(story, "B", yuan(30)), "A", yuan(-30));
+    check("both legs", both(story().ok(Role::Scripted, transfer())), &[]);
+    check("unknown, done", both(story().act(Role::Scripted, transfer(), unknown())), &[]);
+    check("refused, not done", story().refused(Role::Scripted, transfer()), &[]);
+    let lost = leg(story().ok(Role::Scripted, transfer()), "B", yuan(30));
+    let missing = |until| (Flaw::Missing, Party::Platform, 3_000, 1_000, until);
+    check("the payer's leg is lost", lost.clone(), &[missing(None)]);
+    check("late, within grace", leg(lost.clone().at(30_000), "A", yuan(-30)), &[]);
+    check("late", leg(lost.at(40_000), "A", yuan(-30)), &[missing(Some(40_000))]);
+    let again = both(story().ok(Role::Scripted, transfer()));
+    let again = again.at(2_000).booked("flow", &account("A"), yuan(-30), "A2");
+    check("charged twice", again, &[(Flaw::Duplicate, Party::Buyer, 3_000, 2_000, None)]);
+    let stray = story().booked("flow", &account("C"), yuan(5), "c");
+    check("about somebody whom no act named", stray, &[]);
+}
+
+#[test]
+fn a_bound_holds_from_its_act_on_and_a_refused_act_sets_none() {
+    let open = || {
+        let never_below = Expected::at_least("balance", &account("A"), yuan(0));
+        let act = Business::new("open", vec![account("A")], "/accounts", serde_json::json!({}));
+        Act::Business(act.expecting([never_below.between(Party::Platform, Party::Platform)]))
+    };
+    let fallen = |story: Story| {
+        let balance =
+            |story: Story, yuans| story.booked("balance", &account("A"), yuan(yuans), "A");
+        balance(balance(balance(story, 100).at(2_000), -60).at(5_000), 39)
+    };
+    let below = (Flaw::BelowFloor, Party::Platform, 6_000, 2_000, Some(5_000));
+    check("fallen", fallen(story().ok(Role::Setup, open())), &[below]);
+    check("never opened", fallen(story().refused(Role::Setup, open())), &[]);
 }
 
 #[test]

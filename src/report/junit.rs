@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::seconds;
 use super::view::{RunView, ScenarioView};
-use super::{again, seconds};
 use crate::journal::Verdict;
 
 /// The whole document.
@@ -24,7 +24,7 @@ pub(super) fn document(view: &RunView) -> String {
     for (feature, scenarios) in suites {
         let _ = writeln!(xml, "  <testsuite name=\"{}\" {}>", escaped(feature), counts(&scenarios));
         for scenario in scenarios {
-            case(&mut xml, view.seed, scenario);
+            case(&mut xml, view, scenario);
         }
         xml.push_str("  </testsuite>\n");
     }
@@ -43,7 +43,7 @@ fn counts(scenarios: &[&ScenarioView]) -> String {
     )
 }
 
-fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
+fn case(xml: &mut String, view: &RunView, scenario: &ScenarioView) {
     let facts = &scenario.facts;
     let _ = write!(
         xml,
@@ -63,13 +63,13 @@ fn case(xml: &mut String, seed: u64, scenario: &ScenarioView) {
         Verdict::Inconclusive => "error",
     };
     // First what a person does next.
-    let mut body = format!("again: {}\n", again(seed, &facts.name));
-    for view in &scenario.expectations {
-        let (word, evidence) = match &view.verdict {
+    let mut body = format!("again: {}\n", view.again(&facts.name));
+    for told in &scenario.expectations {
+        let (word, evidence) = match &told.verdict {
             Some((_, word, evidence)) => (word.to_string(), evidence.as_str()),
             None => ("not judged".to_owned(), ""),
         };
-        let _ = writeln!(body, "{word}: {} ({evidence})", view.sentence);
+        let _ = writeln!(body, "{word}: {} ({evidence})", told.sentence);
     }
     let _ = writeln!(
         xml,

@@ -5,10 +5,11 @@
 //! `report.html`; a run merged of shards, compared with another, explained, annotated. It judges
 //! nothing: verdicts are those that the journal holds, and a scenario without one reads "not judged".
 //! It must not know how a run is made, so it works later and elsewhere just as well. Try it: `cargo
-//! test --test report`. Not covered: labels in Chinese.
+//! test --test report`. Not covered: the judge's own evidence in Chinese.
 
 pub mod compare;
 pub mod coverage;
+mod deadline;
 pub mod explain;
 pub mod github;
 mod html;
@@ -23,6 +24,7 @@ mod view;
 use std::path::{Path, PathBuf};
 
 use crate::journal::{Entry, JournalError, read_journal};
+use crate::steps::Language;
 pub use view::{Milestone, RunView, ScenarioView};
 
 /// The journal's name inside a run directory.
@@ -45,6 +47,11 @@ pub enum ReportError {
 /// Reads `journal.ndjson` in `run_dir` and writes every other view beside it. Returns what was
 /// written. Where one cannot be written the others still are, and the first error is told.
 pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    write_in(run_dir, Language::En)
+}
+
+/// The same, with the page opening in `language`; its switch has the other.
+pub fn write_in(run_dir: &Path, language: Language) -> Result<Vec<PathBuf>, ReportError> {
     let entries = entries(run_dir)?;
     let messages = messages::ndjson(&entries);
     let view = RunView::of(entries);
@@ -55,7 +62,7 @@ pub fn write_all(run_dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
         ("junit.xml", junit::document(&view)),
         ("messages.ndjson", messages),
         ("summary.md", summary::markdown(&view)),
-        ("report.html", html::page(&view)),
+        ("report.html", html::page(&view, language)),
     ];
     let (mut written, mut lost) = (Vec::new(), None);
     for (name, text) in files {

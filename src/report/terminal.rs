@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use super::again;
 use super::view::{Milestone, RunView, ScenarioView};
 use crate::config::cut;
 use crate::expect::span_text;
@@ -20,8 +19,8 @@ const STATUS_COLUMNS: usize = 79;
 const STATUS_NAME_COLUMNS: usize = 28;
 /// Scenarios on the list of the slowest.
 const SLOWEST_MAX: usize = 5;
-/// Red scenarios told in full at the end; further ones only by their line.
-const RED_IN_FULL_MAX: usize = 5;
+/// Red scenarios told in full at the end, as many as one screen holds; further ones only by their line.
+const RED_IN_FULL_MAX: usize = 3;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +41,6 @@ pub struct Live<W: Write> {
     entries: Vec<Arc<Entry>>,
     total: usize,
     done: usize,
-    seed: u64,
     status_shown: bool,
     finished: bool,
 }
@@ -57,7 +55,6 @@ impl<W: Write> Live<W> {
             entries: Vec::new(),
             total: 0,
             done: 0,
-            seed: 0,
             status_shown: false,
             finished: false,
         }
@@ -71,7 +68,7 @@ impl<W: Write> Live<W> {
         }
         match &entry.event {
             Event::RunStarted { run, seed, total, .. } => {
-                (self.seed, self.total) = (*seed, *total);
+                self.total = *total;
                 let s = if *total == 1 { "" } else { "s" };
                 self.line(&format!("run {run}: {total} scenario{s}, seed {seed}"))?;
             }
@@ -174,16 +171,6 @@ impl<W: Write> Live<W> {
         self.clear_status()?;
         let entries = std::mem::take(&mut self.entries);
         let view = RunView::of(entries.iter().map(|entry| (**entry).clone()).collect());
-        // One that never got a cell has nothing to tell beyond its line; failures come before doubts.
-        let told = |s: &&ScenarioView| s.verdict != Verdict::Pass && s.opened;
-        let mut red: Vec<&ScenarioView> = view.scenarios.iter().filter(told).collect();
-        red.sort_by_key(|scenario| std::cmp::Reverse(scenario.verdict));
-        for scenario in red.iter().take(RED_IN_FULL_MAX) {
-            self.red(scenario)?;
-        }
-        if let Some(more) = red.len().checked_sub(RED_IN_FULL_MAX).filter(|more| *more > 0) {
-            self.line(&format!("\n{more} more: see report.html"))?;
-        }
         self.line("")?;
         let ran = view.slowest().into_iter().filter(|scenario| scenario.real_ms > 0);
         for (index, scenario) in ran.take(SLOWEST_MAX).enumerate() {
@@ -197,6 +184,19 @@ impl<W: Write> Live<W> {
             real(view.scenarios_ms),
             real(view.teardown_ms)
         ))?;
+        // One that never got a cell has nothing to tell beyond its line; failures come before doubts.
+        let told = |s: &&ScenarioView| s.verdict != Verdict::Pass && s.opened;
+        let mut red: Vec<&ScenarioView> = view.scenarios.iter().filter(told).collect();
+        red.sort_by_key(|scenario| std::cmp::Reverse(scenario.verdict));
+        for scenario in red.iter().take(RED_IN_FULL_MAX) {
+            self.red(&view, scenario)?;
+        }
+        if let Some(more) = red.len().checked_sub(RED_IN_FULL_MAX).filter(|more| *more > 0) {
+            self.line(&format!("\n{more} more: see report.html"))?;
+        }
+        if !red.is_empty() {
+            self.line("")?;
+        }
         if let Some(dir) = self.run_dir.clone() {
             self.line(&format!("report {dir}/report.html"))?;
         }
@@ -206,26 +206,18 @@ impl<W: Write> Live<W> {
     }
 
     /// The first screen of red: what is missing, the money, the deadline, and the one command.
-    fn red(&mut self, scenario: &ScenarioView) -> io::Result<()> {
+    fn red(&mut self, view: &RunView, scenario: &ScenarioView) -> io::Result<()> {
         let facts = &scenario.facts;
         let word = self.painted(&scenario.word.to_string(), scenario.verdict);
         self.line(&format!("\n{word} · {} · {}", facts.name, facts.location))?;
-        self.line(&format!("  why       {}", scenario.evidence))?;
         if let Some(missing) = scenario.missing() {
-            self.line(&format!("  missing   {}", missing.sentence))?;
+            self.line(&format!("  missing   {}", missing.claim()))?;
         }
         let (lost, exposed) = (scenario.loss_peak, scenario.exposure_peak);
         self.line(&format!("  money     {lost} lost, {exposed} stood to be lost"))?;
-        let point = &facts.loss_point;
-        self.line(&format!(
-            "  deadline  alert {}, plan {}, contained {}; from: {}",
-            span_text(point.detect_ms),
-            span_text(point.respond_ms),
-            span_text(point.contain_ms),
-            scenario.origin_is
-        ))?;
-        let again = again(self.seed, &facts.name);
-        self.line(&format!("  again     {again}"))
+        self.line(&format!("  deadline  {}", scenario.deadline_text()))?;
+        self.line(&format!("  why       {}", scenario.evidence))?;
+        self.line(&format!("  again     {}", view.again(&facts.name)))
     }
 }
 

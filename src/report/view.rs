@@ -249,11 +249,16 @@ impl ScenarioView {
         }
     }
 
-    /// What a person must see first of a red scenario: the expectation that it failed by.
+    /// What a person must see first of a red scenario: the expectation that it failed by. A deaf reconciler fails
+    /// before any is decided: by the first.
     pub fn missing(&self) -> Option<&ExpectationView> {
-        self.expectations.iter().find(|view| {
+        let red = |view: &&ExpectationView| {
             view.verdict.as_ref().is_some_and(|(verdict, ..)| *verdict != Verdict::Pass)
-        })
+        };
+        let open = |view: &&ExpectationView| view.verdict.is_none();
+        let first_open = || self.expectations.iter().find(open);
+        let failed = self.verdict == Verdict::Fail;
+        self.expectations.iter().find(red).or_else(|| failed.then(first_open).flatten())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::rest::{Round, Sounding};
-use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless};
+use super::unrest::{HOUSE_LIMIT, Unrest, blame, endless, strays};
 use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
@@ -296,6 +296,7 @@ impl Clockwork {
         match watermark {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
+                silent = silent.or_else(|| strays(&watermark.clock, self.clock.offset_ms()));
                 let sounding = sounding("reconciler", &watermark.clock);
                 let blind = !watermark.behind.is_empty();
                 round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });

@@ -263,6 +263,13 @@ impl Conduct {
                 format!("alert {} for {} before anything went wrong", alert.rule, alert.subject);
             return Err(Trouble::fail(Word::AlreadyAlerting, what));
         }
+        if let Some(run) = history.entries().iter().find_map(|entry| match &entry.event {
+            Event::PlanRan { run } => Some(run),
+            _ => None,
+        }) {
+            let what = format!("plan {} ran before anything went wrong", run.plan);
+            return Err(Trouble::fail(Word::PlanWithoutCause, what));
+        }
         let books = Oracle::of(history);
         if !books.balanced(now) {
             let rows: Vec<String> = books.bad_rows_at(now).map(|row| format!("{row:?}")).collect();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::rest::Round;
 use crate::clock::CellTime;
+use crate::wire::ClockReport;
 
 /// Shop, channel and the harness's own reader rest within a second; a starving machine gets this much, real time.
 pub const HOUSE_LIMIT: Duration = Duration::from_secs(30);
@@ -58,10 +59,36 @@ pub fn endless(before: &Round, after: &Round) -> Unrest {
     }
 }
 
+/// An advance is in force once it is acknowledged: whoever lives in another time would be waited for, or judged, wrongly.
+/// A foreign reconciler may tell no time at all.
+pub fn strays(report: &ClockReport, ordered_ms: i64) -> Option<Unrest> {
+    let told_ms = report.offset_ms;
+    (!report.now.is_empty() && told_ms != ordered_ms).then(|| {
+        let why =
+            format!("the reconciler's clock is ahead by {told_ms} ms, not by {ordered_ms} ms");
+        Unrest::Reconciler(why)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::rest::Sounding;
     use super::*;
+
+    #[test]
+    fn a_clock_that_does_not_follow_is_told() {
+        let report = |now: &str, offset_ms| ClockReport {
+            now: now.to_owned(),
+            offset_ms,
+            ..ClockReport::default()
+        };
+        for (now, offset_ms, is_told) in
+            [("x", 30_000, false), ("x", 0, true), ("x", 60_000, true), ("", 0, false)]
+        {
+            let told = strays(&report(now, offset_ms), 30_000);
+            assert_eq!(told.is_some(), is_told, "{now:?} {offset_ms}");
+        }
+    }
 
     #[test]
     fn who_is_to_blame_for_unrest() {

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::known::{Known, PARTS, SOURCES};
 use super::load::Bound as BoundScenario;
 use super::scan::Scan;
-use super::{Bound, Kind, Row, Said, Sentence, Step, VOCABULARY, vocabulary};
+use super::vocabulary::stops;
+use super::{Bound, Kind, Row, Said, Sentence, Step, VOCABULARY, probe, vocabulary};
 use crate::catalog::LossPoint;
 use crate::config::{Mistake, Place, Span, list};
-use crate::wire::Subject;
+use crate::wire::{Effect, Subject};
 
 /// House style: fewer say too little, more say too much.
 const STEPS: std::ops::RangeInclusive<usize> = 3..=9;
@@ -258,6 +259,14 @@ impl Lint<'_> {
             let message = format!("plan `{plan}` is not that of loss point `{}`", point.id);
             let mistake = Mistake::error("plan-of-another-point", self.at(step, plan), message);
             self.mistakes.push(mistake.with_help(format!("its plan is `{own}`")));
+        }
+        if let Some(Effect::Stops(act)) = &found.effect
+            && probe(act).is_none()
+        {
+            let message = format!("plan `{plan}` stops `{act}`, which no probe can do again");
+            let place = self.at(step, plan);
+            let mistake = Mistake::error("unproved-stop", place, message);
+            self.mistakes.push(mistake.with_nearest(act, stops()));
         }
         if let Some(kind) = &found.scope
             && *kind != scope.kind

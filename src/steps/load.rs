@@ -173,8 +173,8 @@ fn id_path(dir: &Path, path: &Path) -> String {
     parts.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// In order of path, so that runs schedule alike.
-fn feature_files(dir: &Path) -> Vec<PathBuf> {
+/// Every feature below `dir`, in order of path, so that runs schedule alike.
+pub fn feature_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -6,6 +6,7 @@ use super::mistake_cases::{Case, EN, LINES, LINES_ZH, MEANINGS, ZH};
 use super::{Known, Scenario, Selection, Sentence, Tier, read_feature};
 use crate::catalog::tests::small_catalog;
 use crate::config::{Mistake, Severity};
+use crate::wire::Effect;
 
 fn faults(fault: &str, params: &BTreeMap<String, String>) -> Result<(), String> {
     let known =
@@ -171,4 +172,60 @@ fn a_selection_that_holds_nothing_is_told_apart() {
     }
     let error = Selection::default().of(&[], "features").expect_err("nothing there").to_string();
     assert!(error.contains("is `features` the folder of the features?"));
+}
+
+#[test]
+fn a_stop_that_no_probe_can_do_again_is_told() {
+    let mut catalog = small_catalog();
+    for plan in &mut catalog.plans {
+        plan.effect = Some(Effect::Stops("refnd".into()));
+    }
+    let (_, mistakes) = read_feature("f", "features/f.feature", EN, &Known::of(&catalog, &faults));
+    let told = |mistake: &Mistake| {
+        mistake.code == "unproved-stop" && mistake.help.join("").contains("`refund`")
+    };
+    assert!(mistakes.iter().any(told), "{mistakes:?}");
+}
+
+/// What a business sentence needs, and what is wrong with what its feature says instead.
+#[test]
+fn a_business_sentence_needs_what_its_row_says() {
+    const ACCOUNTS: &str = "\
+@lp:refund-exceeds-payment @tier:gate
+Feature: Accounts
+
+  Scenario: A transfer
+    Given account \"W-1\" holds 100.00 CNY
+    And account \"W-2\" holds 0.00 CNY
+    When 30.00 CNY is transferred from account \"W-1\" to account \"W-2\"
+    Then alert \"refund-exceeds-payment\" is raised in time for account \"W-1\"
+
+  @control
+  Scenario: Half of it
+    Given account \"W-1\" holds 100.00 CNY
+    And account \"W-2\" holds 0.00 CNY
+    When 15.00 CNY is transferred from account \"W-1\" to account \"W-2\"
+    Then no alert is raised
+";
+    let codes = |source: &str| -> Vec<String> {
+        read(source).1.iter().map(|mistake| mistake.code.to_string()).collect()
+    };
+    assert_eq!(codes(ACCOUNTS), [""; 0]);
+    let unmade = ACCOUNTS.replacen("to account \"W-2\"", "to account \"W-3\"", 1);
+    assert_eq!(codes(&unmade), ["unknown-name", "not-a-twin"]);
+    let about = ACCOUNTS.replacen("for account \"W-1\"", "for account \"W-3\"", 1);
+    assert_eq!(codes(&about), ["unknown-name"]);
+    let same = ACCOUNTS.replacen("When 15.00", "When 30.00", 1);
+    assert_eq!(codes(&same), ["not-a-twin"], "nothing differs");
+    let other = ACCOUNTS.replacen(
+        "When 15.00 CNY is transferred from",
+        "When 2 transfers of 15.00 CNY from",
+        1,
+    );
+    let other = other.replacen(
+        "\"W-2\"\n    Then no alert",
+        "\"W-2\" are made at once\n    Then no alert",
+        1,
+    );
+    assert_eq!(codes(&other), ["not-a-twin"], "another sentence");
 }

@@ -107,6 +107,11 @@ impl Script {
         self.notes.get(&key).ok_or_else(unsaid)
     }
 
+    /// What was noted of the subject with this unique id, if anything was.
+    pub fn noted_id(&self, kind: &'static str, id: &str) -> Option<&Value> {
+        self.notes.get(&(kind, id.to_owned()))
+    }
+
     /// Bids of this script that differ from what their seller meant: (bid, meant).
     pub fn mistaken_bids(&self) -> impl Iterator<Item = (&str, Money)> {
         self.bids
@@ -189,17 +194,13 @@ impl Script {
 
     fn acts(&mut self, sentence: &Sentence) -> Result<Vec<Act>, ScriptError> {
         Ok(match sentence {
-            Sentence::ItemMedian { item, median } => {
-                let sku = self.id(item);
-                self.items.insert(sku.clone(), *median);
-                vec![Act::ListItem { sku, category: "shoes".into(), median: *median, stock: STOCK }]
-            }
+            Sentence::ItemMedian { item, median } => vec![self.list_item(item, *median, STOCK)],
             Sentence::ClearanceApproved { clearance, item } => {
                 vec![Act::ApproveClearance { ticket: self.id(clearance), sku: self.id(item) }]
             }
             Sentence::SellerBids { item, meant, price, clearance } => {
                 let clearance = clearance.as_ref().map(|ticket| self.id(ticket));
-                vec![self.bid(item, *meant, *price, clearance)]
+                vec![self.bid(item, 1, *meant, *price, clearance)]
             }
             Sentence::BidFollowsPattern { item, pattern } => vec![self.drawn_bid(item, pattern)?],
             Sentence::BuyerBuys { item, channel } => {
@@ -234,11 +235,41 @@ impl Script {
         })
     }
 
-    fn bid(&mut self, item: &str, meant: Money, price: Money, clearance: Option<String>) -> Act {
+    /// Puts an item on sale, with a week of deals around `median`.
+    pub fn list_item(&mut self, item: &str, median: Money, stock: u32) -> Act {
+        let sku = self.id(item);
+        self.items.insert(sku.clone(), median);
+        Act::ListItem { sku, category: "shoes".into(), median, stock }
+    }
+
+    /// A seller who means `meant` offers `qty` pieces at `price` each.
+    pub fn bid(
+        &mut self,
+        item: &str,
+        qty: u32,
+        meant: Money,
+        price: Money,
+        clearance: Option<String>,
+    ) -> Act {
         let sku = self.id(item);
         let (bid, seller) = (self.fresh("bid"), self.fresh("seller"));
         self.bids.insert(sku.clone(), (bid.clone(), meant, price));
-        Act::PlaceBid { bid, seller, sku, qty: 1, meant, price, clearance }
+        Act::PlaceBid { bid, seller, sku, qty, meant, price, clearance }
+    }
+
+    /// The bid for `item` that was placed last, and its price.
+    pub fn last_bid(&mut self, item: &str) -> Result<(String, Money), ScriptError> {
+        let sku = self.id(item);
+        let unsaid = || ScriptError::Unsaid { kind: "bid", name: item.to_owned() };
+        self.bids.get(&sku).map(|(bid, _, price)| (bid.clone(), *price)).ok_or_else(unsaid)
+    }
+
+    /// The bid for `item` that was placed last now costs `price`, where its seller means `meant`.
+    pub fn reprice(&mut self, item: &str, meant: Money, price: Money) {
+        let sku = self.id(item);
+        if let Some((_, old_meant, old_price)) = self.bids.get_mut(&sku) {
+            (*old_meant, *old_price) = (meant, price);
+        }
     }
 
     fn drawn_bid(&mut self, item: &str, pattern: &str) -> Result<Act, ScriptError> {
@@ -261,7 +292,7 @@ impl Script {
             reason: "it draws no bid".to_owned(),
         };
         let (meant, price) = bid.ok_or_else(no_bid)?;
-        Ok(self.bid(item, meant, price, None))
+        Ok(self.bid(item, 1, meant, price, None))
     }
 
     fn order(&mut self, order: &str, payable: Money, channel: &str) -> Act {
@@ -286,5 +317,65 @@ impl Script {
         let unsaid = || ScriptError::Unsaid { kind: "order", name: order.to_owned() };
         let channel = self.orders.get(&order_id).ok_or_else(unsaid)?.channel.clone();
         Ok(Act::Refund { refund: self.id(refund), order: order_id, channel, due, amount, hold })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Match, VOCABULARY};
+    use super::*;
+    use crate::journal::story::loss_point;
+
+    fn script() -> Script {
+        Script::new(Names::new("x"), forge::Seed::of_scenario(1, "s"), loss_point("p", None))
+    }
+
+    /// What the business sentence `text` makes `script` do.
+    fn moves(script: &mut Script, text: &str) -> Vec<Move> {
+        match vocabulary().read(text) {
+            Match::One { sentence: Ok(Sentence::Business(said)), .. } => {
+                script.deeds(&said).unwrap_or_else(|error| panic!("{text}: {error}"))
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    /// Values are read by their index and type: each example runs once, in both languages.
+    #[test]
+    fn every_business_sentence_does_what_its_example_says_in_both_languages() {
+        let business = || VOCABULARY.iter().filter(|row| matches!(row.meaning, Meaning::Does(_)));
+        let mut scripts = [script(), script()];
+        for row in business() {
+            let done = [row.example_en, row.example_zh]
+                .iter()
+                .zip(&mut scripts)
+                .map(|(text, script)| moves(script, text))
+                .collect::<Vec<_>>();
+            assert_eq!(done[0], done[1], "{}", row.id);
+            assert!(!done[0].is_empty(), "{}", row.id);
+            let names = row.needs.iter().chain(row.makes).map(|(_, index)| *index);
+            assert!(names.max() < Some(row.en.matches('{').count()), "{}: {row:?}", row.id);
+        }
+        assert!(business().count() > 0);
+    }
+
+    #[test]
+    fn acts_at_once_have_ids_of_their_own() {
+        let row = vocabulary().row("transfers-at-once").expect("a row");
+        let Move::AtOnce(acts) = &moves(&mut script(), row.example_en)[0] else {
+            panic!("at once")
+        };
+        assert_eq!(acts.len(), 2);
+        assert_ne!(acts[0], acts[1]);
+    }
+
+    #[test]
+    fn what_was_noted_is_found_by_the_scenarios_name() {
+        let mut script = script();
+        let bill = script.named("bill", "B-1");
+        script.note("bill", &bill.id, Value::from("5.00 CNY"));
+        assert_eq!(script.noted("bill", "B-1").unwrap(), "5.00 CNY");
+        let unsaid = script.noted("bill", "B-2").unwrap_err().to_string();
+        assert!(unsaid.contains("bill \"B-2\" is not known here"), "{unsaid}");
     }
 }

@@ -13,6 +13,9 @@ fn every_help_has_an_example() {
     for command in [
         "--help",
         "check --help",
+        "new --help",
+        "lint --help",
+        "fmt --help",
         "gate --help",
         "run --help",
         "rerun --help",

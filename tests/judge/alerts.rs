@@ -2,7 +2,7 @@
 
 use lossdrill::clock::CellTime;
 use lossdrill::expect::premises;
-use lossdrill::wire::AlertState;
+use lossdrill::wire::{Alert, AlertState};
 
 use super::*;
 
@@ -38,6 +38,8 @@ fn an_alert_is_raised() {
         ),
         ("posted again", posted_again(), Is(Word::Proved)),
         ("two fingerprints", two_fingerprints(), Is(Word::Duplicate)),
+        ("another point's label", labelled("paid-order-unpaid"), Is(Word::WrongLossPoint)),
+        ("no label, as a foreign one may", labelled(""), Is(Word::Proved)),
         ("another occurrence", other_occurrence(), Is(Word::Proved)),
         ("another rule", attack().at(2_000).alert("r", refund_subject(), PAID), Looks(55_300)),
     ];
@@ -66,6 +68,11 @@ fn posted_again() -> Story {
 
 fn two_fingerprints() -> Story {
     alerted(2_000).alert_as(RULE, refund_subject(), PAID, |alert| alert.fingerprint.push('2'))
+}
+
+fn labelled(loss_point: &str) -> Story {
+    let change = |alert: &mut Alert| loss_point.clone_into(&mut alert.loss_point);
+    attack().at(2_000).alert_as(RULE, refund_subject(), PAID, change).rest(1)
 }
 
 fn other_occurrence() -> Story {

@@ -43,6 +43,21 @@ fn no_other_alert_is_raised() {
             Is(Word::Proved),
         ),
         (
+            "its own rule, about a payment that went well",
+            books(settled(), Role::Background, "O-b", "R-b").alert(RULE, order("O-b"), PAID),
+            Is(Word::UnexpectedAlert),
+        ),
+        (
+            "its own rule, about what the harm is of",
+            settled().alert(RULE, order("O-1"), PAID),
+            Is(Word::Proved),
+        ),
+        (
+            "its own rule, about what no act names",
+            settled().alert(RULE, Subject::new("source", "binlog"), PAID),
+            Is(Word::Proved),
+        ),
+        (
             "others first",
             settled()
                 .registered(&[Expectation::OrderPaid { order: "O-8".into(), within_ms: 9_000 }]),
@@ -201,6 +216,16 @@ fn a_watchers_silence_needs_only_its_canary() {
         Is(Word::UnexpectedAlert),
     );
     let ordered = Event::FaultIntent { fault: fault_use("link.binlog.stalled") };
+    let early = |at_once: bool| {
+        let canary = slow().at(3_000).phase(Phase::Canary).event(Event::Tick);
+        let canary = match at_once {
+            true => canary.event(ordered.clone()).alert(rule, blind.clone(), PAID),
+            false => canary.alert(rule, blind.clone(), PAID).event(ordered.clone()),
+        };
+        canary.bites("link.binlog.stalled").at(63_001)
+    };
+    check("sings at the strike", &early(true), &asked, Is(Word::Proved));
+    check("sings before the strike", &early(false), &asked, Is(Word::SilenceUnproved));
     let toothless = slow().at(3_000).phase(Phase::Canary).event(ordered);
     check("the canary's fault never bit", &toothless.at(93_001), &asked, Is(Word::FaultDidNotBite));
 }

@@ -107,6 +107,14 @@ fn the_scenario_takes_its_worst_verdict() {
     assert_eq!(told(&[late; 3], Story::new("s", false, point())), (Inconclusive, Word::NoLoss));
     let second = alerted(2_000).alert_as(RULE, refund_subject(), PAID, |a| a.fingerprint.push('2'));
     assert_eq!(told(&[proved; 3], second), (Fail, Word::Duplicate), "it came after the decision");
+    let beside = |scope| {
+        let (plan, state) = (("panic-button", "p1"), PlanState::Effective);
+        alerted(2_000).plan(plan, scope, Effect::Notifies, state, None)
+    };
+    let stranger = told(&[proved; 3], beside(order("O-b")));
+    assert_eq!(stranger, (Fail, Word::PlanWithoutCause), "nothing bad was seen of it");
+    assert_eq!(told(&[late; 3], beside(order("O-b"))), late, "a sentence comes first");
+    assert_eq!(told(&[proved; 3], beside(order("O-1"))), proved, "its refund was paid twice");
     let nothing = scenario_verdict(&attack().tick().history(), Oracle::of);
     assert_eq!(nothing.1, Word::NotJudged, "nothing was expected");
 }

@@ -1,112 +1,175 @@
-//! Mode -> word -> scenarios, from the catalogue and the features.
+//! Mode -> scenario -> word, from what the features and the catalogue say of each scenario.
 //!
-//! How it was reasoned. The word of a scenario is that of its first sentence that does not hold. A control is judged by its
-//! silence and by its canary, which is its attack once more: what spoils an attack's alert takes the control's proof of
-//! silence; what spoils only a plan, an amount or a number of alerts leaves it. Modes whose reconciler reads or says
-//! nothing at all spoil every scenario alike.
+//! How it is reasoned. The word of a scenario is that of its first sentence that does not hold; every other scenario is
+//! green.
+//!
+//! - A control is judged by its silence and by its canary, which is its attack once more: what spoils an attack's alert
+//!   takes the control's proof of silence; what spoils only a plan, an amount or a label leaves it.
+//! - An alert that comes after its deadline and within as much again is late; after that it never came.
+//! - A plan matters where a sentence asks for it. What undoes a stop cannot touch a repair, and a notice undoes nothing.
+//! - What the reconciler does to things that are good is told wherever it does it: among controls and attacks alike.
+//! - Modes whose reconciler says nothing, or not what time it lives in, spoil every scenario that has to hear it.
 
 use lossdrill::journal::Word;
+use lossdrill::wire::Effect;
 
-// features/bid.feature
-const LOW_BID: &str = "A seller who means 1,999.00 types 199.90";
-const HONEST_BID: &str = "A seller who means 1,999.00 types 1,999.00";
-const CLEARANCE: &str = "An approved clearance at less than a third of the median";
-const HONEST_CUT: &str = "An honest cut of 10 percent";
-const DRAWN_BID: &str = "A price with a digit lost, drawn from the seed";
-const DRAWN_HONEST: &str = "A price within the market's spread, drawn from the seed";
-// features/payment-callback.feature
-const DROPPED: &str = "支付成功的回调被丢弃";
-const DELAYED: &str = "支付成功的回调迟到，但仍在窗口之内";
-// features/refund-twice.feature
-const TWICE: &str = "The approval is delivered twice, and each delivery pays out";
-const ONCE: &str = "The approval is delivered once";
-const PARTIAL: &str = "Two partial refunds that add up to the order are not a loss";
-// features/refund-exceeds.feature
-const EXCEEDS: &str = "应退 99.00 元，实际打款 150.00 元";
-const EXACT: &str = "应退 99.00 元，实际打款 99.00 元";
-const REST: &str = "余下的款分两笔退完，合计等于实付";
-// features/binlog.feature
-const STALLED: &str = "The change stream stands still";
-const SLOW: &str = "The change stream is slow, and still arrives";
+use crate::facts::{Facts, Rule};
 
-pub const SCENARIOS: &[&str] = &[
-    LOW_BID,
-    HONEST_BID,
-    CLEARANCE,
-    HONEST_CUT,
-    DRAWN_BID,
-    DRAWN_HONEST,
-    DROPPED,
-    DELAYED,
-    TWICE,
-    ONCE,
-    PARTIAL,
-    EXCEEDS,
-    EXACT,
-    REST,
-    STALLED,
-    SLOW,
-];
-const ATTACKS: &[&str] = &[LOW_BID, DRAWN_BID, DROPPED, TWICE, EXCEEDS, STALLED];
-const CONTROLS: &[&str] =
-    &[HONEST_BID, CLEARANCE, HONEST_CUT, DRAWN_HONEST, DELAYED, ONCE, PARTIAL, EXACT, REST, SLOW];
-
-/// One mode of the saboteur, and every scenario that it turns red.
+/// One mode of the saboteur, and the word of each scenario under it.
 pub struct Row {
     pub mode: &'static str,
-    pub red: &'static [(Word, &'static [&'static str])],
+    pub word: fn(&Facts) -> Word,
     /// The reconciler stops answering: the harness's patience is shortened.
     pub silent: bool,
 }
 
-const fn row(mode: &'static str, red: &'static [(Word, &'static [&'static str])]) -> Row {
-    Row { mode, red, silent: false }
+const fn row(mode: &'static str, word: fn(&Facts) -> Word) -> Row {
+    Row { mode, word, silent: false }
 }
 
+/// How long the saboteur holds back a late alert and a late plan.
+const ALERT_HELD_MS: i64 = 75_000;
+const PLAN_HELD_MS: i64 = 302_000;
+
 pub const TABLE: &[Row] = &[
-    row("pass-through", &[]),
-    // The rule's own attacks hear nothing, and its controls have no canary left.
-    row(
-        "swallow:bid-below-market",
-        &[
-            (Word::Never, &[LOW_BID, DRAWN_BID]),
-            (Word::SilenceUnproved, &[HONEST_BID, CLEARANCE, HONEST_CUT, DRAWN_HONEST]),
-        ],
-    ),
-    // `refund-paid-twice` lists this rule under `with:`; one that never fires in the attack is red.
-    row(
-        "swallow:refund-exceeds-payment",
-        &[(Word::Never, &[EXCEEDS, TWICE]), (Word::SilenceUnproved, &[EXACT, REST])],
-    ),
-    row(
-        "swallow:change-capture-stalled",
-        &[(Word::Never, &[STALLED]), (Word::SilenceUnproved, &[SLOW])],
-    ),
-    // Every point's alert comes past its 60 s and within the minute after; so do the canaries'.
-    row("late", &[(Word::Late, ATTACKS), (Word::SilenceUnproved, CONTROLS)]),
+    row("pass-through", |_| Word::Proved),
+    // ---- Nuisances.
+    row("resends", |_| Word::Proved),
+    row("slow-posts", |_| Word::Proved),
+    // ---- Alerts.
+    row("swallow:bid-below-market", |s| unheard(s, |rule| rule.id == "bid-below-market")),
+    row("swallow:refund-exceeds-payment", |s| {
+        unheard(s, |rule| rule.id == "refund-exceeds-payment")
+    }),
+    row("swallow:change-capture-stalled", |s| {
+        unheard(s, |rule| rule.id == "change-capture-stalled")
+    }),
+    row("garbled", |s| unheard(s, |_| true)),
+    row("late", late),
+    row("backdated", late),
     // A canary's alert about something else is not the canary's.
-    row("wrong-subject", &[(Word::WrongSubject, ATTACKS), (Word::SilenceUnproved, CONTROLS)]),
-    // Only these say what the alert puts at risk.
-    row("wrong-amount", &[(Word::WrongAmount, &[LOW_BID, DROPPED, TWICE, EXCEEDS])]),
-    row("second-fingerprint", &[(Word::Duplicate, ATTACKS)]),
-    // Honest bids for the scenario's own item are cried at: on the twins nothing was to be heard. An attack's bid is
-    // honest once its seller has mended it: the same rule and bid under another fingerprint.
-    row(
-        "cries-wolf:bid-below-market@SKU-1",
-        &[
-            (Word::UnexpectedAlert, &[HONEST_BID, CLEARANCE, HONEST_CUT, DRAWN_HONEST]),
-            (Word::Duplicate, &[LOW_BID, DRAWN_BID]),
-        ],
-    ),
+    row("wrong-subject", |s| match s.control {
+        true => heard(s, Word::SilenceUnproved),
+        false => heard(s, Word::WrongSubject),
+    }),
+    row("wrong-amount", |s| attack(s, s.names_amount, Word::WrongAmount)),
+    row("wrong-loss-point", |s| {
+        let own = |rule: &Rule| s.rules.iter().any(|own| own.id == rule.id);
+        attack(s, s.alerts.iter().any(|asked| own(&asked.rule)), Word::WrongLossPoint)
+    }),
+    row("second-fingerprint", |s| attack(s, true, heard(s, Word::Duplicate))),
+    row("cries-wolf:bid-below-market@SKU-1", cries_at_bids),
     // Paid orders are in the healthy traffic of every scenario, before anything goes wrong.
-    row("cries-wolf:paid-order-unpaid", &[(Word::AlreadyAlerting, SCENARIOS)]),
-    // A watcher point has no plan; a control's own plans are none.
-    row(
-        "plan-without-effect",
-        &[(Word::PlanWithoutEffect, &[LOW_BID, DRAWN_BID, DROPPED, TWICE, EXCEEDS])],
-    ),
-    // `backfill-payment` stops nothing.
-    row("plan-out-of-scope", &[(Word::PlanOutOfScope, &[LOW_BID, DRAWN_BID, TWICE, EXCEEDS])]),
-    Row { silent: true, ..row("deaf-after-a-reconnect", &[(Word::Deaf, SCENARIOS)]) },
-    Row { silent: true, ..row("dead-from-the-start", &[(Word::Deaf, SCENARIOS)]) },
+    row("cries-wolf:paid-order-unpaid", |_| Word::AlreadyAlerting),
+    // In the wake of a true alert; a control's own is its canary's.
+    row("cries-at-strangers", |s| match s.control || s.no_other_alert {
+        true => heard(s, Word::UnexpectedAlert),
+        false => Word::Proved,
+    }),
+    // ---- Plans.
+    row("plan-without-effect", |s| {
+        let notice = s.plan.as_ref().is_none_or(|plan| plan.effect == Effect::Notifies);
+        attack(s, !notice, Word::PlanWithoutEffect)
+    }),
+    row("plan-out-of-scope", |s| attack(s, s.stops(), Word::PlanOutOfScope)),
+    row("plan-unannounced", |s| attack(s, s.plan.is_some(), Word::PlanNotStarted)),
+    row("plan-late", plan_late),
+    row("plan-undone-at-once", |s| attack(s, s.stops(), Word::PlanWithoutEffect)),
+    row("plan-never-reverts", |s| {
+        let ends = s.plan.as_ref().is_some_and(|plan| plan.ends);
+        attack(s, s.stops() && ends, Word::PlanOutOfScope)
+    }),
+    // On an order of the healthy traffic, before anything goes wrong.
+    row("plan-without-cause", |_| Word::PlanWithoutCause),
+    row("plan-beside-the-point", |s| attack(s, true, heard(s, Word::PlanWithoutCause))),
+    // ---- What the reconciler says of itself.
+    // A watcher point has no subject to be judged; nor has a control without business.
+    row("no-judgements", |s| match s.control && !s.watcher && s.does_business {
+        true => Word::SilenceUnproved,
+        false => Word::Proved,
+    }),
+    row("deaf-and-lying", deaf_and_lying),
+    Row { silent: true, ..row("clock-ignored", clock_ignored) },
+    Row { silent: true, ..row("never-ready", |_| Word::Deaf) },
+    Row { silent: true, ..row("works-without-end", |_| Word::Deaf) },
+    Row { silent: true, ..row("deaf-after-a-reconnect", |_| Word::Deaf) },
+    Row { silent: true, ..row("dead-from-the-start", |_| Word::Deaf) },
 ];
+
+/// `word` for an attack of which `hit` is true.
+fn attack(scenario: &Facts, hit: bool, word: Word) -> Word {
+    if !scenario.control && hit { word } else { Word::Proved }
+}
+
+/// `word` where the scenario, or its canary, is heard by an alert.
+fn heard(scenario: &Facts, word: Word) -> Word {
+    if scenario.alerts.is_empty() { Word::Proved } else { word }
+}
+
+/// Alerts of the rules in `lost` never come. One that is listed under `with:` and never fires is red, where other
+/// alerts are asked about; any alert of a canary's proves that it was heard.
+fn unheard(scenario: &Facts, lost: impl Fn(&Rule) -> bool) -> Word {
+    let mut asked = scenario.alerts.iter().map(|asked| &asked.rule);
+    if scenario.control {
+        let all = !scenario.alerts.is_empty() && asked.all(lost);
+        return if all { Word::SilenceUnproved } else { Word::Proved };
+    }
+    let with = || scenario.no_other_alert && scenario.with.iter().any(&lost);
+    if asked.any(&lost) || with() { Word::Never } else { Word::Proved }
+}
+
+/// Alerts come when their rule speaks, and [`ALERT_HELD_MS`] after it.
+fn late(scenario: &Facts) -> Word {
+    let after_ms = |rule: &Rule| rule.delay_ms + ALERT_HELD_MS;
+    let mut asked = scenario.alerts.iter();
+    if scenario.control {
+        let missed = asked.all(|asked| after_ms(&asked.rule) > scenario.detect_ms);
+        return if missed { heard(scenario, Word::SilenceUnproved) } else { Word::Proved };
+    }
+    let first = asked.find(|asked| after_ms(&asked.rule) > asked.within_ms);
+    match first {
+        Some(asked) if after_ms(&asked.rule) > 2 * asked.within_ms => Word::Never,
+        Some(_) => Word::Late,
+        None => Word::Proved,
+    }
+}
+
+fn plan_late(scenario: &Facts) -> Word {
+    let Some(plan) = &scenario.plan else { return Word::Proved };
+    let after_ms = scenario.delay_ms() + PLAN_HELD_MS;
+    match after_ms {
+        _ if after_ms <= plan.within_ms => Word::Proved,
+        _ if after_ms <= 2 * plan.within_ms => Word::PlanLate,
+        _ => Word::PlanNotStarted,
+    }
+}
+
+/// Honest bids for the item are cried at: on the twins nothing was to be heard. An attack's bid is honest once its seller
+/// has mended it, which belongs to the proof of a stop: the same rule and bid under another fingerprint.
+fn cries_at_bids(scenario: &Facts) -> Word {
+    if !scenario.bids_for.iter().any(|item| item.starts_with("SKU-1")) {
+        return Word::Proved;
+    }
+    let own = scenario.rules.iter().any(|rule| rule.id == "bid-below-market");
+    match scenario.control || (!own && scenario.no_other_alert) {
+        true => Word::UnexpectedAlert,
+        false => attack(scenario, own && scenario.stops(), Word::Duplicate),
+    }
+}
+
+/// Rules that need the log find nothing, good or bad; others go on as ever. The alert about its own blindness is lost too.
+fn deaf_and_lying(scenario: &Facts) -> Word {
+    let judged = !scenario.watcher && scenario.does_business;
+    if scenario.control && judged && scenario.rules.iter().any(|rule| rule.reads_log) {
+        return Word::SilenceUnproved;
+    }
+    unheard(scenario, |rule| rule.reads_log)
+}
+
+/// Whoever waits for a window, a plan's end or the end of a time sees that the reconciler's clock stands still.
+fn clock_ignored(scenario: &Facts) -> Word {
+    let plan_ends = scenario.plan.as_ref().is_some_and(|plan| plan.ends);
+    let waits = plan_ends || (scenario.bounds_loss && scenario.plan.is_none());
+    let attack_waits = !scenario.control && waits;
+    if scenario.delay_ms() > 0 || attack_waits { Word::Deaf } else { Word::Proved }
+}

@@ -12,6 +12,7 @@ mod refunds;
 mod rig;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod wallet;
 
 use std::time::Instant;
 
@@ -47,6 +48,10 @@ const CASES: &[Case] = &[
     case!(refunds::rest_is_never_claimed_over_an_acked_record),
     case!(refunds::a_refund_breaker_stops_payouts_until_its_end),
     case!(refunds::a_released_breaker_lets_parked_payouts_go),
+    case!(wallet::two_transfers_at_once_leave_nobody_below_zero),
+    case!(wallet::a_transfer_has_two_legs_that_add_up_to_zero),
+    case!(wallet::a_frozen_account_pays_nobody_and_is_paid),
+    case!(wallet::each_defect_is_a_fault_and_each_fault_a_defect),
     case!(outage::a_restart_in_mid_way_keeps_everything),
     case!(outage::a_channel_away_delays_and_loses_nothing),
     case!(outage::a_shop_away_is_called_back_later),

@@ -4,14 +4,22 @@
 //! its line in [`DOMAINS`]. Must not know what a defect does to the books.
 
 mod charge;
+mod goods;
 mod promotion;
+mod settle;
 mod trade;
 mod wallet;
 
 use super::{Blast, FaultSpec, Late, Layer, Need, Param};
 
-const DOMAINS: &[&[Defect]] =
-    &[trade::DEFECTS, wallet::DEFECTS, charge::DEFECTS, promotion::DEFECTS];
+const DOMAINS: &[&[Defect]] = &[
+    trade::DEFECTS,
+    wallet::DEFECTS,
+    settle::DEFECTS,
+    charge::DEFECTS,
+    promotion::DEFECTS,
+    goods::DEFECTS,
+];
 
 /// A defect: `app.` and the switch's own name.
 struct Defect {

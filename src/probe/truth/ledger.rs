@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::watch::FolderWatch;
 use super::{Reader, SyncRequest};
-use crate::journal::{Book, Event, Posting, PostingKind};
+use crate::journal::{Amount, Book, Event, LedgerLine, Posting, PostingKind};
 use crate::money::Money;
 use crate::probe::ProbeError;
 use crate::wire::Subject;
@@ -20,10 +20,14 @@ use crate::wire::Subject;
 enum Line {
     Collected { order: String, amount: Money, txn: String },
     PaidOut { refund: String, amount: Money, txn: String },
+    Transferred { bill: String, payee: String, amount: Money, txn: String },
 }
 
-/// The posting behind one line.
-fn posting(line: &[u8]) -> Result<Posting, serde_json::Error> {
+/// The ledger of transfers to merchants: one that no act expects is a loss.
+const TRANSFERS: &str = "channel.transfer";
+
+/// What one line says.
+fn told(line: &[u8]) -> Result<Event, serde_json::Error> {
     let (kind, subject, amount, reference) = match serde_json::from_slice(line)? {
         Line::Collected { order, amount, txn } => {
             (PostingKind::Collected, Subject::new("order", order), amount, txn)
@@ -31,8 +35,20 @@ fn posting(line: &[u8]) -> Result<Posting, serde_json::Error> {
         Line::PaidOut { refund, amount, txn } => {
             (PostingKind::PaidOut, Subject::new("refund", refund), amount, txn)
         }
+        Line::Transferred { bill, payee, amount, txn } => {
+            let line = LedgerLine {
+                ledger: TRANSFERS.to_owned(),
+                subject: Subject::new("bill", bill),
+                amount: Amount::Money(amount),
+                detail: Some(payee),
+                reference: txn,
+                gone: false,
+                strict: true,
+            };
+            return Ok(Event::Booked { line });
+        }
     };
-    Ok(Posting { book: Book::Channel, kind, subject, amount, reference })
+    Ok(Event::Posted { posting: Posting { book: Book::Channel, kind, subject, amount, reference } })
 }
 
 /// The file, and how far it was read.
@@ -114,8 +130,8 @@ impl Ledger {
             ProbeError::Ledger { path: self.tail.path.clone(), source }
         })?;
         for line in lines {
-            match posting(&line) {
-                Ok(posting) => reader.record(now, Event::Posted { posting }),
+            match told(&line) {
+                Ok(event) => reader.record(now, event),
                 Err(error) => {
                     let line = String::from_utf8_lossy(&line);
                     reader.broken(now, format!("the ledger's line `{line}`: {error}"));

@@ -19,6 +19,11 @@ const PAID_OUT: &str = concat!(
     r#""amount":"9.00 CNY","txn":"T2","at_ms":6}"#
 );
 
+const TRANSFERRED: &str = concat!(
+    r#"{"seq":3,"kind":"transferred","bill":"B","merchant":"M","payee":"bank-1","channel":"alipay","#,
+    r#""amount":"50.00 CNY","txn":"T3","at_ms":7}"#
+);
+
 fn append(path: &Path, text: &str) {
     let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -26,20 +31,28 @@ fn append(path: &Path, text: &str) {
 
 #[test]
 fn lines_are_postings_or_errors() {
-    let paid = posting(PAID_OUT.as_bytes()).unwrap();
+    let posting = |line: &str| match told(line.as_bytes()).unwrap() {
+        Event::Posted { posting } => posting,
+        other => panic!("{other:?}"),
+    };
+    let paid = posting(PAID_OUT);
     assert_eq!(
         (paid.kind, paid.subject.to_string()),
         (PostingKind::PaidOut, "refund \"R\"".into())
     );
-    let collected = posting(COLLECTED.as_bytes()).unwrap();
+    let collected = posting(COLLECTED);
     assert_eq!((collected.amount, collected.reference), (Money::cny(19_900), "T1".into()));
+    let Event::Booked { line } = told(TRANSFERRED.as_bytes()).unwrap() else { panic!("no line") };
+    assert_eq!((line.ledger.as_str(), line.subject.to_string()), (TRANSFERS, "bill \"B\"".into()));
+    assert_eq!((line.detail, line.strict), (Some("bank-1".to_owned()), true));
     for bad in [
+        TRANSFERRED.replace(r#""payee":"bank-1","#, ""),
         PAID_OUT.replace(r#""refund":"R","#, ""),
         COLLECTED.replace("199.00 CNY", "199.00"),
         COLLECTED.replace("collected", "borrowed"),
         String::new(),
     ] {
-        assert!(posting(bad.as_bytes()).is_err(), "{bad}");
+        assert!(told(bad.as_bytes()).is_err(), "{bad}");
     }
 }
 

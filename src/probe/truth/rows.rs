@@ -85,6 +85,17 @@ impl Row {
         Money::from_decimal(amount, currency).map_err(|_| bad())
     }
 
+    /// The sum of amount columns beside the row's `currency`.
+    pub fn money_sum(&self, columns: &[&'static str]) -> Result<Money, RowError> {
+        let currency = || self.kind("currency", "currency");
+        let code = self.text("currency")?.parse().map_err(|_| currency())?;
+        columns.iter().try_fold(Money::zero(code), |sum, column| {
+            let minor = sum.minor.checked_add(self.money(column)?.minor);
+            let minor = minor.ok_or_else(|| self.kind(column, "amount that adds up"))?;
+            Ok(Money { minor, ..sum })
+        })
+    }
+
     fn field(&self, column: &'static str) -> Result<&Field, RowError> {
         let absent = || RowError::Absent { table: self.table.clone(), column };
         self.fields.get(column).ok_or_else(absent)

@@ -7,7 +7,9 @@
 
 use std::fmt::Write;
 
+use super::super::deadline::Owed;
 use super::super::view::{Milestone, ScenarioView};
+use super::labels::{both_drawn, owed_zh};
 use super::text;
 use crate::clock::CellTime;
 use crate::expect::span_text;
@@ -43,9 +45,9 @@ impl Axis {
 pub(super) fn svg(scenario: &ScenarioView) -> String {
     let point = &scenario.facts.loss_point;
     let lanes = [
-        ("alert", scenario.alert, point.detect_ms),
-        ("plan", scenario.plan, point.respond_ms),
-        ("contained", scenario.contained, point.contain_ms),
+        (Owed::Alert, scenario.alert, point.detect_ms),
+        (Owed::Plan, scenario.plan, point.respond_ms),
+        (Owed::Contained, scenario.contained, point.contain_ms),
     ];
     let reached = lanes.iter().filter_map(|(_, at, _)| at.map(|at| at.after_ms));
     let longest_ms = lanes.iter().map(|(.., line)| *line).chain(reached).max().unwrap_or(1);
@@ -54,18 +56,21 @@ pub(super) fn svg(scenario: &ScenarioView) -> String {
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
         text(&told(&lanes, scenario))
     );
-    let zero = if scenario.facts.loss_point.watcher { "bite" } else { "bad row" };
-    grid(&mut svg, &axis, zero);
-    for (index, (name, at, line_ms)) in lanes.into_iter().enumerate() {
-        lane(&mut svg, &axis, index as i64, (name, at, line_ms));
+    let watcher = scenario.facts.loss_point.watcher;
+    let zero =
+        if watcher { both_drawn("bite", "故障生效") } else { both_drawn("bad row", "坏账") };
+    grid(&mut svg, &axis, &zero);
+    for (index, lane_of) in lanes.into_iter().enumerate() {
+        lane(&mut svg, &axis, index as i64, lane_of);
     }
     curves(&mut svg, &axis, scenario);
     svg.push_str("</svg>");
     svg
 }
 
-fn told(lanes: &[(&str, Option<Milestone>, i64)], scenario: &ScenarioView) -> String {
-    let lanes = lanes.iter().map(|(name, at, line_ms)| {
+fn told(lanes: &[(Owed, Option<Milestone>, i64)], scenario: &ScenarioView) -> String {
+    let lanes = lanes.iter().map(|(owed, at, line_ms)| {
+        let name = owed.en();
         let at = at.map_or("never".to_owned(), |at| format!("after {}", span_text(at.after_ms)));
         format!("{name} {at} of {}", span_text(*line_ms))
     });
@@ -101,8 +106,9 @@ fn lane(
     svg: &mut String,
     axis: &Axis,
     index: i64,
-    (name, at, line_ms): (&str, Option<Milestone>, i64),
+    (owed, at, line_ms): (Owed, Option<Milestone>, i64),
 ) {
+    let name = both_drawn(owed.en(), owed_zh(owed));
     let middle = TOP + index * LANE + LANE / 2;
     let (zero, line) = (axis.x(0), axis.x(line_ms));
     let _ = write!(
@@ -119,9 +125,10 @@ fn lane(
     let Some(at) = at else {
         let _ = write!(
             svg,
-            "<text class=\"never\" x=\"{}\" y=\"{}\">none</text>",
+            "<text class=\"never\" x=\"{}\" y=\"{}\">{}</text>",
             zero + 10,
-            middle + 5
+            middle + 5,
+            both_drawn("none", "无")
         );
         return;
     };
@@ -146,27 +153,30 @@ fn curves(svg: &mut String, axis: &Axis, scenario: &ScenarioView) {
     let _ = write!(
         svg,
         "<path class=\"axis\" d=\"M{LEFT} {bottom}H{}\"/>\
-         <text class=\"lane\" x=\"{}\" y=\"{}\">money</text>",
+         <text class=\"lane\" x=\"{}\" y=\"{}\">{}</text>",
         WIDTH - RIGHT,
         LEFT - 12,
-        CURVE_TOP + 12
+        CURVE_TOP + 12,
+        both_drawn("money", "金额")
     );
     let Some(origin) = scenario.origin.filter(|_| top > 0) else {
         let _ = write!(
             svg,
-            "<text class=\"quiet\" x=\"{}\" y=\"{}\">nothing lost, nothing exposed</text>",
+            "<text class=\"quiet\" x=\"{}\" y=\"{}\">{}</text>",
             LEFT + 10,
-            bottom - 10
+            bottom - 10,
+            both_drawn("nothing lost, nothing exposed", "没有损失，也没有敞口")
         );
         return;
     };
     for (class, curve, name, peak) in [
-        ("exposure", &scenario.exposure, "exposed", scenario.exposure_peak),
-        ("loss", &scenario.loss, "lost", scenario.loss_peak),
+        ("exposure", &scenario.exposure, ("exposed", "敞口"), scenario.exposure_peak),
+        ("loss", &scenario.loss, ("lost", "损失"), scenario.loss_peak),
     ] {
         if peak.minor == 0 {
             continue;
         }
+        let name = both_drawn(name.0, name.1);
         let path = steps(axis, origin, curve, top);
         let _ = write!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
         let y = height(peak.minor, top).clamp(CURVE_TOP + 2, bottom - 4) + 12;

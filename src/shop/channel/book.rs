@@ -19,7 +19,7 @@ const DUE_SOON_MS: i64 = 1000;
 #[derive(Debug, Default)]
 pub struct Book {
     entries: Vec<Entry>,
-    by_request: HashMap<(bool, String), usize>,
+    by_request: HashMap<(Kind, String), usize>,
     published: u64,
     callbacks: BTreeMap<u64, Callback>,
 }
@@ -43,14 +43,14 @@ impl Book {
             let callback = Callback { due: now, attempts: 0, in_progress: false };
             self.callbacks.insert(entry.seq, callback);
         }
-        let key = (is_collected, entry.request_no.clone());
+        let key = (entry.kind, entry.request_no.clone());
         self.by_request.insert(key, self.entries.len());
         self.entries.push(entry);
     }
 
     /// The entry that a request with this number made.
     pub fn by_request(&self, request: &Request) -> Option<&Entry> {
-        let key = (request.kind == Kind::Collected, request.request_no.clone());
+        let key = (request.kind, request.request_no.clone());
         self.by_request.get(&key).map(|index| &self.entries[*index])
     }
 
@@ -138,6 +138,7 @@ mod tests {
             request_no: request_no.to_owned(),
             order: "O-1".to_owned(),
             refund: None,
+            payee: None,
             channel: "alipay".to_owned(),
             amount: Money::cny(19_900),
         }

@@ -45,7 +45,7 @@ async fn publish(
 ) -> Result<(), Refusal> {
     let payload =
         serde_json::to_string(entry).map_err(|error| Refusal::unreadable("an entry", error))?;
-    broker::send(producer, topic, &entry.order, &payload).await?;
+    broker::send(producer, topic, entry.key(), &payload).await?;
     channel.0.pulse.worked();
     let progress = Progress::Published(entry.seq);
     let mut accounts = channel.accounts();

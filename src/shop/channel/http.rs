@@ -1,4 +1,4 @@
-//! The channel's HTTP side: charges, payouts, what was charged, health and clock.
+//! The channel's HTTP side: charges, payouts, transfers, what was charged, health and clock.
 //!
 //! Knows no file. Try it: `curl -s 127.0.0.1:PORT/clock`. Not covered: authentication of the shop.
 
@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ledger::{Kind, Request};
+use super::ledger::{Kind, Payee, Request};
 use super::{Channel, Refusal};
 use crate::money::Money;
 use crate::shop::socket::{self, Body, count_requests};
@@ -31,6 +31,7 @@ pub(super) fn router(channel: Channel, drill_clock: bool) -> Router {
         .route("/charges", post(charge))
         .route("/charges/{order}", get(charges))
         .route("/payouts", post(pay_out))
+        .route("/transfers", post(transfer))
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Counter { channel, drill_clock })
 }
@@ -65,7 +66,8 @@ async fn charge(
 ) -> Result<Json<Value>, Refusal> {
     let ChargeBody { order, channel, amount, request_no } = body;
     let kind = Kind::Collected;
-    record(&counter, Request { kind, request_no, order, refund: None, channel, amount })
+    let (refund, payee) = (None, None);
+    record(&counter, Request { kind, request_no, order, refund, payee, channel, amount })
 }
 
 #[derive(Deserialize)]
@@ -84,15 +86,42 @@ async fn pay_out(
 ) -> Result<Json<Value>, Refusal> {
     let PayoutBody { payout_no, refund, order, channel, amount } = body;
     let (kind, request_no, refund) = (Kind::PaidOut, payout_no, Some(refund));
-    record(&counter, Request { kind, request_no, order, refund, channel, amount })
+    record(&counter, Request { kind, request_no, order, refund, payee: None, channel, amount })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TransferBody {
+    transfer_no: String,
+    bill: String,
+    merchant: String,
+    payee: String,
+    channel: String,
+    amount: Money,
+}
+
+async fn transfer(
+    State(counter): State<Counter>,
+    Body(body): Body<TransferBody>,
+) -> Result<Json<Value>, Refusal> {
+    let TransferBody { transfer_no, bill, merchant, payee, channel, amount } = body;
+    let (order, refund) = (String::new(), None);
+    let (kind, request_no) = (Kind::Transferred, transfer_no);
+    let payee = Some(Payee { bill, merchant, payee });
+    record(&counter, Request { kind, request_no, order, refund, payee, channel, amount })
 }
 
 fn record(counter: &Counter, request: Request) -> Result<Json<Value>, Refusal> {
     if request.amount.minor <= 0 {
         return Err(Refusal::Invalid(format!("amount {} must be above zero", request.amount)));
     }
-    if [&request.request_no, &request.order, &request.channel].iter().any(|id| id.is_empty()) {
-        return Err(Refusal::invalid("number, order and channel must not be empty"));
+    let mut ids = vec![&request.request_no, &request.channel];
+    match &request.payee {
+        Some(Payee { bill, merchant, payee }) => ids.extend([bill, merchant, payee]),
+        None => ids.push(&request.order),
+    }
+    if ids.iter().any(|id| id.is_empty()) {
+        return Err(Refusal::invalid("number, channel and whom it is for must not be empty"));
     }
     let entry = counter.channel.record(&request)?;
     Ok(Json(json!({"txn": entry.txn, "at_ms": entry.at_ms})))

@@ -23,11 +23,32 @@ use crate::money::Money;
 const LEDGER: &str = "the channel's ledger";
 
 /// Which way money moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Collected,
     PaidOut,
+    /// To a merchant's account, for a bill.
+    Transferred,
+}
+
+impl Kind {
+    fn letter(self) -> char {
+        match self {
+            Kind::Collected => 'C',
+            Kind::PaidOut => 'P',
+            Kind::Transferred => 'T',
+        }
+    }
+}
+
+/// Whom a transfer is for, and which account it goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payee {
+    pub bill: String,
+    pub merchant: String,
+    /// The bank account.
+    pub payee: String,
 }
 
 /// A movement that is asked for; `request_no` makes it once.
@@ -35,8 +56,11 @@ pub enum Kind {
 pub struct Request {
     pub kind: Kind,
     pub request_no: String,
+    /// Empty for a transfer.
     pub order: String,
     pub refund: Option<String>,
+    /// Of a transfer.
+    pub payee: Option<Payee>,
     pub channel: String,
     pub amount: Money,
 }
@@ -46,9 +70,12 @@ pub struct Request {
 pub struct Entry {
     pub seq: u64,
     pub kind: Kind,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub order: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund: Option<String>,
+    #[serde(flatten)]
+    pub payee: Option<Payee>,
     pub channel: String,
     pub amount: Money,
     pub txn: String,
@@ -61,12 +88,13 @@ impl Request {
     /// every run.
     pub fn entry(&self, seq: u64, at_ms: i64) -> Entry {
         let digest = Sha256::digest(format!("{:?} {}", self.kind, self.request_no));
-        let letter = if self.kind == Kind::Collected { 'C' } else { 'P' };
+        let letter = self.kind.letter();
         Entry {
             seq,
             kind: self.kind,
             order: self.order.clone(),
             refund: self.refund.clone(),
+            payee: self.payee.clone(),
             channel: self.channel.clone(),
             amount: self.amount,
             txn: format!("{letter}{}", hex::encode(&digest[..8])),
@@ -77,10 +105,15 @@ impl Request {
 }
 
 impl Entry {
+    /// What the entry is about, and therefore in which order it is read: its order, or its bill.
+    pub fn key(&self) -> &str {
+        self.payee.as_ref().map_or(&self.order, |payee| &payee.bill)
+    }
+
     /// Whether this entry is the answer to `request`, which has its number.
     pub fn answers(&self, request: &Request) -> Result<(), Refusal> {
-        let same = (&self.order, &self.refund, &self.channel, self.amount)
-            == (&request.order, &request.refund, &request.channel, request.amount);
+        let same = (&self.order, &self.refund, &self.payee, &self.channel, self.amount)
+            == (&request.order, &request.refund, &request.payee, &request.channel, request.amount);
         if same {
             return Ok(());
         }
@@ -189,6 +222,7 @@ mod tests {
             request_no: request_no.to_owned(),
             order: "O-1".to_owned(),
             refund: None,
+            payee: None,
             channel: "alipay".to_owned(),
             amount: Money::cny(fen),
         }
@@ -205,6 +239,27 @@ mod tests {
         assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
         assert_eq!(charge("pay:O-1", 19_900).entry(9, 5).txn, entry.txn, "same request, same txn");
         assert_ne!(charge("pay:O-2", 19_900).entry(1, 5).txn, entry.txn);
+    }
+
+    #[test]
+    fn a_transfer_names_its_bill_and_the_account_it_goes_to() {
+        let payee = Payee { bill: "B-1".into(), merchant: "M-1".into(), payee: "bank-1".into() };
+        let request = Request {
+            kind: Kind::Transferred,
+            order: String::new(),
+            payee: Some(payee),
+            ..charge("T-B-1", 5_000)
+        };
+        let entry = request.entry(1, 0);
+        let text = serde_json::to_string(&entry).unwrap();
+        assert!(text.starts_with(concat!(
+            r#"{"seq":1,"kind":"transferred","bill":"B-1","merchant":"M-1","payee":"bank-1","#,
+            r#""channel":"alipay","amount":"50.00 CNY","txn":"T"#
+        )));
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+        assert_eq!(entry.key(), "B-1");
+        let other = Request { payee: None, ..request };
+        assert!(entry.answers(&other).is_err(), "the account belongs to the request");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The payment channel: a process of its own, whose ledger is the truth about money that moved.
 //!
-//! Owns the ledger file, the topic `channel.flow` and the signed callbacks. It charges and pays out
-//! what it is asked, once per request, and knows nothing of orders or refunds beyond their ids; it
+//! Owns the ledger file, the topic `channel.flow` and the signed callbacks. It charges, pays out
+//! and transfers what it is asked, once per request, and knows nothing of orders, refunds or bills beyond their ids; it
 //! must not read the shop's books. `ledger` is the file, `book` the state in memory, `flow`
 //! publishes, `callbacks` call back, `http` answers. Try it: `tests/shop.rs`. Not covered: refusing
 //! a payout for lack of money, the T+1 statement file.

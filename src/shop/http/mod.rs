@@ -5,8 +5,10 @@
 //! callers.
 
 mod control;
+mod goods;
 mod market;
 mod promotion;
+mod settle;
 mod trade;
 mod wallet;
 
@@ -33,8 +35,10 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
     let pulse = shop.pulse.clone();
     Router::new()
         .merge(market::routes())
+        .merge(goods::routes())
         .merge(trade::routes())
         .merge(wallet::routes())
+        .merge(settle::routes())
         .merge(promotion::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))

@@ -4,7 +4,7 @@
 //! `drill_mark` belongs to the harness and is only made here. Try it: `shop schema`.
 //! Not covered: changes of a table that is there already.
 
-use super::{promotion, wallet};
+use super::{goods, promotion, settle, wallet};
 
 const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 
@@ -12,7 +12,8 @@ const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bi
 pub(super) type Table = (&'static str, &'static str);
 
 /// The tables of each domain.
-const DOMAINS: &[&[Table]] = &[TRADE, wallet::TABLES, promotion::TABLES];
+const DOMAINS: &[&[Table]] =
+    &[TRADE, wallet::TABLES, settle::TABLES, promotion::TABLES, goods::TABLES];
 
 /// Items, bids, orders, payments and refunds, and what all domains share.
 const TRADE: &[Table] = &[
@@ -37,7 +38,7 @@ const TRADE: &[Table] = &[
         "bid",
         "bid_id VARCHAR(80) PRIMARY KEY, seller VARCHAR(80) NOT NULL, sku VARCHAR(80) NOT NULL,
   price DECIMAL(18,2) NOT NULL, currency CHAR(3) NOT NULL, qty BIGINT NOT NULL,
-  status VARCHAR(16) NOT NULL, clearance_ticket VARCHAR(80) NULL,
+  offered BIGINT NULL, status VARCHAR(16) NOT NULL, clearance_ticket VARCHAR(80) NULL,
   created_at_ms BIGINT NOT NULL, updated_at_ms BIGINT NOT NULL, KEY open_bids (sku, status, price)",
     ),
     (

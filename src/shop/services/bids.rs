@@ -10,7 +10,7 @@ use sqlx::mysql::MySqlConnection;
 
 use super::items::must_exist;
 use super::switches::{self, Switch};
-use super::{Booking, Refusal, Shop, above_zero, non_empty};
+use super::{Booking, Refusal, Shop, above_zero, floors, non_empty};
 use crate::money::{Currency, Money};
 
 /// Bids are taken at any price.
@@ -89,15 +89,16 @@ impl Booking for PlaceBid<'_> {
         }
         let ticket = guard(books, &bid.sku, bid.price, self.now_ms).await?;
         sqlx::query(
-            "INSERT INTO bid (bid_id, seller, sku, price, currency, qty, status,
+            "INSERT INTO bid (bid_id, seller, sku, price, currency, qty, offered, status,
                clearance_ticket, created_at_ms, updated_at_ms)
-             VALUES (?, ?, ?, ?, ?, ?, 'ACTIVE', ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, 'ACTIVE', ?, ?, ?)",
         )
         .bind(&bid.bid)
         .bind(&bid.seller)
         .bind(&bid.sku)
         .bind(bid.price.to_decimal())
         .bind(bid.price.currency.code())
+        .bind(bid.qty)
         .bind(bid.qty)
         .bind(bid.clearance.as_ref().or(ticket.as_ref()))
         .bind(self.now_ms)
@@ -145,7 +146,8 @@ impl Booking for MendBid<'_> {
             return Err(Refusal::Unknown(format!("no bid `{}`", self.bid)));
         };
         let view = BidView { bid: self.bid.to_owned(), sku, price: self.price, status };
-        if super::super::schema::money(price, &currency)? == self.price {
+        let old = super::super::schema::money(price, &currency)?;
+        if old == self.price {
             return Ok(view);
         }
         if view.status != "ACTIVE" {
@@ -155,6 +157,7 @@ impl Booking for MendBid<'_> {
             )));
         }
         let ticket = guard(books, &view.sku, self.price, self.now_ms).await?;
+        floors::brake(books, self.bid, &view.sku, self.price, self.now_ms).await?;
         sqlx::query(
             "UPDATE bid SET price = ?, currency = ?, updated_at_ms = ?,
                clearance_ticket = COALESCE(clearance_ticket, ?) WHERE bid_id = ?",
@@ -164,13 +167,25 @@ impl Booking for MendBid<'_> {
         .bind(self.now_ms)
         .bind(ticket)
         .bind(self.bid)
+        .execute(&mut *books)
+        .await?;
+        sqlx::query(
+            "INSERT INTO price_change_log (bid_id, sku, old_price, new_price, currency, at_ms)
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(self.bid)
+        .bind(&view.sku)
+        .bind(old.to_decimal())
+        .bind(self.price.to_decimal())
+        .bind(self.price.currency.code())
+        .bind(self.now_ms)
         .execute(books)
         .await?;
         Ok(view)
     }
 }
 
-/// Refuses a price below half the median, unless a clearance allows it (then its ticket is
+/// Refuses a price below half the median or below the item's floor, unless a clearance allows it (then its ticket is
 /// returned) or the guard is bypassed by a defect.
 async fn guard(
     books: &mut MySqlConnection,
@@ -186,8 +201,14 @@ async fn guard(
     .bind(now_ms - MEDIAN_WINDOW_MS)
     .fetch_all(&mut *books)
     .await?;
-    let Some(median) = median(&deals).filter(|median| is_below_half(price, *median)) else {
-        return Ok(None);
+    let bound = match median(&deals).filter(|median| is_below_half(price, *median)) {
+        Some(median) => {
+            format!("half of {}, the 7-day median", median_text(median, price.currency))
+        }
+        None => match floors::above(books, sku, price).await? {
+            Some(floor) => format!("{floor}, the floor"),
+            None => return Ok(None),
+        },
     };
     if let Some(ticket) = clearance_of(books, sku, None).await? {
         return Ok(Some(ticket));
@@ -197,9 +218,7 @@ async fn guard(
         return Ok(None);
     }
     Err(Refusal::Invalid(format!(
-        "price {price} is below half of {}, the 7-day median of item `{sku}`, \
-         and no clearance allows it",
-        median_text(median, price.currency)
+        "price {price} is below {bound} of item `{sku}`, and no clearance allows it"
     )))
 }
 

@@ -15,7 +15,7 @@ use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use super::{Booking, Refusal, Shop, checkouts, due, non_empty, payments, wallet};
+use super::{Booking, Refusal, Shop, checkouts, due, non_empty, payments, settle, wallet};
 
 /// How long setting a breaker waits for acts under way: they are bounded by the channel's limit,
 /// and a plan must be quick.
@@ -31,7 +31,8 @@ pub const SALE: Kind = Kind::new("sale");
 /// Refund approvals and payouts of one channel.
 pub const REFUND: Kind = Kind::new("refund");
 
-const KINDS: &[Kind] = &[SALE, REFUND, wallet::TRANSFER, payments::PAY, checkouts::REDEEM];
+const KINDS: &[Kind] =
+    &[SALE, REFUND, wallet::TRANSFER, settle::SETTLE, payments::PAY, checkouts::REDEEM];
 
 impl Kind {
     pub const fn new(name: &'static str) -> Kind {

@@ -84,6 +84,12 @@ impl Gateway {
         Ok(self.post::<Txn>("/payouts", payout).await?.txn)
     }
 
+    /// Transfers to a merchant's account; `transfer_no` makes it once.
+    #[allow(dead_code)] // For the settlement, which pays by it.
+    pub async fn transfer(&self, transfer: &Value) -> Result<String, Refusal> {
+        Ok(self.post::<Txn>("/transfers", transfer).await?.txn)
+    }
+
     /// What was charged for an order.
     pub async fn charges(&self, order: &str) -> Result<Vec<Charge>, Refusal> {
         let path: String = order.bytes().map(escaped).collect();

@@ -6,10 +6,14 @@
 
 pub mod activities;
 pub mod bids;
+pub mod bills;
 pub mod breakers;
 pub mod checkouts;
+pub mod closing;
 pub mod due;
+pub mod floors;
 pub mod gateway;
+pub mod goods;
 pub mod intake;
 pub mod items;
 pub mod orders;
@@ -19,6 +23,7 @@ pub mod payouts;
 pub mod refunds;
 pub mod rest;
 pub mod retries;
+pub mod settle;
 pub mod signatures;
 pub mod switches;
 pub mod wallet;

@@ -1,8 +1,6 @@
 //! Orders: made bare, or by a purchase that takes the cheapest open bid and one piece of stock.
 //!
-//! The stock row is locked first, so that of many buyers of the last piece exactly one wins. Knows
-//! no Kafka and no HTTP. Try it: `tests/shop.rs`. Not covered: closing unpaid orders, several
-//! pieces in one order.
+//! Knows no Kafka and no HTTP. Try it: `tests/shop.rs`. Not covered: several pieces in one order.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -10,8 +8,8 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, SALE};
-use super::{Booking, Refusal, Shop, above_zero, items, non_empty, outbox, payments};
+use super::breakers::SALE;
+use super::{Booking, Refusal, Shop, above_zero, closing, non_empty, outbox, payments};
 use crate::money::Money;
 use crate::shop::refusal::is_duplicate;
 use crate::shop::schema::money;
@@ -36,6 +34,19 @@ pub struct Purchase {
     pub sku: String,
     pub channel: String,
     pub request_no: String,
+}
+
+impl Purchase {
+    /// Refuses ids that do not fit the tables.
+    pub fn must_read(&self) -> Result<(), Refusal> {
+        non_empty(&[
+            ("order", &self.order),
+            ("buyer", &self.buyer),
+            ("sku", &self.sku),
+            ("channel", &self.channel),
+            ("request_no", &self.request_no),
+        ])
+    }
 }
 
 /// An order that was made.
@@ -89,13 +100,7 @@ impl Booking for MakeOrder<'_> {
 /// Buys one piece: makes the order, then has the channel charge it. Where the channel is away the
 /// order stays and the same request charges it later.
 pub async fn purchase(shop: &Shop, purchase: &Purchase) -> Result<OrderMade, Refusal> {
-    non_empty(&[
-        ("order", &purchase.order),
-        ("buyer", &purchase.buyer),
-        ("sku", &purchase.sku),
-        ("channel", &purchase.channel),
-        ("request_no", &purchase.request_no),
-    ])?;
+    purchase.must_read()?;
     let _passing = shop.gates.pass(SALE, &purchase.sku).await;
     let _paying = shop.gates.pass(payments::PAY, &purchase.channel).await;
     let booking = MakePurchase { purchase, now_ms: shop.now_ms() };
@@ -127,93 +132,31 @@ impl Booking for MakePurchase<'_> {
     type Out = OrderMade;
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<OrderMade, Refusal> {
-        let Purchase { order, sku, .. } = self.purchase;
-        take_piece(books, sku, order, self.now_ms).await?;
-        breakers::must_be_closed(books, SALE, sku, self.now_ms).await?;
-        let (bid, payable) = take_bid(books, sku, self.now_ms).await?;
-        let row = OrderRow {
-            order,
-            buyer: &self.purchase.buyer,
-            goods: Some((sku, &bid)),
-            channel: &self.purchase.channel,
-            payable,
-            request_no: &self.purchase.request_no,
-        };
-        let made = row.insert(books, self.now_ms).await?;
-        let (channel, request_no) = (&self.purchase.channel, &self.purchase.request_no);
+        let Purchase { order, channel, request_no, .. } = self.purchase;
+        let made = closing::take_goods(books, self.purchase, self.now_ms).await?;
+        let payable = made.payable;
         payments::open(books, order, channel, payable, request_no, self.now_ms).await?;
         Ok(made)
     }
 }
 
-async fn take_piece(
-    books: &mut MySqlConnection,
-    sku: &str,
-    order: &str,
-    now_ms: i64,
-) -> Result<(), Refusal> {
-    let stock: Option<(i64, bool)> =
-        sqlx::query_as("SELECT available, on_sale FROM stock WHERE sku = ? FOR UPDATE")
-            .bind(sku)
-            .fetch_optional(&mut *books)
-            .await?;
-    let Some((available, on_sale)) = stock else {
-        return Err(Refusal::Unknown(format!("no item `{sku}`")));
-    };
-    if !on_sale {
-        return Err(Refusal::Conflict(format!("item `{sku}` is off sale")));
-    }
-    if available < 1 {
-        return Err(Refusal::Conflict(format!("item `{sku}` is out of stock")));
-    }
-    sqlx::query("UPDATE stock SET available = available - 1 WHERE sku = ?")
-        .bind(sku)
-        .execute(&mut *books)
-        .await?;
-    items::move_stock(books, sku, Some(order), -1, "sold", now_ms).await
-}
-
-/// Takes one piece of the cheapest open bid; of equal prices the oldest. Currencies do not compare:
-/// the first wins.
-async fn take_bid(
-    books: &mut MySqlConnection,
-    sku: &str,
-    now_ms: i64,
-) -> Result<(String, Money), Refusal> {
-    let bid: Option<(String, Decimal, String)> = sqlx::query_as(
-        "SELECT bid_id, price, currency FROM bid
-         WHERE sku = ? AND status = 'ACTIVE' AND qty > 0
-         ORDER BY price, created_at_ms, bid_id LIMIT 1 FOR UPDATE",
-    )
-    .bind(sku)
-    .fetch_optional(&mut *books)
-    .await?;
-    let Some((bid, price, currency)) = bid else {
-        return Err(Refusal::Conflict(format!("item `{sku}` has no open bid")));
-    };
-    sqlx::query(
-        "UPDATE bid SET status = IF(qty = 1, 'SOLD', status), qty = qty - 1, updated_at_ms = ?
-         WHERE bid_id = ?",
-    )
-    .bind(now_ms)
-    .bind(&bid)
-    .execute(books)
-    .await?;
-    Ok((bid, money(price, &currency)?))
-}
-
-struct OrderRow<'a> {
-    order: &'a str,
-    buyer: &'a str,
+/// An order as it is made.
+pub struct OrderRow<'a> {
+    pub order: &'a str,
+    pub buyer: &'a str,
     /// Item and bid.
-    goods: Option<(&'a str, &'a str)>,
-    channel: &'a str,
-    payable: Money,
-    request_no: &'a str,
+    pub goods: Option<(&'a str, &'a str)>,
+    pub channel: &'a str,
+    pub payable: Money,
+    pub request_no: &'a str,
 }
 
 impl OrderRow<'_> {
-    async fn insert(&self, books: &mut MySqlConnection, now_ms: i64) -> Result<OrderMade, Refusal> {
+    pub async fn insert(
+        &self,
+        books: &mut MySqlConnection,
+        now_ms: i64,
+    ) -> Result<OrderMade, Refusal> {
         let inserted = sqlx::query(
             "INSERT INTO orders (order_id, buyer, sku, bid_id, channel, payable, currency, status,
                request_no, created_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, 'PENDING', ?, ?)",

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::{
-    Refusal, Shop, bids, checkouts, payments, payouts, refunds, retries, signatures, wallet,
+    Refusal, Shop, bids, bills, checkouts, closing, floors, goods, payments, payouts, refunds,
+    retries, settle, signatures, wallet,
 };
 
 /// A defect. Each service declares its own.
@@ -30,9 +31,14 @@ const SERVICES: &[&[Switch]] = &[
     refunds::SWITCHES,
     bids::SWITCHES,
     wallet::SWITCHES,
+    settle::SWITCHES,
     retries::SWITCHES,
     signatures::SWITCHES,
     checkouts::SWITCHES,
+    bills::SWITCHES,
+    closing::SWITCHES,
+    floors::SWITCHES,
+    goods::SWITCHES,
 ];
 
 fn all() -> impl Iterator<Item = Switch> {

@@ -1,6 +1,6 @@
 //! Items, bids and purchases.
 
-use super::{PROBE_AMOUNT, Probe, ProbeActs, Row, says};
+use super::{PROBE_AMOUNT, Probe, ProbeActs, Row, goods, says};
 use crate::forge;
 use crate::journal::Act;
 use crate::money::Money;
@@ -94,23 +94,29 @@ fn buy(script: &mut Script, sku: &str, tag: &str) -> ProbeActs {
     let due = script.due_of(sku).unwrap_or(PROBE_AMOUNT);
     let channel = forge::CHANNELS[0].to_owned();
     let act = Act::Buy { order, buyer, sku: sku.to_owned(), channel, due };
-    ProbeActs { setup: Vec::new(), act }
+    let mut setup: Vec<Act> = goods::more_stock(script, sku, tag).into_iter().collect();
+    // While the item is off sale an offer would be no open promise; elsewhere there is one.
+    if tag == "after" {
+        setup.push(offer(script, sku, due, tag));
+    }
+    ProbeActs { setup, act }
 }
 
 /// An item with an honest bid: one of the healthy traffic's where there is one, since a plan that is too wide can only
 /// reach what was there before it.
 fn other_item(script: &mut Script, _: &str) -> (Vec<Act>, String) {
     if let Some((sku, median)) = script.healthy_item.clone() {
-        return (vec![offer(script, &sku, median)], sku);
+        return (vec![offer(script, &sku, median, "out")], sku);
     }
     let sku = script.id("probe-item");
     let (category, median, stock) = ("shoes".to_owned(), PROBE_AMOUNT, 1);
     let list = Act::ListItem { sku: sku.clone(), category, median, stock };
-    (vec![list, offer(script, &sku, median)], sku)
+    (vec![list, offer(script, &sku, median, "out")], sku)
 }
 
-fn offer(script: &mut Script, sku: &str, price: Money) -> Act {
-    let (bid, seller) = (script.id("probe-bid"), script.id("probe-seller"));
+fn offer(script: &mut Script, sku: &str, price: Money, tag: &str) -> Act {
+    let bid = script.id(&format!("probe-bid-{tag}"));
+    let seller = script.id(&format!("probe-seller-{tag}"));
     let (sku, meant) = (sku.to_owned(), price);
     Act::PlaceBid { bid, seller, sku, qty: 1, meant, price, clearance: None }
 }

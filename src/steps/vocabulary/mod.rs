@@ -6,11 +6,13 @@
 
 mod charge;
 mod fault;
+mod goods;
 mod market;
 mod order;
 mod outcome;
 mod promotion;
 mod refund;
+mod settle;
 mod wallet;
 mod watcher;
 
@@ -26,12 +28,14 @@ use crate::money::Money;
 /// The domains, each with its sentences, and with the acts that a stop plan is proved by. Faults and outcomes come last.
 const DOMAINS: &[Domain] = &[
     Domain { rows: market::ROWS, probes: market::PROBES },
+    Domain { rows: goods::ROWS, probes: &[] },
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },
     Domain { rows: promotion::ROWS, probes: promotion::PROBES },
     Domain { rows: watcher::ROWS, probes: &[] },
+    Domain { rows: settle::ROWS, probes: settle::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];
@@ -120,7 +124,16 @@ pub struct ProbeActs {
 
 /// How a plan that stops `act` is proved.
 pub fn probe(act: &str) -> Option<&'static Probe> {
-    DOMAINS.iter().flat_map(|domain| domain.probes).find(|probe| probe.stops == act)
+    probes().find(|probe| probe.stops == act)
+}
+
+/// The acts that a plan may declare to stop.
+pub fn stops() -> impl Iterator<Item = &'static str> {
+    probes().map(|probe| probe.stops)
+}
+
+fn probes() -> impl Iterator<Item = &'static Probe> {
+    DOMAINS.iter().flat_map(|domain| domain.probes)
 }
 
 const fn row(id: &'static str, kind: Kind, meaning: Meaning) -> Row {

@@ -7,9 +7,12 @@ use crate::dcheck::engine::expr::{Datum, Expr};
 
 use super::group::Group;
 use super::strategy::{Finding, Passed, Ruling, Strategy};
+use super::way::Way;
 
-/// What it works out, under `found`.
-pub const FOUND: &[&str] = &["first", "number"];
+pub const WAY: Way = Way {
+    found: &["first", "number"],
+    ..Way::of(|keys| Some(Box::new(AtMostOne { order_by: keys.order_by()? })))
+};
 
 #[derive(Debug)]
 pub struct AtMostOne {

@@ -6,16 +6,12 @@ use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
 
 use super::RuleHead;
-use super::at_most_one::{self, AtMostOne};
 use super::fields::{Fields, Mistakes};
-use super::missing_counterpart::{self, MissingCounterpart};
 use super::placeholders::placeholders;
 use super::rule::{Lookup, Rule, Side};
 use super::self_watch;
-use super::strategy::{Strategy, WhenAbsent};
-use super::sum_bound::{self, SumBound};
-use super::threshold::Threshold;
-use super::two_sided_match::TwoSidedMatch;
+use super::strategy::WhenAbsent;
+use super::way::{Keys, OWN, WAYS, Way};
 use super::yaml::{Node, Shape};
 
 /// How long a group is kept where a rule does not say: longer than any redelivery.
@@ -28,56 +24,6 @@ const MAX_RETRIES: usize = 8;
 const SEVERITIES: [(&str, &str); 5] =
     [("P0", "P0"), ("P1", "P1"), ("P2", "P2"), ("P3", "P3"), ("P4", "P4")];
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Threshold,
-    MissingCounterpart,
-    AtMostOne,
-    SumBound,
-    TwoSidedMatch,
-    Freshness,
-    SelfWatch,
-}
-
-const WAYS: [(&str, Way); 7] = [
-    ("threshold", Way::Threshold),
-    ("missing-counterpart", Way::MissingCounterpart),
-    ("at-most-one", Way::AtMostOne),
-    ("sum-bound", Way::SumBound),
-    ("two-sided-match", Way::TwoSidedMatch),
-    ("freshness", Way::Freshness),
-    ("self-watch", Way::SelfWatch),
-];
-
-impl Way {
-    /// Roots that its check, amount at risk and texts may use beyond the event's own.
-    fn roots(self, has_lookup: bool) -> &'static [&'static str] {
-        match (self, has_lookup) {
-            (Way::Threshold, true) => &["before", "after", "event", "ref"],
-            (Way::MissingCounterpart, _) => &["before", "after", "event", "other", "found"],
-            (Way::TwoSidedMatch, _) => &["before", "after", "event", "other"],
-            (Way::AtMostOne | Way::SumBound, _) => &["before", "after", "event", "found"],
-            _ => OWN.roots,
-        }
-    }
-
-    fn found(self) -> &'static [&'static str] {
-        match self {
-            Way::MissingCounterpart => missing_counterpart::FOUND,
-            Way::AtMostOne => at_most_one::FOUND,
-            Way::SumBound => sum_bound::FOUND,
-            _ => &[],
-        }
-    }
-
-    fn has_counterpart(self) -> bool {
-        matches!(self, Way::MissingCounterpart | Way::SumBound | Way::TwoSidedMatch)
-    }
-}
-
-/// What an event alone offers.
-const OWN: Allowed<'static> = Allowed { roots: &["before", "after", "event"], found: &[] };
-
 /// None where it has mistakes, all of which are then told.
 pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
     let told = mistakes.list.borrow().len();
@@ -89,7 +35,7 @@ pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
 }
 
 fn read(fields: Fields<'_>) -> Option<Rule> {
-    let way = fields.choice("strategy", &WAYS);
+    let way = fields.choice("strategy", WAYS);
     let head = head(&fields);
     fields.optional_text("title");
     let rollout = rollout(&fields);
@@ -98,10 +44,11 @@ fn read(fields: Fields<'_>) -> Option<Rule> {
     // Without a strategy nobody can say which keys belong to the rule.
     let way = way?;
     let remember_ms = fields.optional_duration_ms("remember").unwrap_or(REMEMBER_MS);
-    let rule = match way {
-        Way::Freshness => self_watch::rule(head, rollout, self_watch::fresh(&fields)),
-        Way::SelfWatch => self_watch::rule(head, rollout, self_watch::of_itself(&fields)),
-        _ => judging(&fields, way, head, rollout, when_absent, remember_ms),
+    let rule = if way.watches {
+        let keys = Keys { fields: &fields, allowed: OWN, when_absent, bound: None };
+        self_watch::rule(head, rollout, (way.build)(&keys))
+    } else {
+        judging(&fields, way, head, rollout, when_absent, remember_ms)
     };
     fields.finish();
     rule
@@ -146,7 +93,7 @@ fn rollout(fields: &Fields<'_>) -> Option<Rollout> {
 
 fn judging(
     fields: &Fields<'_>,
-    way: Way,
+    way: &Way,
     head: Option<RuleHead>,
     rollout: Option<Rollout>,
     when_absent: Option<WhenAbsent>,
@@ -154,29 +101,22 @@ fn judging(
 ) -> Option<Rule> {
     let subject = subject(fields);
     let occurrence = fields.expr("occurrence", Kind::Any, OWN);
-    let lookup = if way == Way::Threshold { lookup(fields) } else { None };
-    let applies = match way {
-        Way::Threshold => fields.optional_expr("applies", Kind::Bool, OWN),
-        _ => None,
-    };
-    let revision = match way {
-        Way::Threshold => fields.optional_template("revision", OWN),
-        _ => None,
-    };
-    let allowed = Allowed { roots: way.roots(lookup.is_some()), found: way.found() };
+    let lookup = if way.states { lookup(fields) } else { None };
+    let applies = if way.states { fields.optional_expr("applies", Kind::Bool, OWN) } else { None };
+    let revision = if way.states { fields.optional_template("revision", OWN) } else { None };
+    let roots = way.all_roots(lookup.is_some());
+    let allowed = Allowed { roots: &roots, found: way.found };
     // A key is needed to pair; without a pair the occurrence is the key.
-    let key_name = if way == Way::Threshold { None } else { Some("key") };
+    let key_name = if way.states { None } else { Some("key") };
     let items = fields.map("on").and_then(|on| side(on, key_name, occurrence.as_ref()));
-    let bound = fields.optional_map("counterpart").filter(|_| way.has_counterpart());
-    let amount = match (&bound, way) {
-        (Some(bound), Way::SumBound) => bound.expr("amount", Kind::Money, OWN),
-        _ => None,
-    };
-    if way.has_counterpart() && fields.node("counterpart").is_none() {
+    let pair = fields.optional_map("counterpart").filter(|_| way.counterpart);
+    let bound =
+        pair.as_ref().filter(|_| way.bound).and_then(|p| p.expr("amount", Kind::Money, OWN));
+    if way.counterpart && fields.node("counterpart").is_none() {
         fields.mistake(fields.line(), "a rule of this strategy needs `counterpart`");
     }
-    let counterpart = bound.and_then(|bound| side(bound, Some("key"), None));
-    let strategy = strategy(fields, way, allowed, when_absent, amount);
+    let counterpart = pair.and_then(|pair| side(pair, Some("key"), None));
+    let strategy = (way.build)(&Keys { fields, allowed, when_absent, bound });
     let at_risk = fields.optional_expr("at_risk", Kind::Money, allowed);
     let expected = fields.template("expected", allowed);
     let actual = fields.template("actual", allowed);
@@ -225,53 +165,6 @@ fn listening(mut head: RuleHead, sides: &[Side]) -> RuleHead {
         }
     }
     head
-}
-
-fn strategy(
-    fields: &Fields<'_>,
-    way: Way,
-    allowed: Allowed<'_>,
-    when_absent: Option<WhenAbsent>,
-    bound: Option<Expr>,
-) -> Option<Box<dyn Strategy>> {
-    let needs_window = matches!(way, Way::MissingCounterpart | Way::TwoSidedMatch);
-    let window_ms = match way {
-        _ if needs_window => fields.duration_ms("window"),
-        Way::SumBound => fields.optional_duration_ms("window"),
-        _ => None,
-    };
-    let order_by = match way {
-        Way::AtMostOne | Way::SumBound => fields.expr("order_by", Kind::Any, OWN),
-        _ => None,
-    };
-    let check = match way {
-        Way::Threshold | Way::TwoSidedMatch => fields.expr("check", Kind::Bool, allowed),
-        _ => None,
-    };
-    let amount = match way {
-        Way::SumBound => fields.expr("amount", Kind::Money, OWN),
-        _ => None,
-    };
-    let when_absent = when_absent?;
-    if way == Way::MissingCounterpart && when_absent == WhenAbsent::Ok {
-        let message = "absence is what this strategy finds: write `when_absent: finding`";
-        fields.mistake(fields.line(), message);
-    }
-    Some(match way {
-        Way::Threshold => Box::new(Threshold { check: check?, when_absent }),
-        Way::MissingCounterpart => Box::new(MissingCounterpart { window_ms: window_ms? }),
-        Way::TwoSidedMatch => {
-            Box::new(TwoSidedMatch { window_ms: window_ms?, check: check?, when_absent })
-        }
-        Way::AtMostOne => Box::new(AtMostOne { order_by: order_by? }),
-        Way::SumBound => {
-            let (amount, bound, order_by) = (amount?, bound?, order_by?);
-            Box::new(SumBound { amount, bound, order_by, window_ms, when_absent })
-        }
-        Way::Freshness | Way::SelfWatch => {
-            unreachable!("invariant: rules that judge no event are read by `self_watch`")
-        }
-    })
 }
 
 fn side(fields: Fields<'_>, key_name: Option<&'static str>, key: Option<&Expr>) -> Option<Side> {

@@ -7,10 +7,22 @@
 use crate::dcheck::engine::expr::Datum;
 
 use super::group::{Group, Item, Other};
-use super::strategy::{Finding, Passed, Ruling, Strategy};
+use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent};
+use super::way::Way;
 
-/// What it works out, under `found`.
-pub const FOUND: &[&str] = &["late_ms"];
+pub const WAY: Way = Way {
+    roots: &["other"],
+    found: &["late_ms"],
+    counterpart: true,
+    ..Way::of(|keys| {
+        let window_ms = keys.window_ms();
+        if keys.when_absent? == WhenAbsent::Ok {
+            let message = "absence is what this strategy finds: write `when_absent: finding`";
+            keys.fields.mistake(keys.fields.line(), message);
+        }
+        Some(Box::new(MissingCounterpart { window_ms: window_ms? }))
+    })
+};
 
 #[derive(Debug)]
 pub struct MissingCounterpart {

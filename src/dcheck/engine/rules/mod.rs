@@ -3,12 +3,12 @@
 //! Owns [`RuleSet`] and its reading: strict, all mistakes of all files at once, with file and line.
 //! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
-//! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], an entry
-//! in `build.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: strategies beyond the seven
-//! that are here; HTTP lookups.
+//! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
+//! line in `way.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: HTTP lookups.
 
 mod at_most_one;
 mod build;
+mod conservation;
 mod fields;
 pub mod group;
 mod index;
@@ -21,6 +21,7 @@ pub mod strategy;
 mod sum_bound;
 mod threshold;
 mod two_sided_match;
+mod way;
 mod yaml;
 
 use std::cell::RefCell;

@@ -10,10 +10,10 @@ use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::port::Ward;
 
 use super::RuleHead;
-use super::fields::Fields;
 use super::group::Group;
 use super::rule::Rule;
 use super::strategy::{Finding, Passed, Strategy, Watch};
+use super::way::Way;
 
 const WARDS: [(&str, Ward); 5] = [
     ("lag", Ward::Lag),
@@ -36,31 +36,40 @@ impl Strategy for Watching {
     }
 }
 
-/// What a rule of strategy `freshness` watches over.
-pub fn fresh(fields: &Fields<'_>) -> Option<Watch> {
-    let source = fields.text("source").map(|(source, _)| source.to_owned());
-    let after_ms = fields.duration_ms("stale_after");
-    Some(Watch { ward: Ward::Source, id: Some(source?), after_ms: after_ms? })
-}
+/// Strategy `freshness`.
+pub const FRESHNESS: Way = Way {
+    watches: true,
+    ..Way::of(|keys| {
+        let source = keys.fields.text("source").map(|(source, _)| source.to_owned());
+        let after_ms = keys.fields.duration_ms("stale_after");
+        let watch = Watch { ward: Ward::Source, id: Some(source?), after_ms: after_ms? };
+        Some(Box::new(Watching(watch)))
+    })
+};
 
-/// What a rule of strategy `self-watch` watches over.
-pub fn of_itself(fields: &Fields<'_>) -> Option<Watch> {
-    let ward = fields.choice("watches", &WARDS);
-    let after = fields.optional_duration_ms("after");
-    if ward == Some(Ward::Lag) && after.is_some() {
-        let message = "lag is held against the smallest window of all rules: leave `after` out";
-        fields.mistake(fields.line(), message);
-    }
-    Some(Watch { ward: ward?, id: None, after_ms: after.unwrap_or(0) })
-}
+/// Strategy `self-watch`.
+pub const SELF_WATCH: Way = Way {
+    watches: true,
+    ..Way::of(|keys| {
+        let ward = keys.fields.choice("watches", &WARDS);
+        let after = keys.fields.optional_duration_ms("after");
+        if ward == Some(Ward::Lag) && after.is_some() {
+            let message = "lag is held against the smallest window of all rules: leave `after` out";
+            keys.fields.mistake(keys.fields.line(), message);
+        }
+        let watch = Watch { ward: ward?, id: None, after_ms: after.unwrap_or(0) };
+        Some(Box::new(Watching(watch)))
+    })
+};
 
 /// A rule that judges no event.
 pub fn rule(
     head: Option<RuleHead>,
     rollout: Option<Rollout>,
-    watch: Option<Watch>,
+    strategy: Option<Box<dyn Strategy>>,
 ) -> Option<Rule> {
-    let (head, watch) = (head?, watch?);
+    let (head, strategy) = (head?, strategy?);
+    let ward = strategy.watch()?.ward;
     let plain = Allowed { roots: &[], found: &[] };
     let nothing = || Template::compile("", plain).expect("invariant: a plain text compiles");
     let unasked =
@@ -68,7 +77,7 @@ pub fn rule(
     Some(Rule {
         name: head.name(),
         head,
-        subject_kind: watch.ward.subject_kind().to_owned(),
+        subject_kind: ward.subject_kind().to_owned(),
         subject_id: unasked(),
         occurrence: unasked(),
         revision: None,
@@ -81,6 +90,6 @@ pub fn rule(
         fields: Vec::new(),
         remember_ms: 0,
         rollout: rollout?,
-        strategy: Box::new(Watching(watch)),
+        strategy,
     })
 }

@@ -10,10 +10,21 @@ use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
 
 use super::group::Group;
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, amount_of};
+use super::way::Way;
 
-/// What it works out, under `found`: sum so far, what it may be, and what this item adds above
-/// that.
-pub const FOUND: &[&str] = &["total", "bound", "above"];
+pub const WAY: Way = Way {
+    // Sum so far, what it may be, and what this item adds above that.
+    found: &["total", "bound", "above"],
+    counterpart: true,
+    bound: true,
+    ..Way::of(|keys| {
+        let window_ms = keys.fields.optional_duration_ms("window");
+        let (amount, order_by, bound) = (keys.amount(), keys.order_by(), keys.bound.clone());
+        let (amount, order_by, bound) = (amount?, order_by?, bound?);
+        let when_absent = keys.when_absent?;
+        Some(Box::new(SumBound { amount, bound, order_by, window_ms, when_absent }))
+    })
+};
 
 #[derive(Debug)]
 pub struct SumBound {

@@ -9,6 +9,15 @@ use crate::dcheck::engine::expr::{Expr, Scope};
 
 use super::group::{Group, Item, Reference};
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, rule_on};
+use super::way::Way;
+
+pub const WAY: Way = Way {
+    states: true,
+    ..Way::of(|keys| {
+        let check = keys.check();
+        Some(Box::new(Threshold { check: check?, when_absent: keys.when_absent? }))
+    })
+};
 
 #[derive(Debug)]
 pub struct Threshold {

@@ -8,6 +8,17 @@ use crate::dcheck::engine::expr::{Expr, Scope};
 
 use super::group::{Group, Item, Other};
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, rule_on};
+use super::way::Way;
+
+pub const WAY: Way = Way {
+    roots: &["other"],
+    counterpart: true,
+    ..Way::of(|keys| {
+        let (window_ms, check) = (keys.window_ms(), keys.check());
+        let (window_ms, check, when_absent) = (window_ms?, check?, keys.when_absent?);
+        Some(Box::new(TwoSidedMatch { window_ms, check, when_absent }))
+    })
+};
 
 #[derive(Debug)]
 pub struct TwoSidedMatch {

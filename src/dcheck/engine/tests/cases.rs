@@ -84,19 +84,34 @@ fn check(file: &str) {
     }
 }
 
-#[test]
-fn bids() {
-    check("bid.yaml");
+fn files() -> Vec<String> {
+    let dir = std::fs::read_dir(manifest("tests/dcheck_rules")).unwrap();
+    let mut files: Vec<String> =
+        dir.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    files
 }
 
 #[test]
-fn orders() {
-    check("order.yaml");
+fn each_table_holds() {
+    files().iter().for_each(|file| check(file));
 }
 
 #[test]
-fn refunds() {
-    check("refund.yaml");
+fn each_rule_of_the_project_has_a_case_that_fires_and_one_that_is_silent() {
+    let verdicts: Vec<String> = files()
+        .iter()
+        .map(|file| std::fs::read_to_string(manifest("tests/dcheck_rules").join(file)).unwrap())
+        .flat_map(|text| serde_yaml::from_str::<Vec<Case>>(&text).unwrap())
+        .flat_map(|case| case.verdicts)
+        .collect();
+    let set = project_rules();
+    for rule in set.rules().iter().filter(|rule| rule.strategy.watch().is_none()) {
+        for word in ["matched", "mismatched"] {
+            let wanted = format!("{} {word} ", rule.head.id);
+            assert!(verdicts.iter().any(|verdict| verdict.starts_with(&wanted)), "no {wanted}");
+        }
+    }
 }
 
 /// An unreadable row is named by a hash of its content.

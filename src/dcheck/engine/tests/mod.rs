@@ -21,12 +21,20 @@ fn manifest(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// The rules that the tables here speak of: those of other files would add verdicts of their own.
+const FILES: [&str; 5] = ["bid.yaml", "order.yaml", "refund.yaml", "wallet.yaml", "watcher.yaml"];
+
 fn project_rules() -> Arc<RuleSet> {
     let shown = |errors: Vec<RuleError>| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         panic!("{}", lines.join("\n"))
     };
-    Arc::new(load_dir(&manifest("scenarios/rules")).unwrap_or_else(shown))
+    let texts = FILES.map(|file| {
+        let path = manifest("scenarios/rules").join(file);
+        let text = std::fs::read_to_string(&path).expect("a file of rules");
+        (path, text)
+    });
+    Arc::new(rules::load(&texts).unwrap_or_else(shown))
 }
 
 fn engine() -> Engine {

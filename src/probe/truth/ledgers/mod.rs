@@ -4,7 +4,9 @@
 //! changes, and when it stands no more; a row that is read again says nothing. Must not know what an act expects.
 //! Try it: `cargo test --lib probe::truth::ledgers`. Not covered: lines made of several rows.
 
+mod goods;
 mod promotion;
+mod settle;
 mod wallet;
 
 use std::collections::BTreeMap;
@@ -14,7 +16,8 @@ use crate::journal::{Amount, Event, LedgerLine};
 use crate::wire::Subject;
 
 /// Every ledger that is read from a table, by domain.
-const DOMAINS: &[&[Ledger]] = &[wallet::LEDGERS, promotion::LEDGERS];
+const DOMAINS: &[&[Ledger]] =
+    &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS, goods::LEDGERS];
 
 /// Which rows of a table are lines of a ledger.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +46,8 @@ pub(super) enum Size {
     Money(&'static str),
     /// The same, leaving the subject.
     MoneyOut(&'static str),
+    /// Amount columns together, beside the row's `currency`.
+    MoneySum(&'static [&'static str]),
     /// A column of pieces.
     Pieces(&'static str),
     /// Each row is one piece.
@@ -76,6 +81,7 @@ impl Ledger {
                 let money = row.money(column)?;
                 Amount::Money(crate::money::Money { minor: -money.minor, ..money })
             }
+            Size::MoneySum(columns) => Amount::Money(row.money_sum(columns)?),
             Size::Pieces(column) => Amount::Pieces(row.int(column)?),
             Size::One => Amount::Pieces(1),
         };

@@ -1,5 +1,9 @@
 //! The shipped catalogue, features and drills, checked as `lossdrill check` does. Needs no server.
 
+mod fmt;
+mod lint;
+mod new;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,9 +12,9 @@ use lossdrill::catalog::LossPoint;
 use lossdrill::faults::registry;
 use lossdrill::steps::{Kind, Language, Tier, of_drill};
 
-/// As `lossdrill check` asks: the real list.
-fn known_faults(fault: &str, params: &BTreeMap<String, String>) -> Result<(), String> {
-    let spec = registry::find(fault).map_err(|error| error.to_string())?;
+/// A fault's id and parameters, by the room that holds them.
+pub fn fault(id: &str, params: &BTreeMap<String, String>) -> Result<(), String> {
+    let spec = registry::find(id).map_err(|error| error.to_string())?;
     spec.check_params(params).map(drop).map_err(|error| error.to_string())
 }
 
@@ -20,7 +24,7 @@ const CHECK_MS_MAX: u64 = 1000;
 #[test]
 fn the_shipped_files_have_no_mistake() {
     let args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
-    let (report, checked) = check(&args, &known_faults);
+    let (report, checked) = check(&args, &fault);
     assert!(report.mistakes.is_empty(), "{}", report.render_text());
     assert_eq!(report.exit_code(), 0);
     assert!(report.took_ms < CHECK_MS_MAX, "{} ms", report.took_ms);
@@ -54,7 +58,7 @@ fn an_unknown_folder_is_nothing_found() {
     let mut args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
     args.features = "no/such/folder".into();
     args.drills = "no/such/folder".into();
-    let (report, checked) = check(&args, &known_faults);
+    let (report, checked) = check(&args, &fault);
     assert_eq!((report.exit_code(), checked.is_none()), (4, true));
     assert!(report.render_text().contains("nothing found: no scenario in `no/such/folder`"));
 }

@@ -1,0 +1,12 @@
+//! Settlement: each time an order is shared out is a line, of all its parts together.
+
+use super::{Ledger, Size};
+
+pub(super) const LEDGERS: &[Ledger] = &[Ledger {
+    ledger: "settle.shares",
+    table: "settle_detail",
+    subject: ("order", "order_id"),
+    amount: Size::MoneySum(&["merchant_part", "platform_part", "promoter_part"]),
+    reference: &["detail_id"],
+    ..Ledger::PLAIN
+}];

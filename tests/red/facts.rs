@@ -1,0 +1,171 @@
+//! What a scenario is, as far as a spoilt reconciler can touch it: read from features and catalogue, never from a name.
+//!
+//! Must not ask the judge: what it would say is what is to be tested.
+
+use std::fs;
+use std::path::Path;
+
+use lossdrill::author::{CheckArgs, Checked, check};
+use lossdrill::catalog::LossPoint;
+use lossdrill::config::Span;
+use lossdrill::config::yaml::{Node, Value};
+use lossdrill::steps::{Kind, Scenario, Sentence, Tier};
+use lossdrill::wire::Effect;
+
+/// A rule of the reconciler.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub id: String,
+    /// Fed by change capture: a table on either side, or the log itself.
+    pub reads_log: bool,
+    /// It says nothing before this much time has passed: a window, or staleness.
+    pub delay_ms: i64,
+}
+
+/// An `alert … is raised`.
+#[derive(Clone, Debug)]
+pub struct AskedAlert {
+    pub rule: Rule,
+    pub within_ms: i64,
+}
+
+/// A `plan … is effective`.
+#[derive(Clone, Debug)]
+pub struct AskedPlan {
+    pub effect: Effect,
+    /// It ends of itself.
+    pub ends: bool,
+    pub within_ms: i64,
+}
+
+/// A scenario of the gate.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub id: String,
+    pub name: String,
+    pub control: bool,
+    /// The reconciler itself is the subject.
+    pub watcher: bool,
+    /// A When does business; else faults are all there is.
+    pub does_business: bool,
+    /// The items that a When bids for.
+    pub bids_for: Vec<String>,
+    /// The loss point's own rules.
+    pub rules: Vec<Rule>,
+    /// Other rules that are true of the same bad money.
+    pub with: Vec<Rule>,
+    pub detect_ms: i64,
+    /// The alerts that it names; of a control, those of the attack that is its canary.
+    pub alerts: Vec<AskedAlert>,
+    /// The amount at risk is named as well.
+    pub names_amount: bool,
+    pub plan: Option<AskedPlan>,
+    pub no_other_alert: bool,
+    /// The books are looked at when a time is over.
+    pub bounds_loss: bool,
+    /// Of an attack: the control that is its twin.
+    pub twin: Option<String>,
+}
+
+impl Facts {
+    /// How long the rules that it names take to speak.
+    pub fn delay_ms(&self) -> i64 {
+        self.alerts.iter().map(|asked| asked.rule.delay_ms).max().unwrap_or(0)
+    }
+
+    /// The plan that it asks for stops something.
+    pub fn stops(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| matches!(plan.effect, Effect::Stops(_)))
+    }
+}
+
+/// All scenarios of the gate's tier, in the order of the features.
+pub fn gate() -> Vec<Facts> {
+    let args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
+    // Whether a fault exists is `lossdrill check`'s business.
+    let (report, checked) = check(&args, &|_, _| Ok(()));
+    let checked = checked.unwrap_or_else(|| panic!("{}", report.render_text()));
+    let rules = rules(&args.scenarios.join("rules"));
+    let gate = checked.scenarios.iter().filter(|scenario| scenario.tier == Tier::Gate);
+    gate.map(|scenario| facts(scenario, &checked, &rules)).collect()
+}
+
+fn facts(scenario: &Scenario, checked: &Checked, rules: &[Rule]) -> Facts {
+    let point = checked.catalog.loss_point(&scenario.loss_point).expect("checked");
+    let rule = |id: &str| rules.iter().find(|rule| rule.id == id).expect("checked").clone();
+    let canary = scenario.canary.as_deref();
+    let attack = checked.scenarios.iter().find(|other| Some(other.id.as_str()) == canary);
+    let alerts = attack.unwrap_or(scenario).steps.iter().filter_map(|step| match &step.sentence {
+        Sentence::AlertRaised { alert, bound, .. } => {
+            let within_ms = bound.resolve_ms(point.deadlines.detect.as_ms());
+            Some(AskedAlert { rule: rule(alert), within_ms })
+        }
+        _ => None,
+    });
+    let says = |wanted: fn(&Sentence) -> bool| scenario.steps.iter().any(|s| wanted(&s.sentence));
+    let whens = || scenario.steps_of(Kind::When).map(|step| &step.sentence);
+    Facts {
+        id: scenario.id.clone(),
+        name: scenario.name.clone(),
+        control: scenario.control,
+        watcher: point.is_watcher(),
+        does_business: whens().any(|sentence| sentence.fault().is_none()),
+        bids_for: whens().filter_map(item_of_bid).collect(),
+        rules: point.rules.iter().map(|id| rule(id)).collect(),
+        with: point.with.iter().map(|(id, _)| rule(id)).collect(),
+        detect_ms: point.deadlines.detect.as_ms(),
+        alerts: alerts.collect(),
+        names_amount: says(|sentence| matches!(sentence, Sentence::AlertAtRisk { .. })),
+        plan: scenario.steps.iter().find_map(|step| plan(&step.sentence, point, checked)),
+        no_other_alert: says(|sentence| matches!(sentence, Sentence::NoOtherAlert)),
+        bounds_loss: says(|sentence| {
+            matches!(sentence, Sentence::LossAtMost { .. } | Sentence::LossContained { .. })
+        }),
+        twin: scenario.twin.clone(),
+    }
+}
+
+fn plan(sentence: &Sentence, point: &LossPoint, checked: &Checked) -> Option<AskedPlan> {
+    let Sentence::PlanEffective { plan, bound, .. } = sentence else { return None };
+    let plan = checked.catalog.plan(plan).expect("checked");
+    Some(AskedPlan {
+        effect: plan.effect.clone().expect("checked"),
+        ends: plan.ttl.is_some(),
+        within_ms: bound.resolve_ms(point.deadlines.respond.as_ms()),
+    })
+}
+
+fn item_of_bid(sentence: &Sentence) -> Option<String> {
+    match sentence {
+        Sentence::SellerBids { item, .. } | Sentence::BidFollowsPattern { item, .. } => {
+            Some(item.clone())
+        }
+        _ => None,
+    }
+}
+
+/// The rules of `dir/*.yaml`: as much of each as decides when it can speak.
+fn rules(dir: &Path) -> Vec<Rule> {
+    let files = fs::read_dir(dir).expect("the rules are here").flatten();
+    let mut rules = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(file.path()).expect("a rule file is text");
+        let node: Node = serde_yaml::from_str(&text).expect("checked");
+        let Value::List(entries) = node.value else { panic!("{:?} is no list", file.path()) };
+        rules.extend(entries.iter().map(rule));
+    }
+    rules
+}
+
+fn rule(entry: &Node) -> Rule {
+    let text = |key| entry.get(key).and_then(Node::as_text);
+    let span = |key| text(key).map_or(0, |span| span.parse::<Span>().expect("checked").as_ms());
+    // By its value: as a key `on` may be read as a truth value.
+    let Value::Map(sides) = &entry.value else { panic!("a rule is a map") };
+    let table = sides.iter().any(|(_, side)| side.get("table").is_some());
+    Rule {
+        id: text("id").expect("checked").to_owned(),
+        reads_log: table || text("source") == Some("binlog"),
+        delay_ms: ["window", "stale_after", "after"].map(span).into_iter().max().unwrap_or(0),
+    }
+}
