@@ -155,7 +155,7 @@ mod tests {
             (None, VOCABULARY.len(), 0),
             (Some("refund paid"), 3, 0),
             (Some("退款"), 4, 0),
-            (Some("coupon"), 0, 4),
+            (Some("lottery"), 0, 4),
         ] {
             let listing = steps(search);
             assert!(listing.rows.len() >= least, "{search:?}");
