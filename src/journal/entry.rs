@@ -100,8 +100,13 @@ pub struct ScenarioFacts {
     pub steps: Vec<String>,
     /// Does the system under test report judgements?
     pub judged: bool,
-    /// Does it tell how far it has settled?
+    /// Does it tell how far it has settled? Journals from before the question are of ours, which does.
+    #[serde(default = "yes")]
     pub watermark: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A fault as a scenario names it.
