@@ -3,7 +3,7 @@
 //! `examples/saboteur` stands before the real `dcheck`. For each of its modes `table.rs` works out which scenarios must be
 //! red, and with which word, from what features and catalogue say (`facts.rs`); every other scenario must be green.
 //!
-//! Every mode runs over the sample: of each [`KINDS`] the first attack, and its twin. `LOSSDRILL_RED_WHOLE=1` runs every
+//! Every mode runs over the sample: of each of [`RULES`] the first attack, and its twin. `LOSSDRILL_RED_WHOLE=1` runs every
 //! mode over the whole gate. `LOSSDRILL_RED=late,swallow cargo test --test red` runs only the modes whose names begin so.
 
 mod facts;
@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 
 use facts::Facts;
 use lossdrill::journal::{Event, Verdict, Word, read_journal};
-use lossdrill::wire::Effect;
 use table::{Row, TABLE};
 
 /// Modes that never speak wait for the harness's patience: this much is enough where the answer is known.
@@ -27,16 +26,13 @@ const GATE_LIMIT: Duration = Duration::from_secs(600);
 /// More at once than there are processors: scenarios wait more than they compute.
 const JOBS: &str = "6";
 
-/// What makes one attack answer to betrayal unlike another.
-const KINDS: &[fn(&Facts) -> bool] = &[
-    Facts::stops,
-    |s| s.plan.as_ref().is_some_and(|plan| plan.effect == Effect::Repairs),
-    |s| s.plan.as_ref().is_some_and(|plan| plan.effect == Effect::Notifies),
-    |s| s.plan.is_none() && !s.watcher,
-    |s| s.watcher,
-    |s| s.delay_ms() > 0 && !s.watcher,
-    |s| !s.with.is_empty(),
-    |s| s.rules.iter().all(|rule| !rule.reads_log),
+/// One rule of each sort: a stop of sales, a repair, a stop of refunds, one with others beside it, the watcher's own.
+const RULES: &[&str] = &[
+    "bid-below-market",
+    "paid-order-unpaid",
+    "refund-paid-twice",
+    "refund-exceeds-payment",
+    "change-capture-stalled",
 ];
 
 #[test]
@@ -73,10 +69,11 @@ fn every_mode_bites_in_the_sample() {
     }
 }
 
-/// Of each kind the first attack, and its twin.
+/// Of each rule the first attack, and its twin.
 fn sample(scenarios: &[Facts]) -> Vec<Facts> {
-    let first = |kind: &fn(&Facts) -> bool| scenarios.iter().find(|s| !s.control && kind(s));
-    let attacks: Vec<&Facts> = KINDS.iter().filter_map(first).collect();
+    let asks = |s: &Facts, rule: &str| s.alerts.iter().any(|asked| asked.rule.id == rule);
+    let first = |rule: &&str| scenarios.iter().find(|s| !s.control && asks(s, rule));
+    let attacks: Vec<&Facts> = RULES.iter().filter_map(first).collect();
     let chosen = |one: &&Facts| {
         attacks.iter().any(|attack| attack.id == one.id || attack.twin.as_ref() == Some(&one.id))
     };
