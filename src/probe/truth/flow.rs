@@ -2,9 +2,10 @@
 //! claims, not truth.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::time::sleep;
@@ -25,6 +26,18 @@ pub(super) struct Flow {
     consumer: Aside<StreamConsumer>,
     /// Physical topic and partition -> source.
     sources: BTreeMap<(String, i32), String>,
+}
+
+/// The end of a partition. One that was just made may have no leader yet: asked again within [`ASK_LIMIT`].
+fn end_of(consumer: &StreamConsumer, topic: &str, number: i32) -> KafkaResult<i64> {
+    let started = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, number, ASK_LIMIT) {
+            Ok((_, end)) => return Ok(end),
+            Err(error) if started.elapsed() > ASK_LIMIT => return Err(error),
+            Err(_) => std::thread::sleep(ERROR_PAUSE),
+        }
+    }
 }
 
 impl Flow {
@@ -54,8 +67,7 @@ impl Flow {
         let assigned = tokio::task::spawn_blocking(move || {
             let mut list = TopicPartitionList::new();
             for Partition { topic, number, .. } in &partitions {
-                let (_, end) = consumer
-                    .fetch_watermarks(topic, *number, ASK_LIMIT)
+                let end = end_of(&consumer, topic, *number)
                     .map_err(kafka("ask for the end of a topic"))?;
                 list.add_partition_offset(topic, *number, Offset::Offset(end))
                     .map_err(kafka("assign a partition"))?;
