@@ -123,7 +123,7 @@ mod tests {
             let given = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
             Params::check(spec, &given)
         };
-        assert_eq!(check(&[]).unwrap().ms("delay"), 150);
+        assert_eq!(check(&[]).unwrap().ms("delay"), 100);
         assert_eq!(check(&[("delay", "2 s")]).unwrap().ms("delay"), 2000);
         for (pairs, message) in [
             (&[("dealy", "1 s")][..], "fault `link.binlog.slow` has no parameter `dealy`"),

@@ -76,7 +76,7 @@ fn links(row: &LinkRow) -> [FaultSpec; 3] {
     };
     let param =
         |name, doc, default_ms, min_ms, max_ms| Param { name, doc, default_ms, min_ms, max_ms };
-    let delay = param(DELAY, "each byte arrives so much later, in each direction", 150, 1, DAY_MS);
+    let delay = param(DELAY, "each byte arrives so much later, in each direction", 100, 1, DAY_MS);
     let after = param("after", "cut so long after arming, or after connecting", 0, 0, 1000);
     let mut stalled =
         spec("stalled", format!("nothing passes, nothing is lost: {carries}"), vec![]);
