@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::KafkaResult;
 use rdkafka::message::Headers;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::time::sleep;
@@ -28,16 +27,18 @@ pub(super) struct Flow {
     sources: BTreeMap<(String, i32), String>,
 }
 
-/// The end of a partition. One that was just made may have no leader yet: asked again within [`ASK_LIMIT`].
-fn end_of(consumer: &StreamConsumer, topic: &str, number: i32) -> KafkaResult<i64> {
-    let started = Instant::now();
-    loop {
-        match consumer.fetch_watermarks(topic, number, ASK_LIMIT) {
-            Ok((_, end)) => return Ok(end),
-            Err(error) if started.elapsed() > ASK_LIMIT => return Err(error),
-            Err(_) => std::thread::sleep(ERROR_PAUSE),
-        }
+/// Assigns every partition's present end. The client's questions block, so they are asked aside.
+fn assign(consumer: &StreamConsumer, partitions: &[Partition]) -> Result<(), ProbeError> {
+    let kafka = |what| move |source| ProbeError::Kafka { what, source };
+    let mut list = TopicPartitionList::new();
+    for Partition { topic, number, .. } in partitions {
+        let (_, end) = consumer
+            .fetch_watermarks(topic, *number, ASK_LIMIT)
+            .map_err(kafka("ask for the end of a topic"))?;
+        list.add_partition_offset(topic, *number, Offset::Offset(end))
+            .map_err(kafka("assign a partition"))?;
     }
+    consumer.assign(&list).map_err(kafka("assign the cell's partitions"))
 }
 
 impl Flow {
@@ -63,21 +64,26 @@ impl Flow {
         let sources =
             partitions.iter().map(|at| ((at.topic.clone(), at.number), at.source.clone()));
         let sources = sources.collect();
-        // The client's questions block; the consumer goes along and comes back.
-        let assigned = tokio::task::spawn_blocking(move || {
-            let mut list = TopicPartitionList::new();
-            for Partition { topic, number, .. } in &partitions {
-                let end = end_of(&consumer, topic, *number)
-                    .map_err(kafka("ask for the end of a topic"))?;
-                list.add_partition_offset(topic, *number, Offset::Offset(end))
-                    .map_err(kafka("assign a partition"))?;
+        let started = Instant::now();
+        let mut consumer = consumer;
+        loop {
+            // The consumer goes along with the questions and comes back.
+            let asked = partitions.clone();
+            let answer = tokio::task::spawn_blocking(move || {
+                let assigned = assign(&consumer, &asked);
+                (consumer, assigned)
+            });
+            let (back, assigned) = answer.await.map_err(|panic| {
+                ProbeError::Unreadable(format!("the question to kafka ended: {panic}"))
+            })?;
+            consumer = back;
+            match assigned {
+                Ok(()) => break,
+                Err(error) if started.elapsed() > ASK_LIMIT => return Err(error),
+                // A partition that was just made may have no leader yet.
+                Err(_) => sleep(ERROR_PAUSE).await,
             }
-            consumer.assign(&list).map_err(kafka("assign the cell's partitions"))?;
-            Ok(consumer)
-        });
-        let consumer = assigned.await.unwrap_or_else(|panic| {
-            Err(ProbeError::Unreadable(format!("the question to kafka ended: {panic}")))
-        })?;
+        }
         Ok(Flow { consumer, sources })
     }
 
