@@ -24,7 +24,7 @@ impl Census {
 
     /// What is here now and was not in `before`.
     pub fn beyond(&self, before: &Census) -> Vec<String> {
-        self.0.difference(&before.0).cloned().collect()
+        self.0.difference(&before.0).filter(|thing| !is_lived_in(thing)).cloned().collect()
     }
 }
 
@@ -105,21 +105,17 @@ fn cgroups(dir: &Path, depth: usize, things: &mut BTreeSet<String>) {
     }
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if strangers_live_in(&entry.path()) {
-                continue;
-            }
             things.insert(format!("cgroup {}", entry.path().display()));
             cgroups(&entry.path(), depth + 1, things);
         }
     }
 }
 
-/// Somebody else's session: there are processes in it, and none is one that a run starts. An empty group counts: it may
-/// be what a run left.
-fn strangers_live_in(group: &Path) -> bool {
-    let listed = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-    let mut pids = listed.split_whitespace().peekable();
-    pids.peek().is_some() && !pids.any(|pid| pid.parse().is_ok_and(|pid| program_of(pid).is_some()))
+/// A group with processes in it is told by its processes, or is another session's; an empty one may be what a run left.
+fn is_lived_in(thing: &str) -> bool {
+    let Some(group) = thing.strip_prefix("cgroup ") else { return false };
+    let listed = fs::read_to_string(Path::new(group).join("cgroup.procs")).unwrap_or_default();
+    !listed.trim().is_empty()
 }
 
 fn docker(args: &[&str], what: &str, things: &mut BTreeSet<String>) {
