@@ -69,7 +69,7 @@ fn processes(things: &mut BTreeSet<String>) {
 fn program_of(pid: u32) -> Option<String> {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let ours = ["lossdrill", "shop", "dcheck", "mysqld", "java", "sleep", "ld-linux", "saboteur"];
+    let ours = ["lossdrill", "shop", "dcheck", "mysqld", "java", "ld-linux", "saboteur"];
     let is_ours = ours.iter().any(|word| name.contains(word) || holds(&words, word));
     (!words.is_empty() && is_ours).then_some(name)
 }
