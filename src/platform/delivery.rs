@@ -9,7 +9,6 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::Deserialize;
 use serde_json::Value;
 
-
 /// Until a copy counts as not delivered: a healthy broker acknowledges in milliseconds.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(5);
 
