@@ -17,6 +17,7 @@ use crate::wire::Subject;
 enum Change {
     Expect { amount: Money, due: Instant },
     Reprice { price: Money, due: Instant },
+    Closed,
     Posted { kind: PostingKind, amount: Money, reference: String },
     Promised { price: Money, qty: u32, open: bool },
     Wanted { expected: Expected, due: Instant },
@@ -39,6 +40,7 @@ struct State {
     /// The price before a correction that is still on its way, with when it became due.
     before: Option<(Money, Instant)>,
     promise: Option<(Money, u32, bool, Instant)>,
+    is_closed: bool,
     lines: Lines,
 }
 
@@ -65,6 +67,7 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
             Meant::Reprice { bid, price } => {
                 (Subject::new("bid", bid), Change::Reprice { price, due })
             }
+            Meant::Closed { order } => (Subject::new("order", order), Change::Closed),
         };
         accounts.entry((ledger, subject)).or_default().push((when, change));
     }
@@ -193,6 +196,7 @@ impl State {
             Change::Promised { price, qty, open } => {
                 self.promise = Some((price, qty, open, when));
             }
+            Change::Closed => self.is_closed = true,
             Change::Wanted { expected, due } => self.lines.expect(expected, due),
             Change::Booked { line } => self.lines.book(line),
         }
@@ -205,6 +209,7 @@ impl State {
                 &self.expected,
                 posted(PostingKind::Collected),
                 posted(PostingKind::OrderPaid),
+                self.is_closed,
             ),
             "refund" => refund_gaps(&self.expected, posted(PostingKind::PaidOut)),
             _ => self.promise_gap().into_iter().collect(),

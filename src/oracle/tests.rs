@@ -191,6 +191,24 @@ fn an_open_bid_is_a_promise() {
     check("never on offer", unseen, &[(Flaw::Missing, Party::Seller, 0, 1_000, None)]);
 }
 
+#[test]
+fn what_is_charged_for_a_closed_order_is_owed_back() {
+    let closed = || {
+        let (late, order) = (Subject::new("refund", "late-O-1"), Subject::new("order", "O-1"));
+        let subjects = vec![late.clone(), order.clone()];
+        let act = Business::new("close", subjects, "/closures", serde_json::json!({}));
+        let owed = [Expected::paid_out(&late, yuan(199)), Expected::never_paid(&order)];
+        let charged = story().ok(Role::Scripted, pay("O-1", yuan(199)));
+        let closed = charged.at(2_000).ok(Role::Scripted, Act::Business(act.expecting(owed)));
+        closed.posted(Collected, "O-1", yuan(199), "t1")
+    };
+    check("kept", closed(), &[(Flaw::Missing, Party::Buyer, 19_900, 2_000, None)]);
+    let returned = closed().at(9_000).posted(PaidOut, "late-O-1", yuan(199), "x1");
+    check("returned", returned.clone(), &[]);
+    let both = returned.posted(OrderPaid, "O-1", yuan(199), "p1");
+    check("paid too", both, &[(Flaw::Unexpected, Party::Platform, 19_900, 9_000, None)]);
+}
+
 fn account(id: &str) -> Subject {
     Subject::new("account", id)
 }

@@ -4,6 +4,7 @@
 //! its line in [`DOMAINS`]. Must not know what a defect does to the books.
 
 mod charge;
+mod fulfilment;
 mod goods;
 mod promotion;
 mod settle;
@@ -19,6 +20,7 @@ const DOMAINS: &[&[Defect]] = &[
     charge::DEFECTS,
     promotion::DEFECTS,
     goods::DEFECTS,
+    fulfilment::DEFECTS,
 ];
 
 /// A defect: `app.` and the switch's own name.

@@ -5,6 +5,7 @@
 //! callers.
 
 mod control;
+mod fulfilment;
 mod goods;
 mod market;
 mod promotion;
@@ -40,6 +41,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
         .merge(wallet::routes())
         .merge(settle::routes())
         .merge(promotion::routes())
+        .merge(fulfilment::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod goods;
 pub mod intake;
 pub mod items;
+pub mod late;
 pub mod orders;
 pub mod outbox;
 pub mod payments;

@@ -7,6 +7,7 @@
 mod charge;
 mod fault;
 mod goods;
+mod late;
 mod market;
 mod order;
 mod outcome;
@@ -30,6 +31,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: market::ROWS, probes: market::PROBES },
     Domain { rows: goods::ROWS, probes: &[] },
     Domain { rows: order::ROWS, probes: &[] },
+    Domain { rows: late::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },

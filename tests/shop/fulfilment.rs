@@ -1,0 +1,65 @@
+//! What becomes of an order after its payment: late payments go back once.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::rig::Cell;
+
+/// An order that is charged, and closed before the shop hears of it: the callback comes in ten seconds.
+async fn closed_before_paid(cell: &Cell) {
+    let order = json!({"order": "O-1", "buyer": "u", "channel": "alipay",
+        "payable": "199.00 CNY", "request_no": "q-O-1"});
+    cell.made("/orders", order).await;
+    cell.switch("payment-callback.delayed", true, json!({"delay_ms": 10_000})).await;
+    let payment = json!({"channel": "alipay", "amount": "199.00 CNY", "request_no": "p-O-1"});
+    cell.made("/orders/O-1/payments", payment).await;
+    cell.made("/orders/O-1/closures", json!({"reason": "timeout"})).await;
+    cell.rest().await;
+    assert_eq!(cell.status_of("O-1").await, "CLOSED");
+}
+
+async fn refunded(cell: &Cell) -> Value {
+    cell.rest().await;
+    let (_, order) = cell.get("/orders/O-1").await;
+    json!([order["status"], order["refunded"]])
+}
+
+pub async fn a_late_payment_of_a_closed_order_goes_back_once(cell: &Cell) {
+    closed_before_paid(cell).await;
+    let backfills = (0..4).map(|_| cell.post("/orders/O-1/backfill", json!({})));
+    let outcomes = join_all(backfills).await;
+    assert!(outcomes.iter().all(|(status, _)| *status == 200), "{outcomes:?}");
+    cell.advance(10_001).await;
+    assert_eq!(refunded(cell).await, json!(["RETURNED", "199.00 CNY"]));
+    assert_eq!(cell.ledger("paid-out").len(), 1, "four backfills and a late callback");
+    cell.made("/orders/O-1/return", json!({})).await;
+    cell.rest().await;
+    assert_eq!(cell.ledger("paid-out").len(), 1);
+    assert_eq!(cell.logged("serve", "late_payment").len(), 1);
+    cell.paid_order("O-2", "alipay").await;
+    assert_eq!(cell.post("/orders/O-2/return", json!({})).await.0, 409, "paid in time");
+    assert_eq!(cell.post("/orders/O-9/return", json!({})).await.0, 404);
+}
+
+pub async fn a_late_payment_is_kept_only_by_a_defect(cell: &Cell) {
+    cell.switch("late-payment.kept", true, json!({})).await;
+    closed_before_paid(cell).await;
+    cell.advance(10_001).await;
+    assert_eq!(refunded(cell).await, json!(["LATE", "0.00 CNY"]));
+    assert_eq!(cell.hits("late-payment.kept").await, 1);
+    let returns = (0..4).map(|_| cell.post("/orders/O-1/return", json!({})));
+    let outcomes = join_all(returns).await;
+    assert!(outcomes.iter().all(|(status, _)| *status == 200), "{outcomes:?}");
+    assert_eq!(refunded(cell).await, json!(["RETURNED", "199.00 CNY"]));
+    assert_eq!(cell.ledger("paid-out").len(), 1, "of four at once one gives it back");
+}
+
+pub async fn a_late_payment_that_is_put_off_goes_back_in_the_end(cell: &Cell) {
+    cell.switch("late-payment.put-off", true, json!({})).await;
+    closed_before_paid(cell).await;
+    cell.advance(10_001).await;
+    assert_eq!(refunded(cell).await, json!(["LATE", "0.00 CNY"]));
+    cell.advance(5_000).await;
+    assert_eq!(refunded(cell).await, json!(["RETURNED", "199.00 CNY"]));
+    assert_eq!(cell.hits("late-payment.put-off").await, 1);
+}
