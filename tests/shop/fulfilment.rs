@@ -1,4 +1,4 @@
-//! What becomes of an order after its payment: late payments go back once.
+//! What becomes of an order after its payment: late payments go back once, refunded goods stay.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -62,4 +62,50 @@ pub async fn a_late_payment_that_is_put_off_goes_back_in_the_end(cell: &Cell) {
     cell.advance(5_000).await;
     assert_eq!(refunded(cell).await, json!(["RETURNED", "199.00 CNY"]));
     assert_eq!(cell.hits("late-payment.put-off").await, 1);
+}
+
+async fn planned(cell: &Cell, order: &str) {
+    cell.paid_order(order, "alipay").await;
+    cell.made("/shipments", json!({"order": order, "warehouse": "W"})).await;
+}
+
+fn refund(order: &str, amount: &str) -> Value {
+    json!({"refund": format!("R-{order}-{amount}"), "order": order, "channel": "alipay",
+        "amount": amount, "request_no": amount})
+}
+
+async fn send(cell: &Cell, order: &str, request_no: &str) -> (u16, Value) {
+    let body = json!({"warehouse": "W", "request_no": request_no});
+    cell.post(&format!("/shipments/{order}/dispatch"), body).await
+}
+
+pub async fn what_is_refunded_in_full_is_not_sent(cell: &Cell) {
+    for order in ["O-1", "O-2", "O-3", "O-4"] {
+        planned(cell, order).await;
+    }
+    cell.made("/refunds", refund("O-1", "20.00 CNY")).await;
+    let sent = send(cell, "O-1", "d-1").await;
+    assert_eq!(sent.0, 201, "{}", sent.1);
+    assert_eq!(send(cell, "O-1", "d-1").await, sent, "asked again");
+    assert_eq!(send(cell, "O-1", "d-2").await.0, 409, "sent already");
+    cell.made("/refunds", refund("O-2", "199.00 CNY")).await;
+    assert_eq!(send(cell, "O-2", "d-3").await.0, 409);
+    cell.put("/breakers/ship/W", "k", json!({"run_id": "run"})).await;
+    assert_eq!(send(cell, "O-3", "d-4").await.0, 409, "the warehouse is held");
+    cell.delete("/breakers/ship/W?run_id=run").await;
+    let (sent, refunded) = futures::join!(
+        send(cell, "O-3", "d-5"),
+        cell.post("/refunds", refund("O-3", "199.00 CNY"))
+    );
+    assert_eq!(refunded.0, 201, "whichever is first");
+    let cancelled = "SELECT COUNT(*) FROM shipment WHERE order_id = 'O-3' AND status = 'CANCELLED'";
+    assert_eq!(cell.number(cancelled).await, i64::from(sent.0 == 409));
+    cell.switch("shipment-cancel.lost", true, json!({})).await;
+    cell.made("/refunds", refund("O-4", "100.00 CNY")).await;
+    assert_eq!(cell.hits("shipment-cancel.lost").await, 0, "some of it is left");
+    cell.made("/refunds", refund("O-4", "99.00 CNY")).await;
+    assert_eq!(cell.hits("shipment-cancel.lost").await, 1);
+    assert_eq!(send(cell, "O-4", "d-6").await.0, 201);
+    assert_eq!(send(cell, "O-9", "d-7").await.0, 404);
+    cell.rest().await;
 }

@@ -13,4 +13,9 @@ pub(super) const DEFECTS: &[Defect] = &[
         doc: "what is paid for an order that was closed meanwhile goes back five seconds later",
         params: &[],
     },
+    Defect {
+        name: "shipment-cancel.lost",
+        doc: "a warehouse does not hear that an order was refunded, and sends it",
+        params: &[],
+    },
 ];

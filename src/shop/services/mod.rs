@@ -25,6 +25,7 @@ pub mod refunds;
 pub mod rest;
 pub mod retries;
 pub mod settle;
+pub mod shipments;
 pub mod signatures;
 pub mod switches;
 pub mod wallet;

@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlConnection;
 
 use super::breakers::{self, REFUND};
 use super::switches::{self, Switch};
-use super::{Booking, Refusal, Shop, above_zero, non_empty, outbox};
+use super::{Booking, Refusal, Shop, above_zero, non_empty, outbox, shipments};
 use crate::money::Money;
 use crate::shop::refusal::is_duplicate;
 use crate::shop::schema::money;
@@ -95,7 +95,9 @@ impl Booking for Approve<'_> {
             }
             switches::hit(books, GUARD_BYPASSED).await?;
         }
-        put(books, refund, self.now_ms).await
+        let approved = put(books, refund, self.now_ms).await?;
+        shipments::cancel_refunded(books, &refund.order, self.now_ms).await?;
+        Ok(approved)
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlConnection;
 
 use super::{
     Refusal, Shop, bids, bills, checkouts, closing, floors, goods, late, payments, payouts,
-    refunds, retries, settle, signatures, wallet,
+    refunds, retries, settle, shipments, signatures, wallet,
 };
 
 /// A defect. Each service declares its own.
@@ -38,6 +38,7 @@ const SERVICES: &[&[Switch]] = &[
     bills::SWITCHES,
     closing::SWITCHES,
     late::SWITCHES,
+    shipments::SWITCHES,
     floors::SWITCHES,
     goods::SWITCHES,
 ];

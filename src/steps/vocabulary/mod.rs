@@ -14,6 +14,7 @@ mod outcome;
 mod promotion;
 mod refund;
 mod settle;
+mod shipment;
 mod wallet;
 mod watcher;
 
@@ -32,6 +33,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: goods::ROWS, probes: &[] },
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: late::ROWS, probes: &[] },
+    Domain { rows: shipment::ROWS, probes: shipment::PROBES },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },

@@ -4,6 +4,7 @@
 //! changes, and when it stands no more; a row that is read again says nothing. Must not know what an act expects.
 //! Try it: `cargo test --lib probe::truth::ledgers`. Not covered: lines made of several rows.
 
+mod fulfilment;
 mod goods;
 mod promotion;
 mod settle;
@@ -17,7 +18,7 @@ use crate::wire::Subject;
 
 /// Every ledger that is read from a table, by domain.
 const DOMAINS: &[&[Ledger]] =
-    &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS, goods::LEDGERS];
+    &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS, goods::LEDGERS, fulfilment::LEDGERS];
 
 /// Which rows of a table are lines of a ledger.
 #[derive(Clone, Copy, Debug)]
