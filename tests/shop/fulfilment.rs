@@ -1,4 +1,4 @@
-//! What becomes of an order after its payment: late payments go back once, refunded goods stay.
+//! What becomes of an order after its payment: late payments go back once, refunded goods stay, points are granted once.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -108,4 +108,37 @@ pub async fn what_is_refunded_in_full_is_not_sent(cell: &Cell) {
     assert_eq!(send(cell, "O-4", "d-6").await.0, 201);
     assert_eq!(send(cell, "O-9", "d-7").await.0, 404);
     cell.rest().await;
+}
+
+async fn deliver(cell: &Cell, order: &str, delivery: &str) -> (u16, Value) {
+    cell.post(&format!("/orders/{order}/points"), json!({"delivery": delivery})).await
+}
+
+async fn points(cell: &Cell) -> [i64; 2] {
+    let (_, order) = cell.get("/orders/O-1/points").await;
+    let balance = cell.number("SELECT balance FROM points_account WHERE account_id = 'u'").await;
+    [order["grants"].as_i64().unwrap(), balance]
+}
+
+pub async fn an_order_grants_its_points_once(cell: &Cell) {
+    cell.paid_order("O-1", "alipay").await;
+    let at_once = ["d-1", "d-2", "d-3", "d-4"].map(|delivery| deliver(cell, "O-1", delivery));
+    let outcomes = join_all(at_once).await;
+    assert!(outcomes.iter().all(|(status, _)| *status == 201), "{outcomes:?}");
+    assert_eq!(points(cell).await, [1, 199]);
+    cell.switch("points.not-idempotent", true, json!({})).await;
+    for _ in 0..2 {
+        assert_eq!(deliver(cell, "O-1", "d-5").await.0, 201, "the same delivery is one");
+    }
+    assert_eq!(points(cell).await, [2, 398]);
+    assert_eq!(cell.hits("points.not-idempotent").await, 1);
+    for _ in 0..2 {
+        cell.made("/orders/O-1/points/reversal", json!({})).await;
+        assert_eq!(points(cell).await, [1, 199], "taken back once");
+    }
+    let order = json!({"order": "O-2", "buyer": "u", "channel": "alipay",
+        "payable": "10.00 CNY", "request_no": "q2"});
+    cell.made("/orders", order).await;
+    assert_eq!(deliver(cell, "O-2", "d-6").await.0, 409, "not paid");
+    assert_eq!(deliver(cell, "O-9", "d-7").await.0, 404);
 }

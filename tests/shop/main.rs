@@ -57,6 +57,7 @@ const CASES: &[Case] = &[
     case!(fulfilment::a_late_payment_is_kept_only_by_a_defect),
     case!(fulfilment::a_late_payment_that_is_put_off_goes_back_in_the_end),
     case!(fulfilment::what_is_refunded_in_full_is_not_sent),
+    case!(fulfilment::an_order_grants_its_points_once),
     case!(outage::a_restart_in_mid_way_keeps_everything),
     case!(outage::a_channel_away_delays_and_loses_nothing),
     case!(outage::a_shop_away_is_called_back_later),

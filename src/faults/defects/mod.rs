@@ -6,6 +6,7 @@
 mod charge;
 mod fulfilment;
 mod goods;
+mod points;
 mod promotion;
 mod settle;
 mod trade;
@@ -21,6 +22,7 @@ const DOMAINS: &[&[Defect]] = &[
     promotion::DEFECTS,
     goods::DEFECTS,
     fulfilment::DEFECTS,
+    points::DEFECTS,
 ];
 
 /// A defect: `app.` and the switch's own name.

@@ -8,6 +8,7 @@ mod control;
 mod fulfilment;
 mod goods;
 mod market;
+mod points;
 mod promotion;
 mod settle;
 mod trade;
@@ -42,6 +43,7 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
         .merge(settle::routes())
         .merge(promotion::routes())
         .merge(fulfilment::routes())
+        .merge(points::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

@@ -8,6 +8,7 @@ mod books;
 mod fulfilment;
 mod goods;
 mod once;
+mod points;
 mod promotion;
 mod settle;
 mod tables;

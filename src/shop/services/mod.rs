@@ -21,6 +21,7 @@ pub mod orders;
 pub mod outbox;
 pub mod payments;
 pub mod payouts;
+pub mod points;
 pub mod refunds;
 pub mod rest;
 pub mod retries;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::{
-    Refusal, Shop, bids, bills, checkouts, closing, floors, goods, late, payments, payouts,
+    Refusal, Shop, bids, bills, checkouts, closing, floors, goods, late, payments, payouts, points,
     refunds, retries, settle, shipments, signatures, wallet,
 };
 
@@ -39,6 +39,7 @@ const SERVICES: &[&[Switch]] = &[
     closing::SWITCHES,
     late::SWITCHES,
     shipments::SWITCHES,
+    points::SWITCHES,
     floors::SWITCHES,
     goods::SWITCHES,
 ];

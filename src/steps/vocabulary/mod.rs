@@ -11,6 +11,7 @@ mod late;
 mod market;
 mod order;
 mod outcome;
+mod points;
 mod promotion;
 mod refund;
 mod settle;
@@ -34,6 +35,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: late::ROWS, probes: &[] },
     Domain { rows: shipment::ROWS, probes: shipment::PROBES },
+    Domain { rows: points::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },

@@ -6,6 +6,7 @@
 
 mod fulfilment;
 mod goods;
+mod points;
 mod promotion;
 mod settle;
 mod wallet;
@@ -17,8 +18,14 @@ use crate::journal::{Amount, Event, LedgerLine};
 use crate::wire::Subject;
 
 /// Every ledger that is read from a table, by domain.
-const DOMAINS: &[&[Ledger]] =
-    &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS, goods::LEDGERS, fulfilment::LEDGERS];
+const DOMAINS: &[&[Ledger]] = &[
+    wallet::LEDGERS,
+    settle::LEDGERS,
+    promotion::LEDGERS,
+    goods::LEDGERS,
+    fulfilment::LEDGERS,
+    points::LEDGERS,
+];
 
 /// Which rows of a table are lines of a ledger.
 #[derive(Clone, Copy, Debug)]
