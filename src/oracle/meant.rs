@@ -102,8 +102,8 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
             Act::PlaceBid { bid, meant, .. } => {
                 Some(Meant::Offer { bid: bid.clone(), price: *meant })
             }
-            Act::CorrectBid { bid, price } => {
-                Some(Meant::Reprice { bid: bid.clone(), price: *price })
+            Act::CorrectBid { bid, price, meant } => {
+                Some(Meant::Reprice { bid: bid.clone(), price: meant.unwrap_or(*price) })
             }
             Act::Buy { order, due, .. } => {
                 Some(Meant::Charge { order: order.clone(), amount: *due })

@@ -38,6 +38,10 @@ fn bid(id: &str, meant: Money, price: Money, qty: u32) -> Act {
     Act::PlaceBid { bid, seller, sku, qty, meant, price, clearance: None }
 }
 
+fn reprice(price: Money, meant: Option<Money>) -> Act {
+    Act::CorrectBid { bid: "B-1".into(), price, meant }
+}
+
 fn unknown() -> Outcome {
     Outcome::Unknown { reason: "no answer".into() }
 }
@@ -175,7 +179,7 @@ fn an_open_bid_is_a_promise() {
     check("off sale", off, &[exposed(Some(9_000))]);
     let mended = low()
         .at(9_000)
-        .ok(Role::Correction, Act::CorrectBid { bid: "B-1".into(), price: yuan(1_999) })
+        .ok(Role::Correction, reprice(yuan(1_999), None))
         .at(9_050)
         .promised("B-1", "SKU-1", yuan(1_999), 2, true);
     check("mended", mended, &[exposed(Some(9_050))]);
@@ -183,9 +187,17 @@ fn an_open_bid_is_a_promise() {
         .ok(Role::Scripted, bid("B-1", yuan(100), yuan(100), 1))
         .promised("B-1", "SKU-1", yuan(100), 1, true)
         .at(5_000)
-        .ok(Role::Scripted, Act::CorrectBid { bid: "B-1".into(), price: yuan(90) });
+        .ok(Role::Scripted, reprice(yuan(90), None));
     let cut = honest.clone().at(5_100).promised("B-1", "SKU-1", yuan(90), 1, true);
     check("an honest cut", cut, &[]);
+    let astray = story()
+        .ok(Role::Setup, bid("B-1", yuan(100), yuan(100), 1))
+        .promised("B-1", "SKU-1", yuan(100), 1, true)
+        .at(5_000)
+        .ok(Role::Scripted, reprice(yuan(60), Some(yuan(90))))
+        .promised("B-1", "SKU-1", yuan(60), 1, true);
+    let below = [(Flaw::WrongAmount, Party::Seller, 3_000, 5_000, None)];
+    check("cut further than is meant", astray, &below);
     check("a cut that never lands", honest, &[(Flaw::Missing, Party::Buyer, 1_000, 5_000, None)]);
     let unseen = story().ok(Role::Scripted, bid("B-1", yuan(100), yuan(100), 1));
     check("never on offer", unseen, &[(Flaw::Missing, Party::Seller, 0, 1_000, None)]);

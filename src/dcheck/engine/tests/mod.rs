@@ -22,12 +22,13 @@ fn manifest(path: &str) -> PathBuf {
 }
 
 /// The rules that the tables here speak of: those of other files would add verdicts of their own.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "bid.yaml",
     "fulfilment.yaml",
     "order.yaml",
     "points.yaml",
     "refund.yaml",
+    "repricer.yaml",
     "wallet.yaml",
     "watcher.yaml",
 ];
