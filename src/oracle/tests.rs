@@ -190,6 +190,22 @@ fn an_open_bid_is_a_promise() {
         .ok(Role::Scripted, reprice(yuan(90), None));
     let cut = honest.clone().at(5_100).promised("B-1", "SKU-1", yuan(90), 1, true);
     check("an honest cut", cut, &[]);
+    let cuts = [90, 80, 70].map(|major| reprice(yuan(major), None));
+    let steps = story().ok(Role::Setup, bid("B-1", yuan(100), yuan(100), 1)).promised(
+        "B-1",
+        "SKU-1",
+        yuan(100),
+        1,
+        true,
+    );
+    let steps = cuts.into_iter().fold(steps.at(5_000), |story, cut| story.ok(Role::Scripted, cut));
+    let read = |story: Story, major| story.promised("B-1", "SKU-1", yuan(major), 1, true);
+    let whole = [90, 80, 70].into_iter().fold(steps.clone().at(5_100), read);
+    check("cuts that are read after the last of them", whole.clone(), &[]);
+    let stuck = (Flaw::Missing, Party::Buyer, 2_000, 5_000, None);
+    check("a cut of several that never lands", read(steps.at(5_100), 90), &[stuck]);
+    let back = (Flaw::WrongAmount, Party::Buyer, 2_000, 6_000, None);
+    check("a price of before that comes back", read(whole.at(6_000), 90), &[back]);
     let astray = story()
         .ok(Role::Setup, bid("B-1", yuan(100), yuan(100), 1))
         .promised("B-1", "SKU-1", yuan(100), 1, true)
