@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::settle::paid;
 use super::{Deeds, Row, does};
 use crate::journal::{Act, Business, Expected};
 use crate::money::Money;
@@ -10,7 +11,6 @@ use crate::steps::script::{Script, ScriptError};
 use crate::wire::Subject;
 
 const GRANTED: &str = "points.granted";
-const CHANNEL: &str = "alipay";
 /// An order grants a point for each whole yuan, and a point buys a fen's worth.
 const PRICE_OF_A_POINT: i64 = 100;
 const WORTH_OF_A_POINT: Money = Money::cny(1);
@@ -24,14 +24,9 @@ pub(super) static ROWS: &[Row] = &[
         example_zh: "订单“O-1”已支付 199.00 元，可得积分",
         makes: &[("order", 0)],
         ..does("order-earns-points", Kind::Given, |script, said| {
-            let (order, channel) = (script.id(said.name(0)), CHANNEL.to_owned());
-            let (buyer, amount) = (script.fresh("buyer"), said.money(1));
-            script.note("points", &order, Value::from(amount.minor / PRICE_OF_A_POINT));
-            let (placed, by) = (order.clone(), channel.clone());
-            Ok(Deeds::InOrder(vec![
-                Act::PlaceOrder { order: placed, buyer, channel: by, payable: amount },
-                Act::PayOrder { order, channel, amount },
-            ]))
+            let (order, amount) = (script.named("order", said.name(0)), said.money(1));
+            script.note("points", &order.id, Value::from(amount.minor / PRICE_OF_A_POINT));
+            Ok(Deeds::InOrder(paid(script, &order, amount)))
         })
     },
     Row {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::settle::{CHANNEL, paid};
 use super::{Deeds, PROBE_AMOUNT, Probe, ProbeActs, Row, does};
 use crate::journal::{Act, Business, Expected};
 use crate::money::Money;
@@ -10,7 +11,6 @@ use crate::steps::script::{Script, ScriptError};
 use crate::wire::Subject;
 
 const SENT: &str = "shipment.sent";
-const CHANNEL: &str = "alipay";
 
 pub(super) static ROWS: &[Row] = &[
     Row {
@@ -93,23 +93,16 @@ impl Shipment {
     }
 }
 
+/// The shipment is planned before the order is paid, as a shop does.
 fn waiting(script: &mut Script, order: &Subject, warehouse: &Subject, worth: Money) -> Vec<Act> {
-    let (order_id, channel) = (order.id.clone(), CHANNEL.to_owned());
-    let buyer = script.fresh("buyer");
     let subjects = vec![order.clone(), warehouse.clone()];
     let body = json!({"order": order.id, "warehouse": warehouse.id});
+    let plan = Business::new("plan-shipment", subjects, "/shipments", body);
+    let mut acts = paid(script, order, worth);
+    acts.insert(1, Act::Business(plan));
     let (order, warehouse) = (order.clone(), warehouse.clone());
     Shipment { order, warehouse, worth, left: worth }.note(script);
-    vec![
-        Act::PlaceOrder {
-            order: order_id.clone(),
-            buyer,
-            channel: channel.clone(),
-            payable: worth,
-        },
-        Act::Business(Business::new("plan-shipment", subjects, "/shipments", body)),
-        Act::PayOrder { order: order_id, channel, amount: worth },
-    ]
+    acts
 }
 
 fn send(script: &mut Script, order: &Subject, warehouse: &Subject) -> Business {
