@@ -102,15 +102,14 @@ impl<'a> Case<'a> {
 
     /// Does a scripted act in the scope leave something open that nobody meant?
     fn needs_correction(&self, scope: &Subject) -> bool {
-        self.acts.iter().any(|act| match act.act {
+        let in_scope = |bid: &str| self.cast.about(&Subject::new("bid", bid)).contains(scope);
+        let mut ours = self.acts.iter().filter(|act| act.role == Role::Scripted);
+        ours.any(|act| match act.act {
             Act::Business(business) => {
-                let ours = act.role == Role::Scripted && business.correction.is_some();
-                ours && business.subjects.contains(scope)
+                business.correction.is_some() && business.subjects.contains(scope)
             }
-            Act::PlaceBid { bid, meant, price, .. } => {
-                let ours = act.role == Role::Scripted && meant != price;
-                ours && self.cast.about(&Subject::new("bid", bid)).contains(scope)
-            }
+            Act::PlaceBid { bid, meant, price, .. }
+            | Act::CorrectBid { bid, price, meant: Some(meant) } => meant != price && in_scope(bid),
             _ => false,
         })
     }

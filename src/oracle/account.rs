@@ -17,6 +17,7 @@ use crate::wire::Subject;
 enum Change {
     Expect { amount: Money, due: Instant },
     Reprice { price: Money, due: Instant },
+    Closed,
     Posted { kind: PostingKind, amount: Money, reference: String },
     Promised { price: Money, qty: u32, open: bool },
     Wanted { expected: Expected, due: Instant },
@@ -36,9 +37,11 @@ pub(super) struct Account {
 struct State {
     expected: Vec<Item>,
     posted: BTreeMap<PostingKind, Vec<Item>>,
-    /// The price before a correction that is still on its way, with when it became due.
-    before: Option<(Money, Instant)>,
+    /// The prices before corrections that are still on their way, each with when its correction became due. Corrections
+    /// may follow each other faster than their rows are read.
+    before: Vec<(Money, Instant)>,
     promise: Option<(Money, u32, bool, Instant)>,
+    is_closed: bool,
     lines: Lines,
 }
 
@@ -65,6 +68,7 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
             Meant::Reprice { bid, price } => {
                 (Subject::new("bid", bid), Change::Reprice { price, due })
             }
+            Meant::Closed { order } => (Subject::new("order", order), Change::Closed),
         };
         accounts.entry((ledger, subject)).or_default().push((when, change));
     }
@@ -184,15 +188,19 @@ impl State {
                 self.expected.push(Item { amount, when: due, key });
             }
             Change::Reprice { price, due } => {
-                self.before = self.expected.last().map(|item| (item.amount, due));
+                self.before.extend(self.expected.last().map(|item| (item.amount, due)));
                 self.expected = vec![Item { amount: price, when: due, key: "#0".into() }];
             }
             Change::Posted { kind, amount, reference } => {
                 self.posted.entry(kind).or_default().push(Item { amount, when, key: reference });
             }
             Change::Promised { price, qty, open } => {
+                if self.expected.last().is_some_and(|meant| meant.amount == price) {
+                    self.before.clear();
+                }
                 self.promise = Some((price, qty, open, when));
             }
+            Change::Closed => self.is_closed = true,
             Change::Wanted { expected, due } => self.lines.expect(expected, due),
             Change::Booked { line } => self.lines.book(line),
         }
@@ -205,6 +213,7 @@ impl State {
                 &self.expected,
                 posted(PostingKind::Collected),
                 posted(PostingKind::OrderPaid),
+                self.is_closed,
             ),
             "refund" => refund_gaps(&self.expected, posted(PostingKind::PaidOut)),
             _ => self.promise_gap().into_iter().collect(),
@@ -238,11 +247,9 @@ impl State {
             Some(short) => (Party::Seller, times(short)),
             None => (Party::Buyer, times(above(price, meant.amount)?)),
         };
-        match self.before {
-            Some((before, due)) if before == price => {
-                Some(gap(Flaw::Missing, party, amount, Some(due)))
-            }
-            _ => Some(gap(Flaw::WrongAmount, party, amount, None)),
+        match self.before.iter().rev().find(|(before, _)| *before == price) {
+            Some((_, due)) => Some(gap(Flaw::Missing, party, amount, Some(*due))),
+            None => Some(gap(Flaw::WrongAmount, party, amount, None)),
         }
     }
 }

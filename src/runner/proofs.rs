@@ -96,8 +96,11 @@ impl Conduct {
     /// The sellers mend their prices; what a business act left open is closed.
     async fn correct(&mut self) -> Result<(), Trouble> {
         let mistaken = self.script.mistaken_bids();
-        let mut mended: Vec<Act> =
-            mistaken.map(|(bid, price)| Act::CorrectBid { bid: bid.to_owned(), price }).collect();
+        let mend = |(bid, price): (&str, _)| {
+            let bid = bid.to_owned();
+            Act::CorrectBid { bid, price, meant: None }
+        };
+        let mut mended: Vec<Act> = mistaken.map(mend).collect();
         let scripted = self.feed.history().pick(|event| match event {
             Event::Intent { role: Role::Scripted, act: Act::Business(business), .. } => {
                 business.correction.as_deref()

@@ -172,13 +172,8 @@ fn the_proof_is_told_step_by_step() {
     check("all done", &after(proved_so_far(), Outcome::Ok), None);
 }
 
-/// A bid a digit short for SKU-1, taken off sale at 3 s.
-pub fn low_bid() -> Story {
-    let item = Subject::new("item", "SKU-1");
-    let stops = Effect::Stops("buy".into());
-    let point = loss_point("bid-below-market", Some(("take-off-sale", stops.clone())));
-    let price = Money::cny(19_990);
-    let bid = Act::PlaceBid {
+fn bid(price: Money) -> Act {
+    Act::PlaceBid {
         bid: "B-1".into(),
         seller: "s".into(),
         sku: "SKU-1".into(),
@@ -186,12 +181,23 @@ pub fn low_bid() -> Story {
         meant: Money::cny(199_900),
         price,
         clearance: None,
-    };
+    }
+}
+
+/// A bid a digit short for SKU-1, taken off sale at 3 s.
+pub fn low_bid() -> Story {
+    taken_off_sale(|story| story.ok(Role::Scripted, bid(Money::cny(19_990))))
+}
+
+/// What `err` makes of the bid is taken off sale at 3 s.
+fn taken_off_sale(err: impl FnOnce(Story) -> Story) -> Story {
+    let item = Subject::new("item", "SKU-1");
+    let stops = Effect::Stops("buy".into());
+    let point = loss_point("bid-below-market", Some(("take-off-sale", stops.clone())));
+    let price = Money::cny(19_990);
     let plan = ("take-off-sale", "run-1");
     let running = PlanState::Running;
-    Story::new("attack", false, point)
-        .at(1_000)
-        .ok(Role::Scripted, bid)
+    err(Story::new("attack", false, point).at(1_000))
         .promised("B-1", "SKU-1", price, 1, true)
         .at(2_000)
         .alert("bid-below-market", item.clone(), Money::cny(179_910))
@@ -253,6 +259,25 @@ fn an_offer_that_is_open_again_puts_the_loss_back() {
     let history = tried.history();
     let owed = next_proof(&asked, &history, &Oracle::of(&history), tried.now());
     assert_eq!(owed, Some(ProofStep::Correct), "the bid still says what nobody meant");
+}
+
+#[test]
+fn a_bid_that_is_cut_further_than_is_meant_is_owed_its_correction() {
+    let scope = Subject::new("item", "SKU-1");
+    let asked =
+        Expectation::PlanEffective { plan: "take-off-sale".into(), scope, within_ms: 300_000 };
+    let cut = |meant: Option<i64>| {
+        let (bid_id, price) = ("B-1".to_owned(), Money::cny(19_990));
+        let cut = Act::CorrectBid { bid: bid_id, price, meant: meant.map(Money::cny) };
+        let honest = bid(Money::cny(199_900));
+        let story = taken_off_sale(|story| story.ok(Role::Setup, honest).ok(Role::Scripted, cut));
+        let story = story.at(5_000).refused(Role::ProbeInside, pay("O-in"));
+        let story = story.ok(Role::ProbeOutside, pay("O-out"));
+        let history = story.history();
+        next_proof(&asked, &history, &Oracle::of(&history), story.now())
+    };
+    assert_eq!(cut(Some(150_000)), Some(ProofStep::Correct));
+    assert!(matches!(cut(None), Some(ProofStep::Await { .. })), "it is meant");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 #![cfg(all(feature = "harness", feature = "shop"))]
 
+mod fulfilment;
 mod market;
 mod outage;
 mod refunds;
@@ -52,6 +53,11 @@ const CASES: &[Case] = &[
     case!(wallet::a_transfer_has_two_legs_that_add_up_to_zero),
     case!(wallet::a_frozen_account_pays_nobody_and_is_paid),
     case!(wallet::each_defect_is_a_fault_and_each_fault_a_defect),
+    case!(fulfilment::a_late_payment_of_a_closed_order_goes_back_once),
+    case!(fulfilment::a_late_payment_is_kept_only_by_a_defect),
+    case!(fulfilment::a_late_payment_that_is_put_off_goes_back_in_the_end),
+    case!(fulfilment::what_is_refunded_in_full_is_not_sent),
+    case!(fulfilment::an_order_grants_its_points_once),
     case!(outage::a_restart_in_mid_way_keeps_everything),
     case!(outage::a_channel_away_delays_and_loses_nothing),
     case!(outage::a_shop_away_is_called_back_later),

@@ -16,7 +16,7 @@ use super::breakers::{Kind, REFUND};
 use super::gateway::Charge;
 use super::payouts::Payout;
 use super::wallet::Leg;
-use super::{Refusal, Shop, payments, payouts, wallet};
+use super::{Refusal, Shop, late, payments, payouts, wallet};
 use crate::clock::CellTime;
 use crate::shop::broker::BackOff;
 
@@ -37,6 +37,7 @@ const ATTEMPTS_MAX: i64 = 1_440;
 pub enum Work {
     Payout(Payout),
     Callback(Charge),
+    GiveBack(Charge),
     Leg(Leg),
 }
 
@@ -45,6 +46,7 @@ impl Work {
         match self {
             Work::Payout(_) => "payout",
             Work::Callback(_) => "callback",
+            Work::GiveBack(_) => "give-back",
             Work::Leg(_) => "leg",
         }
     }
@@ -52,7 +54,7 @@ impl Work {
     fn scope(&self) -> &str {
         match self {
             Work::Payout(payout) => &payout.channel,
-            Work::Callback(charge) => &charge.channel,
+            Work::Callback(charge) | Work::GiveBack(charge) => &charge.channel,
             Work::Leg(leg) => &leg.account,
         }
     }
@@ -175,6 +177,7 @@ async fn do_one(shop: &Shop, work_id: String, payload: Value, tried: i64) -> Res
     let outcome = match serde_json::from_value(payload) {
         Ok(Work::Payout(payout)) => payouts::pay(shop, &work_id, &payout).await,
         Ok(Work::Callback(charge)) => payments::book_late(shop, &work_id, &charge).await,
+        Ok(Work::GiveBack(charge)) => late::return_put_off(shop, &work_id, &charge).await,
         Ok(Work::Leg(leg)) => wallet::book_leg(shop, &work_id, &leg).await,
         Err(error) => Err(Refusal::unreadable("a piece of work", error)),
     };

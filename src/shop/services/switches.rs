@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::{
-    Refusal, Shop, bids, bills, checkouts, closing, floors, goods, payments, payouts, refunds,
-    retries, settle, signatures, wallet,
+    Refusal, Shop, bids, bills, checkouts, closing, floors, goods, late, payments, payouts, points,
+    refunds, retries, settle, shipments, signatures, wallet,
 };
 
 /// A defect. Each service declares its own.
@@ -37,6 +37,9 @@ const SERVICES: &[&[Switch]] = &[
     checkouts::SWITCHES,
     bills::SWITCHES,
     closing::SWITCHES,
+    late::SWITCHES,
+    shipments::SWITCHES,
+    points::SWITCHES,
     floors::SWITCHES,
     goods::SWITCHES,
 ];

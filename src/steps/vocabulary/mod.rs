@@ -7,12 +7,15 @@
 mod charge;
 mod fault;
 mod goods;
+mod late;
 mod market;
 mod order;
 mod outcome;
+mod points;
 mod promotion;
 mod refund;
 mod settle;
+mod shipment;
 mod wallet;
 mod watcher;
 
@@ -30,6 +33,9 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: market::ROWS, probes: market::PROBES },
     Domain { rows: goods::ROWS, probes: &[] },
     Domain { rows: order::ROWS, probes: &[] },
+    Domain { rows: late::ROWS, probes: &[] },
+    Domain { rows: shipment::ROWS, probes: shipment::PROBES },
+    Domain { rows: points::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },
