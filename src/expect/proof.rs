@@ -2,7 +2,7 @@
 
 use super::case::{Case, SeenAct, SeenRun};
 use crate::clock::CellTime;
-use crate::journal::{Act, Books, Expectation, History, Outcome, Role};
+use crate::journal::{Act, Books, Event, Expectation, FaultUse, History, Outcome, Phase, Role};
 use crate::wire::{Effect, PlanState, Subject};
 
 /// The next act or wait of a plan's proof.
@@ -13,7 +13,7 @@ pub enum ProofStep {
     /// Likewise outside the scope: role [`Role::ProbeOutside`].
     TryOutside,
     /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price
-    /// nobody meant, or an act names its own.
+    /// nobody meant, an act names its own, or the books were edited by hand.
     Correct,
     /// The run's end, of itself: until its TTL at the latest, or its next report.
     AwaitEnd { until: CellTime },
@@ -71,7 +71,8 @@ impl<'a> Case<'a> {
             return Some(ProofStep::TryOutside);
         }
         let ends = Self::ends_at(run)?;
-        if self.needs_correction(scope) && self.tried(Role::Correction, run).is_none() {
+        let is_open = self.needs_correction(scope) && self.tried(Role::Correction, run).is_none();
+        if is_open || self.is_edited() {
             return Some(ProofStep::Correct);
         }
         if self.tried(Role::ProbeAfter, run).is_some() {
@@ -81,6 +82,18 @@ impl<'a> Case<'a> {
             return Some(ProofStep::AwaitEnd { until: ends.plus_ms(1) });
         }
         Some(ProofStep::TryAfter)
+    }
+
+    /// Were the books edited by hand, and has nobody tried to take it back?
+    fn is_edited(&self) -> bool {
+        let own = self.entries().filter(|(_, entry)| entry.phase != Phase::Canary);
+        own.fold(false, |edited, (_, entry)| match &entry.event {
+            Event::FaultIntent { fault } => edited || fault.changes_books(),
+            Event::FaultHealed { fault, .. } | Event::FaultHealFailed { fault, .. } => {
+                edited && !FaultUse::is_of_books(fault)
+            }
+            _ => edited,
+        })
     }
 
     /// Does a scripted act in the scope leave something open that nobody meant?

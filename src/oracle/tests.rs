@@ -348,3 +348,23 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn an_edit_by_hand_is_the_attack_and_a_defect_alone_is_none() {
+    let bill = Subject::new("bill", "B");
+    let open =
+        Business::new("open-bill", vec![bill.clone()], "/merchant-bills", Default::default());
+    let open = open.expecting([Expected::at_most("settle.bill", &bill, yuan(500))]);
+    for (fault, attacks) in [("data.bill-amount.edited", 1), ("app.settlement.rounded-each", 0)] {
+        let opened = story().ok(Role::Setup, Act::Business(open.clone()));
+        let struck = opened
+            .booked("settle.bill", &bill, yuan(500), "B")
+            .bites(fault)
+            .at(2_000)
+            .booked("settle.bill", &bill, yuan(5_000), "B");
+        let books = Oracle::of(&struck.at(200_000).tick().history());
+        let amounts: Vec<Money> = books.bad_rows().map(|row| row.amount).collect();
+        assert_eq!(amounts, [yuan(4_500)], "{fault}: wrong in either case");
+        assert_eq!(books.attack_rows(books.last).count(), attacks, "{fault}");
+    }
+}

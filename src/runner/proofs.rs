@@ -92,8 +92,9 @@ impl Conduct {
         }
     }
 
-    /// The sellers mend their prices; what a business act left open is closed.
+    /// The sellers mend their prices; what a business act left open is closed, and what was edited by hand taken back.
     async fn correct(&mut self) -> Result<(), Trouble> {
+        self.take_back_edits().await;
         let mistaken = self.script.mistaken_bids();
         let mut mended: Vec<Act> =
             mistaken.map(|(bid, price)| Act::CorrectBid { bid: bid.to_owned(), price }).collect();

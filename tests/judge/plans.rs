@@ -150,6 +150,16 @@ fn the_proof_is_told_step_by_step() {
     check("the end is past", &tried.clone().at(602_001), Some(ProofStep::TryAfter));
     check("reverted", &proved_so_far(), Some(ProofStep::TryAfter));
     check("all done", &after(proved_so_far(), Outcome::Ok), None);
+    let fault = "data.bill-amount.edited";
+    let edited = tried.bites(fault);
+    check("edited by hand", &edited, Some(ProofStep::Correct));
+    let (evidence, error) = ("as before".to_owned(), "away".to_owned());
+    let taken_back = Event::FaultHealed { fault: fault.into(), evidence };
+    let in_vain = Event::FaultHealFailed { fault: fault.into(), error };
+    for told in [taken_back, in_vain] {
+        let story = edited.clone().event(told);
+        check("and taken back, or not", &story, Some(ProofStep::AwaitEnd { until }));
+    }
 }
 
 /// A bid a digit short for SKU-1, taken off sale at 3 s.

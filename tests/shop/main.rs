@@ -8,6 +8,7 @@
 
 mod market;
 mod outage;
+mod payouts;
 mod refunds;
 mod rig;
 #[path = "../servers/mod.rs"]
@@ -52,6 +53,11 @@ const CASES: &[Case] = &[
     case!(wallet::a_transfer_has_two_legs_that_add_up_to_zero),
     case!(wallet::a_frozen_account_pays_nobody_and_is_paid),
     case!(wallet::each_defect_is_a_fault_and_each_fault_a_defect),
+    case!(payouts::a_bill_is_paid_once_however_often_it_is_asked_for),
+    case!(payouts::a_new_account_counts_once_it_is_confirmed_or_a_day_old),
+    case!(payouts::a_payout_breaker_holds_what_is_ordered_until_its_end),
+    case!(payouts::the_changes_of_a_bill_add_up_to_it),
+    case!(payouts::an_edit_by_hand_is_seen_and_taken_back),
     case!(outage::a_restart_in_mid_way_keeps_everything),
     case!(outage::a_channel_away_delays_and_loses_nothing),
     case!(outage::a_shop_away_is_called_back_later),

@@ -15,7 +15,9 @@ use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use super::{Booking, Refusal, Shop, checkouts, due, non_empty, payments, settle, wallet};
+use super::{
+    Booking, Refusal, Shop, checkouts, disburse, due, non_empty, payments, settle, wallet,
+};
 
 /// How long setting a breaker waits for acts under way: they are bounded by the channel's limit,
 /// and a plan must be quick.
@@ -31,8 +33,15 @@ pub const SALE: Kind = Kind::new("sale");
 /// Refund approvals and payouts of one channel.
 pub const REFUND: Kind = Kind::new("refund");
 
-const KINDS: &[Kind] =
-    &[SALE, REFUND, wallet::TRANSFER, settle::SETTLE, payments::PAY, checkouts::REDEEM];
+const KINDS: &[Kind] = &[
+    SALE,
+    REFUND,
+    wallet::TRANSFER,
+    settle::SETTLE,
+    disburse::PAYOUT,
+    payments::PAY,
+    checkouts::REDEEM,
+];
 
 impl Kind {
     pub const fn new(name: &'static str) -> Kind {

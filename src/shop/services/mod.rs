@@ -6,10 +6,12 @@
 
 pub mod activities;
 pub mod bids;
+pub mod billing;
 pub mod bills;
 pub mod breakers;
 pub mod checkouts;
 pub mod closing;
+pub mod disburse;
 pub mod due;
 pub mod floors;
 pub mod gateway;
@@ -18,6 +20,7 @@ pub mod intake;
 pub mod items;
 pub mod orders;
 pub mod outbox;
+pub mod payees;
 pub mod payments;
 pub mod payouts;
 pub mod refunds;

@@ -4,12 +4,14 @@
 //! business sentence ([`does`]) carries its acts beside its wording: a new domain is one file here and its line in
 //! [`DOMAINS`]. Must not know how an act is applied. Try it: `lossdrill steps`, `cargo test --lib steps`.
 
+mod bill;
 mod charge;
 mod fault;
 mod goods;
 mod market;
 mod order;
 mod outcome;
+mod payout;
 mod promotion;
 mod refund;
 mod settle;
@@ -36,6 +38,8 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: promotion::ROWS, probes: promotion::PROBES },
     Domain { rows: watcher::ROWS, probes: &[] },
     Domain { rows: settle::ROWS, probes: settle::PROBES },
+    Domain { rows: bill::ROWS, probes: &[] },
+    Domain { rows: payout::ROWS, probes: payout::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];

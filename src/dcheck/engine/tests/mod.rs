@@ -22,7 +22,8 @@ fn manifest(path: &str) -> PathBuf {
 }
 
 /// The rules that the tables here speak of: those of other files would add verdicts of their own.
-const FILES: [&str; 5] = ["bid.yaml", "order.yaml", "refund.yaml", "wallet.yaml", "watcher.yaml"];
+const FILES: [&str; 6] =
+    ["bid.yaml", "order.yaml", "refund.yaml", "settlement.yaml", "wallet.yaml", "watcher.yaml"];
 
 fn project_rules() -> Arc<RuleSet> {
     let shown = |errors: Vec<RuleError>| {
