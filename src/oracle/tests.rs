@@ -368,3 +368,19 @@ fn an_edit_by_hand_is_the_attack_and_a_defect_alone_is_none() {
         assert_eq!(books.attack_rows(books.last).count(), attacks, "{fault}");
     }
 }
+
+#[test]
+fn what_was_struck_out_is_set_right_and_may_come_again() {
+    let forged = || story().at(2_000).posted(OrderPaid, "O-1", yuan(199), "p1");
+    let extra = |until| (Flaw::Unexpected, Party::Platform, 19_900, 2_000, until);
+    check("forged", forged(), &[extra(None)]);
+    let struck = || forged().at(5_000).struck_out(OrderPaid, "O-1", yuan(199), "p1");
+    check("struck out", struck(), &[extra(Some(5_000))]);
+    let again = struck().at(7_000).posted(OrderPaid, "O-1", yuan(199), "p1");
+    let later = (Flaw::Unexpected, Party::Platform, 19_900, 7_000, None);
+    check("forged again", again, &[extra(Some(5_000)), later]);
+    let paid = struck().at(7_000).ok(Role::Scripted, pay("O-1", yuan(199)));
+    let paid = paid.posted(Collected, "O-1", yuan(199), "t1");
+    let paid = paid.posted(OrderPaid, "O-1", yuan(199), "p1");
+    check("paid in earnest", paid, &[extra(Some(5_000))]);
+}

@@ -41,6 +41,7 @@ const CASES: &[Case] = &[
     case!(market::the_price_guard_refuses_a_lost_digit),
     case!(market::a_bare_order_is_charged_once),
     case!(market::a_dropped_callback_is_backfilled),
+    case!(market::a_forged_payment_is_struck_out_and_a_real_one_stays),
     case!(market::a_delayed_callback_comes_by_an_advance),
     case!(market::a_sale_breaker_stops_its_item_and_ends),
     case!(market::what_is_wrong_is_refused_with_a_reason),

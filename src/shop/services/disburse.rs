@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, Kind};
-use super::due::{self, WHEN_TOLD_MS, Work};
+use super::breakers::{self, Kind, Passage};
+use super::due::{self, Work};
 use super::payees;
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop, non_empty};
@@ -142,7 +142,8 @@ async fn add(
 pub async fn pay(shop: &Shop, work_id: &str, payout: &Disbursement) -> Result<(), Refusal> {
     let _passing = shop.gates.pass(PAYOUT, &payout.merchant).await;
     let now_ms = shop.now_ms();
-    if !shop.books.book(&PassBreaker { work_id, payout, now_ms }).await? {
+    let passage = Passage { kind: PAYOUT, scope: &payout.merchant, work_id, now_ms };
+    if !shop.books.book(&passage).await? {
         return Ok(());
     }
     let txn = shop.gateway.transfer(&request(payout)).await?;
@@ -163,26 +164,6 @@ fn request(payout: &Disbursement) -> serde_json::Value {
         "transfer_no": payout.payout_no, "bill": payout.bill, "merchant": payout.merchant,
         "payee": payout.account, "channel": CHANNEL, "amount": payout.amount
     })
-}
-
-/// Reads the breaker, and parks the payout behind it in the same transaction, so that a release cannot fall between.
-struct PassBreaker<'a> {
-    work_id: &'a str,
-    payout: &'a Disbursement,
-    now_ms: i64,
-}
-
-impl Booking for PassBreaker<'_> {
-    /// Whether the payout may go on.
-    type Out = bool;
-
-    async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
-        let merchant = &self.payout.merchant;
-        let active = breakers::active_locked(books, PAYOUT, merchant, self.now_ms).await?;
-        let Some(breaker) = active else { return Ok(true) };
-        due::put_off(books, self.work_id, breaker.until_ms.unwrap_or(WHEN_TOLD_MS)).await?;
-        Ok(false)
-    }
 }
 
 /// What follows on the channel's answer.

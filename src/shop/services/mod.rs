@@ -14,6 +14,7 @@ pub mod closing;
 pub mod disburse;
 pub mod due;
 pub mod floors;
+pub mod forgeries;
 pub mod gateway;
 pub mod goods;
 pub mod intake;
