@@ -11,6 +11,7 @@ Feature: What a merchant is owed changes by business, or by a ticket
     Scenario: The ticket says 450.00, and a digit too many is typed
       Given ticket "T-1" to add 450.00 CNY to bill "B-1" is approved
       When fault "data.bill-amount.edited" strikes
+      And 90.00 CNY of new sales is added to bill "B-1"
       Then alert "money-fixed-by-hand" is raised in time for merchant "M-1"
       And the alert puts 4,050.00 CNY at risk
       And plan "payout-breaker" is effective in time for merchant "M-1"
@@ -21,6 +22,7 @@ Feature: What a merchant is owed changes by business, or by a ticket
     Scenario: The ticket says 4,500.00, and that is typed
       Given ticket "T-1" to add 4,500.00 CNY to bill "B-1" is approved
       When fault "data.bill-amount.edited" strikes
+      And 90.00 CNY of new sales is added to bill "B-1"
       Then no alert is raised
 
   Rule: Honest sales need no ticket
