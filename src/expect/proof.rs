@@ -5,6 +5,9 @@ use crate::clock::CellTime;
 use crate::journal::{Act, Books, Event, Expectation, FaultUse, History, Outcome, Phase, Role};
 use crate::wire::{Effect, PlanState, Subject};
 
+/// A stop is tried once more in the last part of its time, one in so many: one that wears off early is no stop.
+const LAST_PART: i64 = 10;
+
 /// The next act or wait of a plan's proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProofStep {
@@ -15,8 +18,10 @@ pub enum ProofStep {
     /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price
     /// nobody meant, an act names its own, or the books were edited by hand.
     Correct,
-    /// The run's end, of itself: until its TTL at the latest, or its next report.
-    AwaitEnd { until: CellTime },
+    /// A later instant of the run: its last part, or its end, of itself. Its next report may come sooner.
+    Await { until: CellTime },
+    /// In scope shortly before the end: role [`Role::ProbeStill`].
+    TryStill,
     /// In scope again: role [`Role::ProbeAfter`].
     TryAfter,
 }
@@ -62,6 +67,12 @@ impl<'a> Case<'a> {
         crate::clock::parse_rfc3339(told).map(CellTime)
     }
 
+    /// Where the last part of its time begins.
+    fn last_part(run: &SeenRun<'_>, ends: CellTime) -> CellTime {
+        let begun = run.reached(PlanState::Effective).map_or(ends, |(_, at)| at);
+        ends.plus_ms(-(ends.since_ms(begun) / LAST_PART))
+    }
+
     fn owed(&self, run: &SeenRun<'_>, scope: &Subject) -> Option<ProofStep> {
         let Effect::Stops(_) = run.last().effect else { return None };
         if self.tried(Role::ProbeInside, run).is_none() {
@@ -79,7 +90,13 @@ impl<'a> Case<'a> {
             return None;
         }
         if run.reached(PlanState::Reverted).is_none() && self.now <= ends {
-            return Some(ProofStep::AwaitEnd { until: ends.plus_ms(1) });
+            let last_part = Self::last_part(run, ends);
+            let until = match self.tried(Role::ProbeStill, run) {
+                None if self.now < last_part => last_part,
+                None => return Some(ProofStep::TryStill),
+                Some(_) => ends.plus_ms(1),
+            };
+            return Some(ProofStep::Await { until });
         }
         Some(ProofStep::TryAfter)
     }

@@ -85,6 +85,8 @@ pub enum Role {
     ProbeOutside,
     /// What ends the attack: the seller mends the price.
     Correction,
+    /// Shortly before the plan's TTL: in scope once more; must still be refused.
+    ProbeStill,
     /// After the plan's TTL: in scope again; must be accepted.
     ProbeAfter,
 }

@@ -53,7 +53,7 @@ impl Conduct {
         let Expectation::PlanEffective { plan, scope, .. } = expectation else {
             return Ok(Proving::Nothing);
         };
-        if let ProofStep::AwaitEnd { until } = step {
+        if let ProofStep::Await { until } = step {
             return Ok(Proving::Await(until));
         }
         let stopped = self.stopped_act(plan);
@@ -73,7 +73,8 @@ impl Conduct {
             }
             ProofStep::Correct => self.correct().await?,
             ProofStep::TryAfter => self.probe(Role::ProbeAfter, probe, &scope.id, "after").await?,
-            ProofStep::AwaitEnd { .. } => {}
+            ProofStep::TryStill => self.probe(Role::ProbeStill, probe, &scope.id, "still").await?,
+            ProofStep::Await { .. } => {}
         }
         self.enter(Phase::Judge);
         Ok(Proving::Acted)

@@ -44,6 +44,10 @@ pub fn after(story: Story, outcome: Outcome) -> Story {
     }
 }
 
+fn still(story: Story, outcome: Outcome) -> Story {
+    story.act(Role::ProbeStill, refund_of("R-still", "O-still", "alipay", false), outcome)
+}
+
 pub fn no() -> Outcome {
     Outcome::Refused { reason: "breaker".into() }
 }
@@ -87,6 +91,18 @@ fn a_stop_plan_is_effective() {
         ("refused outside", tried(no()), Is(Word::PlanOutOfScope)),
         ("no answer outside", tried(unknown()), Is(Word::NotJudged)),
         ("accepted outside", tried(Outcome::Ok), Waits),
+        ("stood until its end", still(tried(Outcome::Ok).at(550_000), no()), Waits),
+        (
+            "wore off",
+            still(tried(Outcome::Ok).at(550_000), Outcome::Ok),
+            Is(Word::PlanWithoutEffect),
+        ),
+        ("asked too late", still(tried(Outcome::Ok).at(602_050), Outcome::Ok), Waits),
+        (
+            "no answer before its end",
+            still(tried(Outcome::Ok).at(550_000), unknown()),
+            Is(Word::NotJudged),
+        ),
         ("proved", after(proved_so_far(), Outcome::Ok), Is(Word::Proved)),
         ("still refused after", after(proved_so_far(), no()), Is(Word::PlanOutOfScope)),
         ("a payout under way", leaked(3_900), Waits),
@@ -145,8 +161,12 @@ fn the_proof_is_told_step_by_step() {
     let tried = inside(effective, no());
     check("inside", &tried, Some(ProofStep::TryOutside));
     let tried = outside(tried, Outcome::Ok);
+    let last = START.plus_ms(542_100);
+    check("outside", &tried, Some(ProofStep::Await { until: last }));
+    let last_part = tried.clone().at(542_100);
+    check("its last part", &last_part, Some(ProofStep::TryStill));
     let until = START.plus_ms(602_001);
-    check("outside", &tried, Some(ProofStep::AwaitEnd { until }));
+    check("stood", &still(last_part, no()), Some(ProofStep::Await { until }));
     check("the end is past", &tried.clone().at(602_001), Some(ProofStep::TryAfter));
     check("reverted", &proved_so_far(), Some(ProofStep::TryAfter));
     check("all done", &after(proved_so_far(), Outcome::Ok), None);
@@ -158,7 +178,7 @@ fn the_proof_is_told_step_by_step() {
     let in_vain = Event::FaultHealFailed { fault: fault.into(), error };
     for told in [taken_back, in_vain] {
         let story = edited.clone().event(told);
-        check("and taken back, or not", &story, Some(ProofStep::AwaitEnd { until }));
+        check("and taken back, or not", &story, Some(ProofStep::Await { until: last }));
     }
 }
 

@@ -34,13 +34,12 @@ pub mod wallet;
 
 use std::sync::Arc;
 
-use rdkafka::producer::FutureProducer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::broker::Broker;
+use super::broker::{Broker, Producer};
 use super::business_log;
 use super::pulse::Pulse;
 use super::refusal::Refusal;
@@ -64,7 +63,7 @@ pub struct Parts {
     pub secret: Secret,
     gateway: Gateway,
     gates: Gates,
-    producer: FutureProducer,
+    producer: Producer,
     broker: Broker,
     intake: Intake,
     /// Rings when an outbox row may be there to send.
