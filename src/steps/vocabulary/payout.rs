@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::bill::{Owed, open};
-use super::{PROBE_AMOUNT, Probe, ProbeActs, Row, does};
+use super::{Deeds, PROBE_AMOUNT, Probe, ProbeActs, Row, does};
 use crate::journal::{Act, Business, Expected, Party};
 use crate::money::Money;
-use crate::steps::Kind;
 use crate::steps::script::{Script, ScriptError};
+use crate::steps::{Kind, Said};
 use crate::wire::Subject;
 
 const CHANNEL: &str = "channel.transfer";
@@ -40,9 +40,7 @@ pub(super) static ROWS: &[Row] = &[
         example_zh: "商家“M-1”的收款账户在 48 小时前改为“A-2”，已经商家确认",
         needs: &[("merchant", 1)],
         ..does("account-given-confirmed", Kind::Given, |script, said| {
-            let merchant = script.named("merchant", said.name(1));
-            let ago_ms = said.duration_ms(2);
-            Ok(Act::Business(given(script, &merchant, said.name(0), true, ago_ms)).into())
+            Ok(given_ago(script, said, true))
         })
     },
     Row {
@@ -54,9 +52,7 @@ pub(super) static ROWS: &[Row] = &[
         example_zh: "商家“M-1”的收款账户在 2 小时前改为“A-2”，未经商家确认",
         needs: &[("merchant", 1)],
         ..does("account-given-unconfirmed", Kind::Given, |script, said| {
-            let merchant = script.named("merchant", said.name(1));
-            let ago_ms = said.duration_ms(2);
-            Ok(Act::Business(given(script, &merchant, said.name(0), false, ago_ms)).into())
+            Ok(given_ago(script, said, false))
         })
     },
     Row {
@@ -75,6 +71,13 @@ pub(super) static ROWS: &[Row] = &[
 /// What a plan that stops a merchant's payouts is proved by.
 pub(super) static PROBES: &[Probe] =
     &[Probe { stops: "payout", act: pay_fresh, elsewhere: other_merchant }];
+
+/// Another account for the merchant, some time ago.
+fn given_ago(script: &mut Script, said: &Said, confirmed: bool) -> Deeds {
+    let merchant = script.named("merchant", said.name(1));
+    let ago_ms = said.duration_ms(2);
+    Act::Business(given(script, &merchant, said.name(0), confirmed, ago_ms)).into()
+}
 
 /// Another account for the merchant. Noted is the one that counts, and the one that was given last.
 fn given(
