@@ -27,7 +27,7 @@ pub struct Shop {
     mode: Mode,
     url: String,
     http: reqwest::Client,
-    /// What an executor that does nothing would like to be true: `kind/scope` -> the breaker.
+    /// What an executor that does nothing would like to be true: `kind/scope` -> the breaker, `orders/order` -> the order.
     pretended: Mutex<BTreeMap<String, Value>>,
     /// Plan run -> the paths that it has put something on.
     put: Mutex<BTreeMap<String, Vec<String>>>,
@@ -118,7 +118,16 @@ impl Shop {
                 pretended.insert(format!("{kind}/{scope}"), breaker.clone());
                 breaker
             }
-            ["orders", order, ..] => json!({"order": order, "status": "PAID"}),
+            ["orders", order, act] => {
+                let status = if act == "strike-out" { "PENDING" } else { "PAID" };
+                let said = json!({"order": order, "status": status});
+                pretended.insert(format!("orders/{order}"), said.clone());
+                said
+            }
+            ["orders", order] => {
+                let paid = || json!({"order": order, "status": "PAID"});
+                pretended.get(&format!("orders/{order}")).cloned().unwrap_or_else(paid)
+            }
             _ => json!({}),
         }
     }

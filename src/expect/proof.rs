@@ -2,7 +2,7 @@
 
 use super::case::{Case, SeenAct, SeenRun};
 use crate::clock::CellTime;
-use crate::journal::{Act, Books, Expectation, History, Outcome, Role};
+use crate::journal::{Act, Books, Event, Expectation, FaultUse, History, Outcome, Phase, Role};
 use crate::wire::{Effect, PlanState, Subject};
 
 /// A stop is tried once more in the last part of its time, one in so many: one that wears off early is no stop.
@@ -16,7 +16,7 @@ pub enum ProofStep {
     /// Likewise outside the scope: role [`Role::ProbeOutside`].
     TryOutside,
     /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price
-    /// nobody meant, or an act names its own.
+    /// nobody meant, an act names its own, or the books were edited by hand.
     Correct,
     /// A later instant of the run: its last part, or its end, of itself. Its next report may come sooner.
     Await { until: CellTime },
@@ -82,7 +82,8 @@ impl<'a> Case<'a> {
             return Some(ProofStep::TryOutside);
         }
         let ends = Self::ends_at(run)?;
-        if self.needs_correction(scope) && self.tried(Role::Correction, run).is_none() {
+        let is_open = self.needs_correction(scope) && self.tried(Role::Correction, run).is_none();
+        if is_open || self.is_edited() {
             return Some(ProofStep::Correct);
         }
         if self.tried(Role::ProbeAfter, run).is_some() {
@@ -98,6 +99,18 @@ impl<'a> Case<'a> {
             return Some(ProofStep::Await { until });
         }
         Some(ProofStep::TryAfter)
+    }
+
+    /// Were the books edited by hand, and has nobody tried to take it back?
+    fn is_edited(&self) -> bool {
+        let own = self.entries().filter(|(_, entry)| entry.phase != Phase::Canary);
+        own.fold(false, |edited, (_, entry)| match &entry.event {
+            Event::FaultIntent { fault } => edited || fault.changes_books(),
+            Event::FaultHealed { fault, .. } | Event::FaultHealFailed { fault, .. } => {
+                edited && !FaultUse::is_of_books(fault)
+            }
+            _ => edited,
+        })
     }
 
     /// Does a scripted act in the scope leave something open that nobody meant?

@@ -18,7 +18,7 @@ enum Change {
     Expect { amount: Money, due: Instant },
     Reprice { price: Money, due: Instant },
     Closed,
-    Posted { kind: PostingKind, amount: Money, reference: String },
+    Posted { kind: PostingKind, amount: Money, reference: String, gone: bool },
     Promised { price: Money, qty: u32, open: bool },
     Wanted { expected: Expected, due: Instant },
     Booked { line: LedgerLine },
@@ -84,13 +84,16 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
                 (line.subject.clone(), Change::Booked { line: line.clone() })
             }
             Event::Posted { posting } => {
-                if !seen.insert((posting.book, posting.kind, &posting.reference)) {
+                let key = (posting.book, posting.kind, posting.reference.as_str());
+                let is_news = if posting.gone { seen.remove(&key) } else { seen.insert(key) };
+                if !is_news {
                     continue;
                 }
                 let change = Change::Posted {
                     kind: posting.kind,
                     amount: posting.amount,
                     reference: posting.reference.clone(),
+                    gone: posting.gone,
                 };
                 (account_subject(posting.kind, &posting.subject), change)
             }
@@ -191,8 +194,12 @@ impl State {
                 self.before.extend(self.expected.last().map(|item| (item.amount, due)));
                 self.expected = vec![Item { amount: price, when: due, key: "#0".into() }];
             }
-            Change::Posted { kind, amount, reference } => {
-                self.posted.entry(kind).or_default().push(Item { amount, when, key: reference });
+            Change::Posted { kind, amount, reference, gone } => {
+                let items = self.posted.entry(kind).or_default();
+                match gone {
+                    true => items.retain(|item| item.key != reference),
+                    false => items.push(Item { amount, when, key: reference }),
+                }
             }
             Change::Promised { price, qty, open } => {
                 if self.expected.last().is_some_and(|meant| meant.amount == price) {

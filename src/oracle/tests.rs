@@ -394,3 +394,39 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn an_edit_by_hand_is_the_attack_and_a_defect_alone_is_none() {
+    let bill = Subject::new("bill", "B");
+    let open =
+        Business::new("open-bill", vec![bill.clone()], "/merchant-bills", Default::default());
+    let open = open.expecting([Expected::at_most("settle.bill", &bill, yuan(500))]);
+    for (fault, attacks) in [("data.bill-amount.edited", 1), ("app.settlement.rounded-each", 0)] {
+        let opened = story().ok(Role::Setup, Act::Business(open.clone()));
+        let struck = opened
+            .booked("settle.bill", &bill, yuan(500), "B")
+            .bites(fault)
+            .at(2_000)
+            .booked("settle.bill", &bill, yuan(5_000), "B");
+        let books = Oracle::of(&struck.at(200_000).tick().history());
+        let amounts: Vec<Money> = books.bad_rows().map(|row| row.amount).collect();
+        assert_eq!(amounts, [yuan(4_500)], "{fault}: wrong in either case");
+        assert_eq!(books.attack_rows(books.last).count(), attacks, "{fault}");
+    }
+}
+
+#[test]
+fn what_was_struck_out_is_set_right_and_may_come_again() {
+    let forged = || story().at(2_000).posted(OrderPaid, "O-1", yuan(199), "p1");
+    let extra = |until| (Flaw::Unexpected, Party::Platform, 19_900, 2_000, until);
+    check("forged", forged(), &[extra(None)]);
+    let struck = || forged().at(5_000).struck_out(OrderPaid, "O-1", yuan(199), "p1");
+    check("struck out", struck(), &[extra(Some(5_000))]);
+    let again = struck().at(7_000).posted(OrderPaid, "O-1", yuan(199), "p1");
+    let later = (Flaw::Unexpected, Party::Platform, 19_900, 7_000, None);
+    check("forged again", again, &[extra(Some(5_000)), later]);
+    let paid = struck().at(7_000).ok(Role::Scripted, pay("O-1", yuan(199)));
+    let paid = paid.posted(Collected, "O-1", yuan(199), "t1");
+    let paid = paid.posted(OrderPaid, "O-1", yuan(199), "p1");
+    check("paid in earnest", paid, &[extra(Some(5_000))]);
+}

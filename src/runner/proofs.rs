@@ -93,8 +93,9 @@ impl Conduct {
         }
     }
 
-    /// The sellers mend their prices; what a business act left open is closed.
+    /// The sellers mend their prices; what a business act left open is closed, and what was edited by hand taken back.
     async fn correct(&mut self) -> Result<(), Trouble> {
+        self.take_back_edits().await;
         let mistaken = self.script.mistaken_bids();
         let mend = |(bid, price): (&str, _)| {
             let bid = bid.to_owned();

@@ -161,8 +161,8 @@ fn the_proof_is_told_step_by_step() {
     let tried = inside(effective, no());
     check("inside", &tried, Some(ProofStep::TryOutside));
     let tried = outside(tried, Outcome::Ok);
-    let until = START.plus_ms(542_100);
-    check("outside", &tried, Some(ProofStep::Await { until }));
+    let last = START.plus_ms(542_100);
+    check("outside", &tried, Some(ProofStep::Await { until: last }));
     let last_part = tried.clone().at(542_100);
     check("its last part", &last_part, Some(ProofStep::TryStill));
     let until = START.plus_ms(602_001);
@@ -170,6 +170,16 @@ fn the_proof_is_told_step_by_step() {
     check("the end is past", &tried.clone().at(602_001), Some(ProofStep::TryAfter));
     check("reverted", &proved_so_far(), Some(ProofStep::TryAfter));
     check("all done", &after(proved_so_far(), Outcome::Ok), None);
+    let fault = "data.bill-amount.edited";
+    let edited = tried.bites(fault);
+    check("edited by hand", &edited, Some(ProofStep::Correct));
+    let (evidence, error) = ("as before".to_owned(), "away".to_owned());
+    let taken_back = Event::FaultHealed { fault: fault.into(), evidence };
+    let in_vain = Event::FaultHealFailed { fault: fault.into(), error };
+    for told in [taken_back, in_vain] {
+        let story = edited.clone().event(told);
+        check("and taken back, or not", &story, Some(ProofStep::Await { until: last }));
+    }
 }
 
 fn bid(price: Money) -> Act {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::breakers::{Kind, REFUND};
+use super::disburse::{self, Disbursement, PAYOUT};
 use super::gateway::Charge;
 use super::payouts::Payout;
 use super::wallet::Leg;
@@ -39,6 +40,7 @@ pub enum Work {
     Callback(Charge),
     GiveBack(Charge),
     Leg(Leg),
+    Disburse(Disbursement),
 }
 
 impl Work {
@@ -48,6 +50,7 @@ impl Work {
             Work::Callback(_) => "callback",
             Work::GiveBack(_) => "give-back",
             Work::Leg(_) => "leg",
+            Work::Disburse(_) => "disburse",
         }
     }
 
@@ -56,6 +59,7 @@ impl Work {
             Work::Payout(payout) => &payout.channel,
             Work::Callback(charge) | Work::GiveBack(charge) => &charge.channel,
             Work::Leg(leg) => &leg.account,
+            Work::Disburse(payout) => &payout.merchant,
         }
     }
 }
@@ -114,17 +118,21 @@ pub async fn unpark(
     scope: &str,
     now_ms: i64,
 ) -> Result<(), Refusal> {
-    if kind == REFUND {
-        sqlx::query(
-            "UPDATE due_work SET due_ms = ?
-             WHERE kind = 'payout' AND scope = ? AND done_at_ms IS NULL AND due_ms > ?",
-        )
-        .bind(now_ms)
-        .bind(scope)
-        .bind(now_ms)
-        .execute(books)
-        .await?;
-    }
+    let work = match kind {
+        REFUND => "payout",
+        PAYOUT => "disburse",
+        _ => return Ok(()),
+    };
+    sqlx::query(
+        "UPDATE due_work SET due_ms = ?
+         WHERE kind = ? AND scope = ? AND done_at_ms IS NULL AND due_ms > ?",
+    )
+    .bind(now_ms)
+    .bind(work)
+    .bind(scope)
+    .bind(now_ms)
+    .execute(books)
+    .await?;
     Ok(())
 }
 
@@ -179,6 +187,7 @@ async fn do_one(shop: &Shop, work_id: String, payload: Value, tried: i64) -> Res
         Ok(Work::Callback(charge)) => payments::book_late(shop, &work_id, &charge).await,
         Ok(Work::GiveBack(charge)) => late::return_put_off(shop, &work_id, &charge).await,
         Ok(Work::Leg(leg)) => wallet::book_leg(shop, &work_id, &leg).await,
+        Ok(Work::Disburse(payout)) => disburse::pay(shop, &work_id, &payout).await,
         Err(error) => Err(Refusal::unreadable("a piece of work", error)),
     };
     shop.pulse.worked();

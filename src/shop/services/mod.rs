@@ -6,12 +6,15 @@
 
 pub mod activities;
 pub mod bids;
+pub mod billing;
 pub mod bills;
 pub mod breakers;
 pub mod checkouts;
 pub mod closing;
+pub mod disburse;
 pub mod due;
 pub mod floors;
+pub mod forgeries;
 pub mod gateway;
 pub mod goods;
 pub mod intake;
@@ -19,6 +22,7 @@ pub mod items;
 pub mod late;
 pub mod orders;
 pub mod outbox;
+pub mod payees;
 pub mod payments;
 pub mod payouts;
 pub mod points;

@@ -4,6 +4,7 @@
 //! business sentence ([`does`]) carries its acts beside its wording: a new domain is one file here and its line in
 //! [`DOMAINS`]. Must not know how an act is applied. Try it: `lossdrill steps`, `cargo test --lib steps`.
 
+mod bill;
 mod charge;
 mod fault;
 mod goods;
@@ -11,6 +12,7 @@ mod late;
 mod market;
 mod order;
 mod outcome;
+mod payout;
 mod points;
 mod promotion;
 mod refund;
@@ -42,6 +44,8 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: promotion::ROWS, probes: promotion::PROBES },
     Domain { rows: watcher::ROWS, probes: &[] },
     Domain { rows: settle::ROWS, probes: settle::PROBES },
+    Domain { rows: bill::ROWS, probes: &[] },
+    Domain { rows: payout::ROWS, probes: payout::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];

@@ -22,13 +22,14 @@ fn manifest(path: &str) -> PathBuf {
 }
 
 /// The rules that the tables here speak of: those of other files would add verdicts of their own.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "bid.yaml",
     "fulfilment.yaml",
     "order.yaml",
     "points.yaml",
     "refund.yaml",
     "repricer.yaml",
+    "settlement.yaml",
     "wallet.yaml",
     "watcher.yaml",
 ];
