@@ -16,6 +16,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// What is shown of a command's output where it fails.
 const LINES_SHOWN: usize = 60;
 
+/// What cargo tells a test about its package: build scripts of dependencies look at it, and would run again for another.
+const OF_THIS_TEST: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
 /// Fast to compile: what runs here waits for servers, not for itself.
 const PROFILE: &str = "[profile.dev.package.lossdrill]\nopt-level = 0\ndebug = false\n";
 
@@ -115,7 +117,13 @@ impl Scratch {
         let programs = self.root.join("target/debug").display().to_string();
         let path = std::env::var("PATH").unwrap_or_default();
         let build_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("below the target");
-        let child = Command::new("bash")
+        let mut bash = Command::new("bash");
+        for (name, _) in std::env::vars_os() {
+            if OF_THIS_TEST.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+                bash.env_remove(name);
+            }
+        }
+        let child = bash
             .args(["-euo", "pipefail", "-c", script])
             .current_dir(&self.root)
             .env("PATH", format!("{programs}:{path}"))
