@@ -11,7 +11,7 @@ Feature: An order counts as paid only where the channel has collected
     When a callback signed by "mallory" reports order "O-1" as paid 199.00 CNY
     Then alert "forged-callback" is raised in time for order "O-1"
     And the alert puts 199.00 CNY at risk
-    And plan "page-risk-desk" is effective in time for order "O-1"
+    And plan "strike-out-forgery" is effective in time for order "O-1"
     And no other alert is raised
     And the loss is at most 199.00 CNY
 

@@ -52,6 +52,8 @@ pub enum Mode {
     PlanLate,
     /// A stop is lifted behind everybody's back just before it is called effective.
     PlanUndoneAtOnce,
+    /// A stop is lifted behind everybody's back when half of its time is over.
+    PlanWearsOff,
     /// The end of a stop is acknowledged, and it stays.
     PlanNeverReverts,
     /// A plan runs on what was found good, before anything went wrong.
@@ -99,6 +101,7 @@ impl FromStr for Mode {
             "plan-unannounced" => Mode::PlanUnannounced,
             "plan-late" => Mode::PlanLate,
             "plan-undone-at-once" => Mode::PlanUndoneAtOnce,
+            "plan-wears-off" => Mode::PlanWearsOff,
             "plan-never-reverts" => Mode::PlanNeverReverts,
             "plan-without-cause" => Mode::PlanWithoutCause,
             "plan-beside-the-point" => Mode::PlanBesideThePoint,

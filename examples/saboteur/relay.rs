@@ -215,9 +215,19 @@ impl Relay {
                     self.shop.undo(&run.run_id).await;
                 }
             }
+            Mode::PlanWearsOff => self.wear_off(&body),
             _ => {}
         }
         self.post_body(&self.ends.plans, headers, body).await
+    }
+
+    fn wear_off(&self, body: &Bytes) {
+        let Ok(run) = serde_json::from_slice::<PlanRun>(body) else { return };
+        let ends = run.reverts_at.as_deref().and_then(parse_rfc3339);
+        if let Some(ends) = ends.filter(|_| run.state == PlanState::Effective) {
+            let (shop, half) = (self.shop.clone(), (ends - self.clock.now().0) / 2);
+            self.held.hold(half, async move { shop.undo(&run.run_id).await });
+        }
     }
 
     /// As often and as fast as the mode posts.

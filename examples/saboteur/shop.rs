@@ -27,7 +27,7 @@ pub struct Shop {
     mode: Mode,
     url: String,
     http: reqwest::Client,
-    /// What an executor that does nothing would like to be true: `kind/scope` -> the breaker.
+    /// What an executor that does nothing would like to be true: `kind/scope` -> the breaker, `orders/order` -> the order.
     pretended: Mutex<BTreeMap<String, Value>>,
     /// Plan run -> the paths that it has put something on.
     put: Mutex<BTreeMap<String, Vec<String>>>,
@@ -48,7 +48,9 @@ impl Shop {
                 return (StatusCode::OK, Bytes::from_static(b"{}"));
             }
             Mode::PlanOutOfScope if asked.method != Method::GET => self.widen(&asked).await,
-            Mode::PlanUndoneAtOnce if asked.method == Method::PUT => self.remember(&asked),
+            Mode::PlanUndoneAtOnce | Mode::PlanWearsOff if asked.method == Method::PUT => {
+                self.remember(&asked);
+            }
             _ => {}
         }
         self.pass(&asked).await
@@ -84,8 +86,10 @@ impl Shop {
     }
 
     async fn wider(&self, path: &str) -> Vec<String> {
-        let all: Vec<String> = if path.starts_with("/breakers/refund/") {
-            CHANNELS.iter().map(|channel| format!("/breakers/refund/{channel}")).collect()
+        let of_channel = ["/breakers/refund/", "/breakers/pay/"];
+        let of_channel = of_channel.into_iter().find(|kind| path.starts_with(kind));
+        let all: Vec<String> = if let Some(kind) = of_channel {
+            CHANNELS.iter().map(|channel| format!("{kind}{channel}")).collect()
         } else if path.starts_with("/breakers/sale/") {
             let items = match self.http.get(format!("{}/items", self.url)).send().await {
                 Ok(answer) => answer.json::<Vec<Value>>().await.unwrap_or_default(),
@@ -114,7 +118,16 @@ impl Shop {
                 pretended.insert(format!("{kind}/{scope}"), breaker.clone());
                 breaker
             }
-            ["orders", order, ..] => json!({"order": order, "status": "PAID"}),
+            ["orders", order, act] => {
+                let status = if act == "strike-out" { "PENDING" } else { "PAID" };
+                let said = json!({"order": order, "status": status});
+                pretended.insert(format!("orders/{order}"), said.clone());
+                said
+            }
+            ["orders", order] => {
+                let paid = || json!({"order": order, "status": "PAID"});
+                pretended.get(&format!("orders/{order}")).cloned().unwrap_or_else(paid)
+            }
             _ => json!({}),
         }
     }

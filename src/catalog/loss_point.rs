@@ -8,7 +8,7 @@ use crate::journal::LossPointFacts;
 use crate::money::{Money, MoneyError};
 
 /// The business domains; `scenarios/<domain>.yaml` is named after one.
-pub const DOMAINS: [&str; 11] = [
+pub const DOMAINS: [&str; 12] = [
     "bid",
     "order",
     "payment",
@@ -17,6 +17,7 @@ pub const DOMAINS: [&str; 11] = [
     "coupon",
     "settlement",
     "wallet",
+    "points",
     "invoice",
     "logistics",
     WATCHER,

@@ -17,6 +17,7 @@ pub enum SubjectKind {
     /// Of marketing: what gives out coupons and promotions.
     Activity,
     Channel,
+    Warehouse,
     /// A stream that the reconciler reads: `binlog`, a topic.
     Source,
     /// A part of the watcher itself: `reconciler`, `alert-channel`, `rules`, `plan-executor`.
@@ -24,7 +25,7 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 12] = [
+    pub const ALL: [SubjectKind; 13] = [
         SubjectKind::Order,
         SubjectKind::Refund,
         SubjectKind::Item,
@@ -35,6 +36,7 @@ impl SubjectKind {
         SubjectKind::Account,
         SubjectKind::Activity,
         SubjectKind::Channel,
+        SubjectKind::Warehouse,
         SubjectKind::Source,
         SubjectKind::Part,
     ];
@@ -52,6 +54,7 @@ impl SubjectKind {
             SubjectKind::Account => "account",
             SubjectKind::Activity => "activity",
             SubjectKind::Channel => "channel",
+            SubjectKind::Warehouse => "warehouse",
             SubjectKind::Source => "source",
             SubjectKind::Part => "part",
         }
@@ -69,6 +72,7 @@ impl SubjectKind {
             SubjectKind::Account => "账户",
             SubjectKind::Activity => "活动",
             SubjectKind::Channel => "渠道",
+            SubjectKind::Warehouse => "仓库",
             SubjectKind::Source => "数据源",
             SubjectKind::Part => "部件",
         }

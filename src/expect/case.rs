@@ -6,8 +6,8 @@ use super::Ruling;
 use super::bound::{Bound, Origin, span_text};
 use crate::clock::CellTime;
 use crate::journal::{
-    Act, BadRow, Books, Cast, Entry, Event, Expectation, Flaw, History, Outcome, Owner, Phase,
-    PostingKind, Role, RowKind, ScenarioFacts,
+    Act, BadRow, Books, Cast, Entry, Event, Expectation, FaultUse, Flaw, History, Outcome, Owner,
+    Phase, PostingKind, Role, RowKind, ScenarioFacts,
 };
 use crate::wire::{Alert, AlertState, Effect, PlanRun, PlanState, Subject};
 
@@ -63,7 +63,7 @@ pub(super) struct Case<'a> {
     pub runs: Vec<SeenRun<'a>>,
     /// Where the canary begins.
     pub canary: Option<(u64, CellTime)>,
-    /// The hostile act: the first scripted intent, or the fault where that is the attack.
+    /// The hostile act: the first scripted intent or change by hand, or the fault where that is the attack.
     pub hostile: Option<(u64, CellTime)>,
 }
 
@@ -96,15 +96,21 @@ impl<'a> Case<'a> {
     }
 
     fn hostile_act(&self) -> Option<(u64, CellTime)> {
-        let own = |entry: &&(CellTime, &Entry)| entry.1.phase != Phase::Canary;
-        let fault = self
-            .entries()
-            .filter(|timed| own(&timed))
-            .find(|(_, entry)| matches!(entry.event, Event::FaultIntent { .. }))
-            .map(|(at, entry)| (entry.seq, at));
+        let first = |wanted: fn(&FaultUse) -> bool| {
+            let mut own = self.entries().filter(|(_, entry)| entry.phase != Phase::Canary);
+            let intent = own.find(|(_, entry)| match &entry.event {
+                Event::FaultIntent { fault } => wanted(fault),
+                _ => false,
+            });
+            intent.map(|(at, entry)| (entry.seq, at))
+        };
+        let fault = first(|_| true);
         let act = self.acts.iter().find(|act| act.role == Role::Scripted);
         let act = act.map(|act| (act.seq, act.at));
-        if self.facts.loss_point.watcher { fault.or(act) } else { act.or(fault) }
+        if self.facts.loss_point.watcher {
+            return fault.or(act);
+        }
+        [act, first(FaultUse::changes_books)].into_iter().flatten().min().or(fault)
     }
 
     fn runs_of(&self) -> Vec<SeenRun<'a>> {

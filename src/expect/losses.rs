@@ -83,7 +83,7 @@ impl<'a> Case<'a> {
         let posted = |kind: PostingKind| {
             self.entries().find_map(|(at, entry)| match &entry.event {
                 Event::Posted { posting }
-                    if posting.kind == kind && posting.subject.id == order =>
+                    if posting.kind == kind && posting.subject.id == order && !posting.gone =>
                 {
                     Some(at)
                 }

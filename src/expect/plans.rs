@@ -2,7 +2,7 @@
 
 use super::Ruling;
 use super::bound::Bound;
-use super::case::{Case, READER_LAG_MS, SeenRun};
+use super::case::{Case, READER_LAG_MS, SeenAct, SeenRun};
 use crate::clock::CellTime;
 use crate::journal::{BadRow, Expectation, Flaw, Outcome, Owner, Role, Word};
 use crate::wire::{Effect, PlanState, Subject};
@@ -141,6 +141,7 @@ impl<'a> Case<'a> {
                 return Err(Ruling::unproved(Word::NotJudged, told));
             }
         }
+        self.stood_until_its_end(run, act, scope)?;
         if ends.is_none() {
             return Ok(format!("{act} was refused inside and accepted outside"));
         }
@@ -158,6 +159,34 @@ impl<'a> Case<'a> {
                 Err(Ruling::unproved(Word::NotJudged, told))
             }
         }
+    }
+
+    /// Still refused in the last part of its time. Nothing to say where it was not asked: the run ended before.
+    fn stood_until_its_end(
+        &self,
+        run: &SeenRun<'_>,
+        act: &str,
+        scope: &Subject,
+    ) -> Result<(), Ruling> {
+        let Some((tried, outcome)) = self.tried(Role::ProbeStill, run) else { return Ok(()) };
+        match outcome {
+            Outcome::Ok if !self.was_over(run, tried) => {
+                let told = format!("{act} in {scope} was accepted again before the plan's end");
+                Err(Ruling::fail(Word::PlanWithoutEffect, told))
+            }
+            Outcome::Unknown { reason } => {
+                let told = format!("the probe before the plan's end had no answer: {reason}");
+                Err(Ruling::unproved(Word::NotJudged, told))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Did the run end before the act was done? Then the act came late, on a busy machine.
+    fn was_over(&self, run: &SeenRun<'_>, act: &SeenAct<'_>) -> bool {
+        let Some((_, done, _)) = act.done else { return false };
+        let reverted = run.reached(PlanState::Reverted).is_some_and(|(_, at)| at <= done);
+        reverted || Self::ends_at(run).is_some_and(|ends| ends <= done)
     }
 
     /// New loss in scope while the plan says effective, or after it put things back.

@@ -2,8 +2,11 @@
 
 use super::case::{Case, SeenAct, SeenRun};
 use crate::clock::CellTime;
-use crate::journal::{Act, Books, Expectation, History, Outcome, Role};
+use crate::journal::{Act, Books, Event, Expectation, FaultUse, History, Outcome, Phase, Role};
 use crate::wire::{Effect, PlanState, Subject};
+
+/// A stop is tried once more in the last part of its time, one in so many: one that wears off early is no stop.
+const LAST_PART: i64 = 10;
 
 /// The next act or wait of a plan's proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,10 +16,12 @@ pub enum ProofStep {
     /// Likewise outside the scope: role [`Role::ProbeOutside`].
     TryOutside,
     /// The attack's correction: role [`Role::Correction`]. Only where a bid still stands at a price
-    /// nobody meant, or an act names its own.
+    /// nobody meant, an act names its own, or the books were edited by hand.
     Correct,
-    /// The run's end, of itself: until its TTL at the latest, or its next report.
-    AwaitEnd { until: CellTime },
+    /// A later instant of the run: its last part, or its end, of itself. Its next report may come sooner.
+    Await { until: CellTime },
+    /// In scope shortly before the end: role [`Role::ProbeStill`].
+    TryStill,
     /// In scope again: role [`Role::ProbeAfter`].
     TryAfter,
 }
@@ -62,6 +67,12 @@ impl<'a> Case<'a> {
         crate::clock::parse_rfc3339(told).map(CellTime)
     }
 
+    /// Where the last part of its time begins.
+    fn last_part(run: &SeenRun<'_>, ends: CellTime) -> CellTime {
+        let begun = run.reached(PlanState::Effective).map_or(ends, |(_, at)| at);
+        ends.plus_ms(-(ends.since_ms(begun) / LAST_PART))
+    }
+
     fn owed(&self, run: &SeenRun<'_>, scope: &Subject) -> Option<ProofStep> {
         let Effect::Stops(_) = run.last().effect else { return None };
         if self.tried(Role::ProbeInside, run).is_none() {
@@ -71,29 +82,47 @@ impl<'a> Case<'a> {
             return Some(ProofStep::TryOutside);
         }
         let ends = Self::ends_at(run)?;
-        if self.needs_correction(scope) && self.tried(Role::Correction, run).is_none() {
+        let is_open = self.needs_correction(scope) && self.tried(Role::Correction, run).is_none();
+        if is_open || self.is_edited() {
             return Some(ProofStep::Correct);
         }
         if self.tried(Role::ProbeAfter, run).is_some() {
             return None;
         }
         if run.reached(PlanState::Reverted).is_none() && self.now <= ends {
-            return Some(ProofStep::AwaitEnd { until: ends.plus_ms(1) });
+            let last_part = Self::last_part(run, ends);
+            let until = match self.tried(Role::ProbeStill, run) {
+                None if self.now < last_part => last_part,
+                None => return Some(ProofStep::TryStill),
+                Some(_) => ends.plus_ms(1),
+            };
+            return Some(ProofStep::Await { until });
         }
         Some(ProofStep::TryAfter)
     }
 
+    /// Were the books edited by hand, and has nobody tried to take it back?
+    fn is_edited(&self) -> bool {
+        let own = self.entries().filter(|(_, entry)| entry.phase != Phase::Canary);
+        own.fold(false, |edited, (_, entry)| match &entry.event {
+            Event::FaultIntent { fault } => edited || fault.changes_books(),
+            Event::FaultHealed { fault, .. } | Event::FaultHealFailed { fault, .. } => {
+                edited && !FaultUse::is_of_books(fault)
+            }
+            _ => edited,
+        })
+    }
+
     /// Does a scripted act in the scope leave something open that nobody meant?
     fn needs_correction(&self, scope: &Subject) -> bool {
-        self.acts.iter().any(|act| match act.act {
+        let in_scope = |bid: &str| self.cast.about(&Subject::new("bid", bid)).contains(scope);
+        let mut ours = self.acts.iter().filter(|act| act.role == Role::Scripted);
+        ours.any(|act| match act.act {
             Act::Business(business) => {
-                let ours = act.role == Role::Scripted && business.correction.is_some();
-                ours && business.subjects.contains(scope)
+                business.correction.is_some() && business.subjects.contains(scope)
             }
-            Act::PlaceBid { bid, meant, price, .. } => {
-                let ours = act.role == Role::Scripted && meant != price;
-                ours && self.cast.about(&Subject::new("bid", bid)).contains(scope)
-            }
+            Act::PlaceBid { bid, meant, price, .. }
+            | Act::CorrectBid { bid, price, meant: Some(meant) } => meant != price && in_scope(bid),
             _ => false,
         })
     }

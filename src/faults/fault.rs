@@ -2,6 +2,7 @@
 //! must answer.
 
 use super::app::AppFault;
+use super::data::DataFault;
 use super::link::LinkFault;
 use super::process::ProcessFault;
 use super::rules::RulesFault;
@@ -12,6 +13,7 @@ pub(super) enum Fault {
     Link(LinkFault),
     Process(ProcessFault),
     Rules(RulesFault),
+    Data(DataFault),
 }
 
 impl Fault {
@@ -26,6 +28,7 @@ impl Fault {
             Need::Link(name) => Fault::Link(LinkFault::new(spec, params, ground, name)?),
             Need::Process(name) => Fault::Process(ProcessFault::new(spec, ground, name)?),
             Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
+            Need::Books => Fault::Data(DataFault::new(spec, ground)?),
         })
     }
 
@@ -36,6 +39,7 @@ impl Fault {
             Fault::Link(fault) => fault.inject().await,
             Fault::Process(fault) => fault.inject().await,
             Fault::Rules(fault) => fault.inject().await,
+            Fault::Data(fault) => fault.inject().await,
         }
     }
 
@@ -46,6 +50,7 @@ impl Fault {
             Fault::Link(fault) => fault.bites().await.map(Some),
             Fault::Process(fault) => fault.bites().await.map(Some),
             Fault::Rules(fault) => fault.bites().await.map(Some),
+            Fault::Data(fault) => fault.bites().await.map(Some),
         }
     }
 
@@ -56,6 +61,7 @@ impl Fault {
             Fault::Link(fault) => fault.heal().await,
             Fault::Process(fault) => fault.heal().await,
             Fault::Rules(fault) => fault.heal().await,
+            Fault::Data(fault) => fault.heal().await,
         }
     }
 
@@ -66,6 +72,7 @@ impl Fault {
             Fault::Link(fault) => fault.healed().await,
             Fault::Process(fault) => fault.healed().await,
             Fault::Rules(fault) => fault.healed().await,
+            Fault::Data(fault) => fault.healed().await,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use sqlx::mysql::MySqlConnectOptions;
 
 use super::{FaultError, FaultSpec, Need, Speech};
 use crate::proxy::Link;
@@ -38,6 +39,8 @@ pub struct Ground {
     pub processes: BTreeMap<String, Arc<dyn Process>>,
     /// The reconciler's own copy of its rule files, and its console, past every link.
     pub rules: Option<(PathBuf, String)>,
+    /// The shop's schema, past every link.
+    pub books: Option<MySqlConnectOptions>,
 }
 
 impl Ground {
@@ -69,6 +72,11 @@ impl Ground {
         self.rules.clone().ok_or_else(missing)
     }
 
+    pub(super) fn books(&self, spec: &FaultSpec) -> Result<MySqlConnectOptions, FaultError> {
+        let missing = || Ground::missing(spec, "the practice shop's schema".to_owned());
+        self.books.clone().ok_or_else(missing)
+    }
+
     /// Can this fault be injected here?
     pub fn allows(&self, spec: &FaultSpec) -> Result<(), FaultError> {
         match spec.needs {
@@ -76,6 +84,7 @@ impl Ground {
             Need::Link(name) => self.link(spec, name).map(drop),
             Need::Process(name) => self.process(spec, name).map(drop),
             Need::Rules => self.rules(spec).map(drop),
+            Need::Books => self.books(spec).map(drop),
         }
     }
 }

@@ -8,12 +8,12 @@
 //!
 //! Try it: `cargo test --lib faults::`.
 //!
-//! Not covered: faults on disk, in MySQL, in Kafka and in data, a plan executor that lies (`domain/faults.md` lists them); the
-//! guard list of an
-//! `external` stage. Nothing here outlives a kill of the harness: links end with it, switches and
-//! processes end with the cell's processes, which are the guardian's.
+//! Not covered: faults on disk, in MySQL, in Kafka and most of those in data, a plan executor that lies (`domain/faults.md`
+//! lists them); the guard list of an `external` stage. Nothing here outlives a kill of the harness: links end with it,
+//! switches, rows and processes end with the cell's servers, which are the guardian's.
 
 mod app;
+mod data;
 mod defects;
 mod error;
 mod fault;

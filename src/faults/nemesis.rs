@@ -144,14 +144,31 @@ impl Nemesis {
         phase: Phase,
         limit: Duration,
     ) -> Vec<Healed> {
+        self.heal(Live::is_live, scribe, phase, limit).await;
+        self.results()
+    }
+
+    /// Heals the faults that changed the books by hand: somebody has noticed, and takes the edit back.
+    pub async fn take_back_edits(&mut self, scribe: &Scribe, phase: Phase, limit: Duration) {
+        let is_edit = |live: &Live| live.is_live() && live.used.changes_books();
+        self.heal(is_edit, scribe, phase, limit).await;
+    }
+
+    async fn heal(
+        &mut self,
+        wanted: impl Fn(&Live) -> bool,
+        scribe: &Scribe,
+        phase: Phase,
+        limit: Duration,
+    ) {
         let end = Instant::now() + limit;
         // All are undone before any is proved: a link cannot answer while the server behind it is
         // still dead.
         let mut undone = BTreeMap::new();
-        for (index, live) in self.faults.iter_mut().enumerate().rev().filter(|(_, l)| l.is_live()) {
+        for (index, live) in self.faults.iter_mut().enumerate().rev().filter(|(_, l)| wanted(l)) {
             undone.insert(index, within(end, live.fault.heal()).await.is_ok());
         }
-        for (index, live) in self.faults.iter_mut().enumerate().rev().filter(|(_, l)| l.is_live()) {
+        for (index, live) in self.faults.iter_mut().enumerate().rev().filter(|(_, l)| wanted(l)) {
             let undone = undone.get(&index).copied().unwrap_or_default();
             let fault = &mut live.fault;
             let heal = async {
@@ -169,7 +186,6 @@ impl Nemesis {
             scribe.write(phase, event);
             live.state = State::Ended(result);
         }
-        self.results()
     }
 
     /// The results of healing so far, last armed first.

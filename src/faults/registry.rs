@@ -118,6 +118,22 @@ fn processes() -> Vec<FaultSpec> {
     specs
 }
 
+fn data() -> FaultSpec {
+    FaultSpec {
+        id: "data.bill-amount.edited".to_owned(),
+        doc: "somebody edits the newest open bill in the books by hand, with a digit too many"
+            .to_owned(),
+        layer: Layer::Data,
+        params: Vec::new(),
+        needs: Need::Books,
+        blast: Blast::Cell,
+        withholds: Vec::new(),
+        raises: Vec::new(),
+        waits_for_traffic: false,
+        late: Late::default(),
+    }
+}
+
 fn watcher() -> Vec<FaultSpec> {
     let spec = |id: &str, doc: &str, raises: &[&'static str]| FaultSpec {
         id: format!("watcher.{id}"),
@@ -142,6 +158,7 @@ static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     let mut all: Vec<FaultSpec> = defects::all().collect();
     all.extend(LINKS.iter().flat_map(links));
     all.extend(processes());
+    all.push(data());
     all.extend(watcher());
     all
 });
@@ -204,6 +221,7 @@ mod tests {
             ("link.plans.reset", Some("plans"), Some("plan-executor-dead"), false),
             ("process.dcheck.paused", Some("dcheck"), Some("reconciler-silent"), false),
             ("process.dcheck.paused-briefly", None, None, false),
+            ("data.bill-amount.edited", None, None, false),
             ("watcher.rules.broken", None, Some("rules-reload-refused"), false),
             ("watcher.rules.changed", None, None, false),
             ("process.mysql.restarted", None, None, false),

@@ -17,6 +17,8 @@ pub enum Layer {
     /// A link between two processes of a cell.
     Link,
     Process,
+    /// Rows that somebody changes past the shop.
+    Data,
     /// What the reconciler itself lives by.
     Watcher,
 }
@@ -33,6 +35,8 @@ pub enum Need {
     Process(&'static str),
     /// The reconciler's rule files, and its console to have them read again.
     Rules,
+    /// The shop's schema, by SQL past the shop.
+    Books,
 }
 
 /// How far a fault reaches: what may not be shared while it is live.

@@ -26,8 +26,13 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clearance: Option<String>,
     },
-    /// The seller mends the price of an open bid.
-    CorrectBid { bid: String, price: Money },
+    /// The seller mends the price of an open bid, or a program sets it to `price` where its seller means `meant`.
+    CorrectBid {
+        bid: String,
+        price: Money,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        meant: Option<Money>,
+    },
     /// A buyer takes one piece of the cheapest open bid for `sku` and pays at once. `due` is what the cheapest
     /// seller meant to receive.
     Buy { order: String, buyer: String, sku: String, channel: String, due: Money },
@@ -85,6 +90,8 @@ pub enum Role {
     ProbeOutside,
     /// What ends the attack: the seller mends the price.
     Correction,
+    /// Shortly before the plan's TTL: in scope once more; must still be refused.
+    ProbeStill,
     /// After the plan's TTL: in scope again; must be accepted.
     ProbeAfter,
 }

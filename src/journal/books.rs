@@ -67,7 +67,7 @@ pub struct BadRow {
     /// The subject and what it is about: its order, item, channel.
     pub about: Vec<Subject>,
     pub owner: Owner,
-    /// At or after the first scripted intent.
+    /// At or after the first scripted intent, or the first intent to change the books by hand.
     pub after_attack: bool,
 }
 
@@ -114,7 +114,7 @@ impl Books {
         self.rows.iter().filter(move |row| row.known <= now)
     }
 
-    /// The attack's bad rows known at `now`: after the first scripted intent, canary and proof left
+    /// The attack's bad rows known at `now`: after its first hostile intent, canary and proof left
     /// out.
     pub fn attack_rows(&self, now: CellTime) -> impl Iterator<Item = &BadRow> {
         self.bad_rows_at(now).filter(|row| row.after_attack && !row.is_beside())

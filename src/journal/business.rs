@@ -67,6 +67,18 @@ pub struct Expected {
     pub held_by: Option<String>,
 }
 
+/// What the channel pays back of a refund; see [`Expected::paid_out`].
+const PAID_OUT: &str = "channel.paid-out";
+/// What an order counts as paid with; see [`Expected::never_paid`].
+const ORDER_PAID: &str = "order.paid";
+
+/// The platform's own books, in which a business act may have a say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnBook {
+    PaidOut(Money),
+    NeverPaid,
+}
+
 /// The lines of one subject in one ledger are compared with all demands on them together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "demand", rename_all = "kebab-case")]
@@ -122,6 +134,27 @@ impl Expected {
         Expected::of(ledger, subject, Demand::Stands { amount: amount.into() })
     }
 
+    /// The channel pays this refund out once.
+    pub fn paid_out(refund: &Subject, amount: Money) -> Expected {
+        Expected::once(PAID_OUT, refund, amount)
+    }
+
+    /// From now on the order does not count as paid, whatever was charged for it.
+    pub fn never_paid(order: &Subject) -> Expected {
+        Expected::never(ORDER_PAID, order)
+    }
+
+    /// What it says of the platform's own books; none where it is about a domain's ledger.
+    pub fn own_book(&self) -> Option<OwnBook> {
+        match (self.ledger.as_str(), &self.demand) {
+            (PAID_OUT, Demand::Once { amount: Amount::Money(amount), .. }) => {
+                Some(OwnBook::PaidOut(*amount))
+            }
+            (ORDER_PAID, Demand::Never) => Some(OwnBook::NeverPaid),
+            _ => None,
+        }
+    }
+
     /// The one detail that a line must have; only of `once`.
     pub fn detail(mut self, wanted: &str) -> Expected {
         if let Demand::Once { detail, .. } = &mut self.demand {
@@ -161,7 +194,11 @@ mod tests {
             Expected::at_most("stock.sold", &account, 5).worth(yuan),
             Expected::at_least("wallet.balance", &account, yuan),
             Expected::stands("order.payable", &account, yuan).between(Party::Seller, Party::Buyer),
+            Expected::paid_out(&account, yuan),
+            Expected::never_paid(&account),
         ];
+        let own: Vec<_> = expects.iter().filter_map(Expected::own_book).collect();
+        assert_eq!(own, [OwnBook::PaidOut(yuan), OwnBook::NeverPaid]);
         let body = serde_json::json!({"amount": yuan});
         let refill = Business::new("refill", vec![account.clone()], "/refills", body.clone());
         let act = Business::new("transfer", vec![account], "/transfers", body);

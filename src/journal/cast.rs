@@ -65,7 +65,9 @@ impl Cast {
     pub fn owner(&self, subject: &Subject) -> Owner {
         let owners = self.roles(subject).map(|role| match role {
             Role::Canary => Owner::Canary,
-            Role::ProbeInside | Role::ProbeOutside | Role::ProbeAfter => Owner::Probe,
+            Role::ProbeInside | Role::ProbeOutside | Role::ProbeStill | Role::ProbeAfter => {
+                Owner::Probe
+            }
             Role::Setup | Role::Scripted | Role::Background | Role::Correction => Owner::Scenario,
         });
         owners.min().unwrap_or(Owner::Nobody)

@@ -127,6 +127,18 @@ pub struct FaultUse {
     pub waits_for_traffic: bool,
 }
 
+impl FaultUse {
+    /// It changes rows itself, and is therefore the hostile act, as much as an act of the script.
+    pub fn changes_books(&self) -> bool {
+        FaultUse::is_of_books(&self.fault)
+    }
+
+    /// The same, by the fault's id.
+    pub fn is_of_books(fault: &str) -> bool {
+        fault.starts_with("data.")
+    }
+}
+
 /// What happened. Made of wire types and ids only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]

@@ -21,7 +21,7 @@ mod writer;
 pub use act::{Act, Outcome, Role};
 pub use basis::{Basis, Demands, PointFacts, Selected, Shard, ShardError, SourceText};
 pub use books::{BadRow, Books, Flaw, Flight, Party, RowKind, curve_of, peak, value_at};
-pub use business::{Business, Demand, Expected};
+pub use business::{Business, Demand, Expected, OwnBook};
 pub use cast::{Cast, Owner};
 pub use entry::{Entry, Event, FaultUse, LossPointFacts, Phase, ScenarioFacts, ServiceFacts};
 pub use exit::Exit;

@@ -35,6 +35,9 @@ pub struct Posting {
     pub amount: Money,
     /// The row's or ledger entry's own identity; the same `reference` again is the same posting.
     pub reference: String,
+    /// It stood, and was struck out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// An open offer: what a party stands to lose when somebody takes it.

@@ -137,6 +137,22 @@ impl Story {
     }
 
     pub fn posted(self, kind: PostingKind, id: &str, amount: Money, reference: &str) -> Story {
+        self.posting(kind, id, amount, reference, false)
+    }
+
+    /// A posting that stood, and stands no more.
+    pub fn struck_out(self, kind: PostingKind, id: &str, amount: Money, reference: &str) -> Story {
+        self.posting(kind, id, amount, reference, true)
+    }
+
+    fn posting(
+        self,
+        kind: PostingKind,
+        id: &str,
+        amount: Money,
+        reference: &str,
+        gone: bool,
+    ) -> Story {
         let (book, subject) = match kind {
             PostingKind::Collected => (Book::Channel, "order"),
             PostingKind::PaidOut => (Book::Channel, "refund"),
@@ -149,6 +165,7 @@ impl Story {
                 subject: Subject::new(subject, id),
                 amount,
                 reference: reference.to_owned(),
+                gone,
             },
         })
     }

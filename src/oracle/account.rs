@@ -17,7 +17,8 @@ use crate::wire::Subject;
 enum Change {
     Expect { amount: Money, due: Instant },
     Reprice { price: Money, due: Instant },
-    Posted { kind: PostingKind, amount: Money, reference: String },
+    Closed,
+    Posted { kind: PostingKind, amount: Money, reference: String, gone: bool },
     Promised { price: Money, qty: u32, open: bool },
     Wanted { expected: Expected, due: Instant },
     Booked { line: LedgerLine },
@@ -36,9 +37,11 @@ pub(super) struct Account {
 struct State {
     expected: Vec<Item>,
     posted: BTreeMap<PostingKind, Vec<Item>>,
-    /// The price before a correction that is still on its way, with when it became due.
-    before: Option<(Money, Instant)>,
+    /// The prices before corrections that are still on their way, each with when its correction became due. Corrections
+    /// may follow each other faster than their rows are read.
+    before: Vec<(Money, Instant)>,
     promise: Option<(Money, u32, bool, Instant)>,
+    is_closed: bool,
     lines: Lines,
 }
 
@@ -65,6 +68,7 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
             Meant::Reprice { bid, price } => {
                 (Subject::new("bid", bid), Change::Reprice { price, due })
             }
+            Meant::Closed { order } => (Subject::new("order", order), Change::Closed),
         };
         accounts.entry((ledger, subject)).or_default().push((when, change));
     }
@@ -80,13 +84,16 @@ pub(super) fn accounts_of(history: &History) -> Vec<Account> {
                 (line.subject.clone(), Change::Booked { line: line.clone() })
             }
             Event::Posted { posting } => {
-                if !seen.insert((posting.book, posting.kind, &posting.reference)) {
+                let key = (posting.book, posting.kind, posting.reference.as_str());
+                let is_news = if posting.gone { seen.remove(&key) } else { seen.insert(key) };
+                if !is_news {
                     continue;
                 }
                 let change = Change::Posted {
                     kind: posting.kind,
                     amount: posting.amount,
                     reference: posting.reference.clone(),
+                    gone: posting.gone,
                 };
                 (account_subject(posting.kind, &posting.subject), change)
             }
@@ -184,15 +191,23 @@ impl State {
                 self.expected.push(Item { amount, when: due, key });
             }
             Change::Reprice { price, due } => {
-                self.before = self.expected.last().map(|item| (item.amount, due));
+                self.before.extend(self.expected.last().map(|item| (item.amount, due)));
                 self.expected = vec![Item { amount: price, when: due, key: "#0".into() }];
             }
-            Change::Posted { kind, amount, reference } => {
-                self.posted.entry(kind).or_default().push(Item { amount, when, key: reference });
+            Change::Posted { kind, amount, reference, gone } => {
+                let items = self.posted.entry(kind).or_default();
+                match gone {
+                    true => items.retain(|item| item.key != reference),
+                    false => items.push(Item { amount, when, key: reference }),
+                }
             }
             Change::Promised { price, qty, open } => {
+                if self.expected.last().is_some_and(|meant| meant.amount == price) {
+                    self.before.clear();
+                }
                 self.promise = Some((price, qty, open, when));
             }
+            Change::Closed => self.is_closed = true,
             Change::Wanted { expected, due } => self.lines.expect(expected, due),
             Change::Booked { line } => self.lines.book(line),
         }
@@ -205,6 +220,7 @@ impl State {
                 &self.expected,
                 posted(PostingKind::Collected),
                 posted(PostingKind::OrderPaid),
+                self.is_closed,
             ),
             "refund" => refund_gaps(&self.expected, posted(PostingKind::PaidOut)),
             _ => self.promise_gap().into_iter().collect(),
@@ -238,11 +254,9 @@ impl State {
             Some(short) => (Party::Seller, times(short)),
             None => (Party::Buyer, times(above(price, meant.amount)?)),
         };
-        match self.before {
-            Some((before, due)) if before == price => {
-                Some(gap(Flaw::Missing, party, amount, Some(due)))
-            }
-            _ => Some(gap(Flaw::WrongAmount, party, amount, None)),
+        match self.before.iter().rev().find(|(before, _)| *before == price) {
+            Some((_, due)) => Some(gap(Flaw::Missing, party, amount, Some(*due))),
+            None => Some(gap(Flaw::WrongAmount, party, amount, None)),
         }
     }
 }

@@ -35,8 +35,14 @@ struct Base {
     key: String,
 }
 
-/// The order's books: the buyer is charged what was expected, and each charge counts as paid.
-pub(super) fn order_gaps(expected: &[Item], collected: &[Item], paid: &[Item]) -> Vec<Gap> {
+/// The order's books: the buyer is charged what was expected, and each charge counts as paid; of a closed order none
+/// does.
+pub(super) fn order_gaps(
+    expected: &[Item],
+    collected: &[Item],
+    paid: &[Item],
+    is_closed: bool,
+) -> Vec<Gap> {
     let kind = PostingKind::Collected;
     let mut gaps = Vec::new();
     let mut bases = Vec::new();
@@ -60,6 +66,9 @@ pub(super) fn order_gaps(expected: &[Item], collected: &[Item], paid: &[Item]) -
             }
             (None, None) => {}
         }
+    }
+    if is_closed {
+        bases.clear();
     }
     bases.sort_by_key(|base| base.due.is_none());
     paid_gaps(&bases, paid, &mut gaps);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Instant;
 use crate::clock::CellTime;
-use crate::journal::{Act, Event, Expected, History, Outcome};
+use crate::journal::{Act, Event, Expected, History, Outcome, OwnBook};
 use crate::money::Money;
 use crate::wire::Subject;
 
@@ -29,6 +29,19 @@ pub(super) enum Meant {
     Offer { bid: String, price: Money },
     /// The bid's price from now on.
     Reprice { bid: String, price: Money },
+    /// The order is closed: whatever it is charged, it does not count as paid.
+    Closed { order: String },
+}
+
+impl Meant {
+    /// In the platform's own books, or in a domain's ledger.
+    fn by(expected: Expected) -> Meant {
+        match expected.own_book() {
+            Some(OwnBook::PaidOut(amount)) => Meant::Payout { refund: expected.subject.id, amount },
+            Some(OwnBook::NeverPaid) => Meant::Closed { order: expected.subject.id },
+            None => Meant::Line(expected),
+        }
+    }
 }
 
 /// Acts that expect something, in order. A refused act expects nothing, whatever the platform did.
@@ -89,8 +102,8 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
             Act::PlaceBid { bid, meant, .. } => {
                 Some(Meant::Offer { bid: bid.clone(), price: *meant })
             }
-            Act::CorrectBid { bid, price } => {
-                Some(Meant::Reprice { bid: bid.clone(), price: *price })
+            Act::CorrectBid { bid, price, meant } => {
+                Some(Meant::Reprice { bid: bid.clone(), price: meant.unwrap_or(*price) })
             }
             Act::Buy { order, due, .. } => {
                 Some(Meant::Charge { order: order.clone(), amount: *due })
@@ -114,7 +127,7 @@ pub(super) fn meant_by(deeds: &[Deed<'_>]) -> Vec<(Meant, Instant, Instant)> {
             Act::Business(business) => business.expects.clone(),
             act => pieces_bound(act).into_iter().collect(),
         };
-        meant.extend(lines.into_iter().map(|line| (Meant::Line(line), deed.intent, deed.due)));
+        meant.extend(lines.into_iter().map(|line| (Meant::by(line), deed.intent, deed.due)));
         meant.extend(made.map(|made| (made, deed.intent, deed.due)));
     }
     meant

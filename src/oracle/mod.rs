@@ -32,7 +32,7 @@ impl Oracle {
         let grace_ms = facts.map_or(0, |facts| facts.loss_point.grace_ms);
         let currency = facts.map_or(Currency::Cny, |facts| facts.loss_point.per_event.currency);
         let cast = Cast::of(history);
-        let attack = first_scripted(history);
+        let attack = first_hostile(history);
         let mut books = Books {
             rows: Vec::new(),
             flights: Vec::new(),
@@ -47,10 +47,14 @@ impl Oracle {
     }
 }
 
-/// Journal position of the first scripted intent.
-fn first_scripted(history: &History) -> Option<u64> {
-    let scripted = |event: &Event| matches!(event, Event::Intent { role: Role::Scripted, .. });
-    history.entries().iter().find(|entry| scripted(&entry.event)).map(|entry| entry.seq)
+/// Journal position of the first scripted intent, or of the first intent to change the books by hand.
+fn first_hostile(history: &History) -> Option<u64> {
+    let hostile = |event: &Event| match event {
+        Event::Intent { role, .. } => *role == Role::Scripted,
+        Event::FaultIntent { fault } => fault.changes_books(),
+        _ => false,
+    };
+    history.entries().iter().find(|entry| hostile(&entry.event)).map(|entry| entry.seq)
 }
 
 /// An instant with its place in the journal.

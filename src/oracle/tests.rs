@@ -38,6 +38,10 @@ fn bid(id: &str, meant: Money, price: Money, qty: u32) -> Act {
     Act::PlaceBid { bid, seller, sku, qty, meant, price, clearance: None }
 }
 
+fn reprice(price: Money, meant: Option<Money>) -> Act {
+    Act::CorrectBid { bid: "B-1".into(), price, meant }
+}
+
 fn unknown() -> Outcome {
     Outcome::Unknown { reason: "no answer".into() }
 }
@@ -175,7 +179,7 @@ fn an_open_bid_is_a_promise() {
     check("off sale", off, &[exposed(Some(9_000))]);
     let mended = low()
         .at(9_000)
-        .ok(Role::Correction, Act::CorrectBid { bid: "B-1".into(), price: yuan(1_999) })
+        .ok(Role::Correction, reprice(yuan(1_999), None))
         .at(9_050)
         .promised("B-1", "SKU-1", yuan(1_999), 2, true);
     check("mended", mended, &[exposed(Some(9_050))]);
@@ -183,12 +187,54 @@ fn an_open_bid_is_a_promise() {
         .ok(Role::Scripted, bid("B-1", yuan(100), yuan(100), 1))
         .promised("B-1", "SKU-1", yuan(100), 1, true)
         .at(5_000)
-        .ok(Role::Scripted, Act::CorrectBid { bid: "B-1".into(), price: yuan(90) });
+        .ok(Role::Scripted, reprice(yuan(90), None));
     let cut = honest.clone().at(5_100).promised("B-1", "SKU-1", yuan(90), 1, true);
     check("an honest cut", cut, &[]);
+    let cuts = [90, 80, 70].map(|major| reprice(yuan(major), None));
+    let steps = story().ok(Role::Setup, bid("B-1", yuan(100), yuan(100), 1)).promised(
+        "B-1",
+        "SKU-1",
+        yuan(100),
+        1,
+        true,
+    );
+    let steps = cuts.into_iter().fold(steps.at(5_000), |story, cut| story.ok(Role::Scripted, cut));
+    let read = |story: Story, major| story.promised("B-1", "SKU-1", yuan(major), 1, true);
+    let whole = [90, 80, 70].into_iter().fold(steps.clone().at(5_100), read);
+    check("cuts that are read after the last of them", whole.clone(), &[]);
+    let stuck = (Flaw::Missing, Party::Buyer, 2_000, 5_000, None);
+    check("a cut of several that never lands", read(steps.at(5_100), 90), &[stuck]);
+    let back = (Flaw::WrongAmount, Party::Buyer, 2_000, 6_000, None);
+    check("a price of before that comes back", read(whole.at(6_000), 90), &[back]);
+    let astray = story()
+        .ok(Role::Setup, bid("B-1", yuan(100), yuan(100), 1))
+        .promised("B-1", "SKU-1", yuan(100), 1, true)
+        .at(5_000)
+        .ok(Role::Scripted, reprice(yuan(60), Some(yuan(90))))
+        .promised("B-1", "SKU-1", yuan(60), 1, true);
+    let below = [(Flaw::WrongAmount, Party::Seller, 3_000, 5_000, None)];
+    check("cut further than is meant", astray, &below);
     check("a cut that never lands", honest, &[(Flaw::Missing, Party::Buyer, 1_000, 5_000, None)]);
     let unseen = story().ok(Role::Scripted, bid("B-1", yuan(100), yuan(100), 1));
     check("never on offer", unseen, &[(Flaw::Missing, Party::Seller, 0, 1_000, None)]);
+}
+
+#[test]
+fn what_is_charged_for_a_closed_order_is_owed_back() {
+    let closed = || {
+        let (late, order) = (Subject::new("refund", "late-O-1"), Subject::new("order", "O-1"));
+        let subjects = vec![late.clone(), order.clone()];
+        let act = Business::new("close", subjects, "/closures", serde_json::json!({}));
+        let owed = [Expected::paid_out(&late, yuan(199)), Expected::never_paid(&order)];
+        let charged = story().ok(Role::Scripted, pay("O-1", yuan(199)));
+        let closed = charged.at(2_000).ok(Role::Scripted, Act::Business(act.expecting(owed)));
+        closed.posted(Collected, "O-1", yuan(199), "t1")
+    };
+    check("kept", closed(), &[(Flaw::Missing, Party::Buyer, 19_900, 2_000, None)]);
+    let returned = closed().at(9_000).posted(PaidOut, "late-O-1", yuan(199), "x1");
+    check("returned", returned.clone(), &[]);
+    let both = returned.posted(OrderPaid, "O-1", yuan(199), "p1");
+    check("paid too", both, &[(Flaw::Unexpected, Party::Platform, 19_900, 9_000, None)]);
 }
 
 fn account(id: &str) -> Subject {
@@ -347,4 +393,40 @@ mod properties {
             prop_assert_eq!(of(Party::Platform) - of(Party::Buyer), net);
         }
     }
+}
+
+#[test]
+fn an_edit_by_hand_is_the_attack_and_a_defect_alone_is_none() {
+    let bill = Subject::new("bill", "B");
+    let open =
+        Business::new("open-bill", vec![bill.clone()], "/merchant-bills", Default::default());
+    let open = open.expecting([Expected::at_most("settle.bill", &bill, yuan(500))]);
+    for (fault, attacks) in [("data.bill-amount.edited", 1), ("app.settlement.rounded-each", 0)] {
+        let opened = story().ok(Role::Setup, Act::Business(open.clone()));
+        let struck = opened
+            .booked("settle.bill", &bill, yuan(500), "B")
+            .bites(fault)
+            .at(2_000)
+            .booked("settle.bill", &bill, yuan(5_000), "B");
+        let books = Oracle::of(&struck.at(200_000).tick().history());
+        let amounts: Vec<Money> = books.bad_rows().map(|row| row.amount).collect();
+        assert_eq!(amounts, [yuan(4_500)], "{fault}: wrong in either case");
+        assert_eq!(books.attack_rows(books.last).count(), attacks, "{fault}");
+    }
+}
+
+#[test]
+fn what_was_struck_out_is_set_right_and_may_come_again() {
+    let forged = || story().at(2_000).posted(OrderPaid, "O-1", yuan(199), "p1");
+    let extra = |until| (Flaw::Unexpected, Party::Platform, 19_900, 2_000, until);
+    check("forged", forged(), &[extra(None)]);
+    let struck = || forged().at(5_000).struck_out(OrderPaid, "O-1", yuan(199), "p1");
+    check("struck out", struck(), &[extra(Some(5_000))]);
+    let again = struck().at(7_000).posted(OrderPaid, "O-1", yuan(199), "p1");
+    let later = (Flaw::Unexpected, Party::Platform, 19_900, 7_000, None);
+    check("forged again", again, &[extra(Some(5_000)), later]);
+    let paid = struck().at(7_000).ok(Role::Scripted, pay("O-1", yuan(199)));
+    let paid = paid.posted(Collected, "O-1", yuan(199), "t1");
+    let paid = paid.posted(OrderPaid, "O-1", yuan(199), "p1");
+    check("paid in earnest", paid, &[extra(Some(5_000))]);
 }

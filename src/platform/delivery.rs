@@ -1,5 +1,6 @@
 //! Delivering a held message: copies of it, straight into its topic.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -7,8 +8,6 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde::Deserialize;
 use serde_json::Value;
-
-use super::PlatformError;
 
 /// Until a copy counts as not delivered: a healthy broker acknowledges in milliseconds.
 const DELIVERY_LIMIT: Duration = Duration::from_secs(5);
@@ -32,31 +31,35 @@ impl HeldMessage {
     }
 }
 
-/// Produces to the cell's topics, direct.
+/// Produces to the cell's topics, direct. Connects at its first delivery: most scenarios hold nothing back.
 pub(super) struct Courier {
-    producer: Option<FutureProducer>,
+    producer: OnceLock<FutureProducer>,
+    bootstrap: String,
     topic_prefix: String,
 }
 
 impl Courier {
-    pub fn new(bootstrap: &str, topic_prefix: &str) -> Result<Courier, PlatformError> {
-        let limit_ms = DELIVERY_LIMIT.as_millis().to_string();
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap)
+    pub fn new(bootstrap: &str, topic_prefix: &str) -> Courier {
+        let (bootstrap, topic_prefix) = (bootstrap.to_owned(), topic_prefix.to_owned());
+        Courier { producer: OnceLock::new(), bootstrap, topic_prefix }
+    }
+
+    fn producer(&self) -> Result<&FutureProducer, KafkaError> {
+        if let Some(made) = self.producer.get() {
+            return Ok(made);
+        }
+        let made = ClientConfig::new()
+            .set("bootstrap.servers", &self.bootstrap)
             .set("broker.address.family", "v4")
             .set("linger.ms", "0")
             // So that a retry inside the client never makes a copy more than was ordered.
             .set("enable.idempotence", "true")
-            .set("message.timeout.ms", limit_ms)
+            .set("message.timeout.ms", DELIVERY_LIMIT.as_millis().to_string())
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
             .set("retry.backoff.ms", "50")
-            .create()
-            .map_err(|source| PlatformError::Producer {
-                bootstrap: bootstrap.to_owned(),
-                source,
-            })?;
-        Ok(Courier { producer: Some(producer), topic_prefix: topic_prefix.to_owned() })
+            .create()?;
+        Ok(self.producer.get_or_init(|| made))
     }
 
     /// Delivers `times` copies, one after the other, each acknowledged. On an error says how many
@@ -66,7 +69,7 @@ impl Courier {
         message: &HeldMessage,
         times: u32,
     ) -> Result<(), (u32, KafkaError)> {
-        let producer = self.producer.as_ref().expect("invariant: taken only in drop");
+        let producer = self.producer().map_err(|error| (0, error))?;
         let topic = format!("{}{}", self.topic_prefix, message.topic);
         let bytes = message.bytes();
         for copy in 0..times {

@@ -20,8 +20,6 @@ pub use peer::ClockPeer;
 pub enum PlatformError {
     #[error("cannot make an http client: {0}")]
     Client(reqwest::Error),
-    #[error("cannot make a kafka producer for {bootstrap}: {source}")]
-    Producer { bootstrap: String, source: rdkafka::error::KafkaError },
     #[error("{peer}: no answer to {what}: {source}; is the process up?")]
     Silent { peer: String, what: String, source: reqwest::Error },
     #[error("{peer}: {what} was answered with http {status}: {body}")]

@@ -36,7 +36,9 @@ pub(super) fn of(act: &Act, now: CellTime) -> Option<Request> {
             }
             ("/bids".to_owned(), offer)
         }
-        Act::CorrectBid { bid, price } => (format!("/bids/{bid}/price"), json!({"price": price})),
+        Act::CorrectBid { bid, price, meant: _ } => {
+            (format!("/bids/{bid}/price"), json!({"price": price}))
+        }
         Act::Buy { order, buyer, sku, channel, due: _ } => {
             let request_no = format!("buy-{order}");
             let purchase = json!({

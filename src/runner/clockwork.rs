@@ -12,10 +12,13 @@ use crate::journal::{Event, Phase, Scribe};
 use crate::platform::{ClockPeer, Platform};
 use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
 use crate::proxy::Link;
-use crate::wire::{Advance, ClockReport, MarkKind};
+use crate::wire::{Advance, ClockReport, MarkKind, Watermark};
 
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
 const ROUND_PAUSE: Duration = Duration::from_millis(4);
+/// While the reconciler alone is at work, the others are asked again only after so long: a question costs shop, books and
+/// broker more than an answer of the reconciler's. Rest itself is two rounds of all, as ever.
+const OTHERS_PAUSE: Duration = Duration::from_millis(40);
 /// A withheld source is told apart from a slow one only when its mark is overdue by a limit of the reconciler's own
 /// (a second in ours). Its watermark then says so; one that tells no such thing is given this, real time.
 const OVERDUE_LIMIT: Duration = Duration::from_secs(4);
@@ -165,6 +168,7 @@ impl Clockwork {
                         return Err(Unrest::Reconciler(why));
                     }
                     before = None;
+                    self.await_reconciler(mark, excused).await;
                 }
                 Some(unrest) if started.elapsed() > HOUSE_LIMIT => return Err(unrest),
                 Some(_) => (before, alone) = (None, None),
@@ -275,6 +279,19 @@ impl Clockwork {
         }
     }
 
+    /// Returns once the reconciler says that it rests, or [`OTHERS_PAUSE`] is over.
+    async fn await_reconciler(&self, mark: u64, excused: &[String]) {
+        let started = Instant::now();
+        while !self.reconciler_is_away && started.elapsed() < OTHERS_PAUSE {
+            tokio::time::sleep(ROUND_PAUSE).await;
+            let Ok(Some(watermark)) = self.instruments.reconciler.watermark().await else { return };
+            let round = Round { soundings: vec![reconcilers(watermark)] };
+            if round.unrest(mark, excused, self.clock.now()).is_none() {
+                return;
+            }
+        }
+    }
+
     /// One round of questions: (answers, the reconciler's settled mark, who did not answer).
     async fn round(&self) -> (Round, Option<u64>, Option<Unrest>) {
         let watermark = async {
@@ -297,9 +314,7 @@ impl Clockwork {
             Ok(Some(watermark)) => {
                 settled = Some(watermark.settled);
                 silent = silent.or_else(|| strays(&watermark.clock, self.clock.offset_ms()));
-                let sounding = sounding("reconciler", &watermark.clock);
-                let blind = !watermark.behind.is_empty();
-                round.soundings.push(Sounding { read: watermark.read, blind, ..sounding });
+                round.soundings.push(reconcilers(watermark));
             }
             Ok(None) => {}
             Err(error) => {
@@ -325,6 +340,11 @@ impl Clockwork {
         }));
         (round, settled, silent)
     }
+}
+
+fn reconcilers(watermark: Watermark) -> Sounding {
+    let blind = !watermark.behind.is_empty();
+    Sounding { read: watermark.read, blind, ..sounding("reconciler", &watermark.clock) }
 }
 
 fn sounding(name: &str, report: &ClockReport) -> Sounding {

@@ -21,7 +21,7 @@ use crate::stage::cell::Cell;
 use crate::steps::{Kind, Move, Scenario, Script, Step};
 
 /// Healthy acts around a scenario: half of them before its Whens.
-pub const HEALTHY_ACTS: usize = 24;
+pub const HEALTHY_ACTS: usize = 20;
 
 /// A watchdog has no store and no history: it is there in a moment.
 const WATCHDOG_READY_LIMIT: Duration = Duration::from_secs(10);

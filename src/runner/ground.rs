@@ -15,7 +15,10 @@ use crate::stage::{Member, Service};
 ///
 /// A given MySQL is nobody's to kill, and a reconciler that runs elsewhere is behind no link.
 pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
-    let mut ground = Ground { shop_url: Some(cell.shop.base_url()), ..Ground::default() };
+    let (login, at) = (&cell.spec.login, cell.spec.mysql);
+    let books = login.sqlx(&at.ip().to_string(), at.port()).database(&cell.spec.schema);
+    let mut ground =
+        Ground { shop_url: Some(cell.shop.base_url()), books: Some(books), ..Ground::default() };
     let foreign = cell.reconciler.is_none();
     for (name, link) in &cell.links {
         if !(foreign && RECONCILERS.contains(name)) {

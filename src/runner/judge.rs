@@ -59,6 +59,11 @@ impl Conduct {
         healed.iter().all(|one| one.result.is_ok())
     }
 
+    /// Takes back what was changed by hand; whether that is proved, the healing at the end says.
+    pub(super) async fn take_back_edits(&mut self) {
+        self.nemesis.take_back_edits(&self.scribe, self.phase, HEAL_LIMIT).await;
+    }
+
     fn record(&mut self, trouble: Trouble) {
         let event = match trouble.word {
             Word::Deaf => Event::Deaf { evidence: trouble.evidence },

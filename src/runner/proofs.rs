@@ -53,7 +53,7 @@ impl Conduct {
         let Expectation::PlanEffective { plan, scope, .. } = expectation else {
             return Ok(Proving::Nothing);
         };
-        if let ProofStep::AwaitEnd { until } = step {
+        if let ProofStep::Await { until } = step {
             return Ok(Proving::Await(until));
         }
         let stopped = self.stopped_act(plan);
@@ -73,7 +73,8 @@ impl Conduct {
             }
             ProofStep::Correct => self.correct().await?,
             ProofStep::TryAfter => self.probe(Role::ProbeAfter, probe, &scope.id, "after").await?,
-            ProofStep::AwaitEnd { .. } => {}
+            ProofStep::TryStill => self.probe(Role::ProbeStill, probe, &scope.id, "still").await?,
+            ProofStep::Await { .. } => {}
         }
         self.enter(Phase::Judge);
         Ok(Proving::Acted)
@@ -92,11 +93,15 @@ impl Conduct {
         }
     }
 
-    /// The sellers mend their prices; what a business act left open is closed.
+    /// The sellers mend their prices; what a business act left open is closed, and what was edited by hand taken back.
     async fn correct(&mut self) -> Result<(), Trouble> {
+        self.take_back_edits().await;
         let mistaken = self.script.mistaken_bids();
-        let mut mended: Vec<Act> =
-            mistaken.map(|(bid, price)| Act::CorrectBid { bid: bid.to_owned(), price }).collect();
+        let mend = |(bid, price): (&str, _)| {
+            let bid = bid.to_owned();
+            Act::CorrectBid { bid, price, meant: None }
+        };
+        let mut mended: Vec<Act> = mistaken.map(mend).collect();
         let scripted = self.feed.history().pick(|event| match event {
             Event::Intent { role: Role::Scripted, act: Act::Business(business), .. } => {
                 business.correction.as_deref()

@@ -6,17 +6,23 @@
 //! bears. (An idempotent librdkafka producer dies of a link that drops one record.) Try it:
 //! `tests/shop.rs`. Not covered: TLS, SASL, several partitions.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::message::ToBytes;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, ToBytes};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::refusal::Refusal;
 
 /// How long one record may wait for its ack: short, because the row it comes from stays unsent and
 /// is taken up again.
 const SEND_LIMIT_MS: &str = "3000";
+/// Between two looks for an ack, which takes a millisecond or two.
+const ACK_PAUSE: Duration = Duration::from_millis(1);
 /// The first and the last pause of a background loop whose server is away.
 pub const BACK_OFF_MS: std::ops::RangeInclusive<u64> = 50..=1000;
 
@@ -49,28 +55,66 @@ impl Broker {
     }
 
     /// A producer; it connects when it first sends.
-    pub fn producer(&self) -> Result<FutureProducer, Refusal> {
-        self.client()
+    pub fn producer(&self) -> Result<Producer, Refusal> {
+        let made = self
+            .client()
             .set("linger.ms", "0")
             .set("acks", "all")
             .set("max.in.flight.requests.per.connection", "1")
             .set("message.timeout.ms", SEND_LIMIT_MS)
-            .create()
-            .map_err(|error| Refusal::away("kafka", error))
+            .create_with_context(Acks);
+        made.map(|client| Producer(Arc::new(client))).map_err(|error| Refusal::away("kafka", error))
     }
 }
 
-/// Sends one record and waits for its ack.
-pub async fn send(
-    producer: &FutureProducer,
-    topic: &str,
-    key: &str,
-    payload: &(impl ToBytes + ?Sized),
-) -> Result<(), Refusal> {
-    let record = FutureRecord::to(topic).key(key).payload(payload);
-    match producer.send(record, Duration::ZERO).await {
-        Ok(_) => Ok(()),
-        Err((error, _)) => Err(Refusal::away("kafka", error)),
+/// Sends records one by one. It looks for acks itself and only while one is awaited: the crate's own producers keep a
+/// thread that never rests.
+#[derive(Clone)]
+pub struct Producer(Arc<BaseProducer<Acks>>);
+
+type Ack = Result<(), KafkaError>;
+
+struct Acks;
+
+impl ClientContext for Acks {}
+
+impl ProducerContext for Acks {
+    type DeliveryOpaque = Box<oneshot::Sender<Ack>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, told: Self::DeliveryOpaque) {
+        let ack = result.as_ref().map(drop).map_err(|(error, _)| error.clone());
+        // Whoever gave up waiting takes the record up again.
+        let _ = told.send(ack);
+    }
+}
+
+impl Producer {
+    /// Sends one record and waits for its ack.
+    pub async fn send(
+        &self,
+        topic: &str,
+        key: &str,
+        payload: &(impl ToBytes + ?Sized),
+    ) -> Result<(), Refusal> {
+        let away = |error| Refusal::away("kafka", error);
+        let (told, mut ack) = oneshot::channel();
+        let record = BaseRecord::with_opaque_to(topic, Box::new(told)).key(key).payload(payload);
+        self.0.send(record).map_err(|(error, _)| away(error))?;
+        loop {
+            self.0.poll(Duration::ZERO);
+            match ack.try_recv() {
+                Ok(ack) => return ack.map_err(away),
+                // Not for ever: the client gives a record up after its limit.
+                Err(TryRecvError::Empty) => tokio::time::sleep(ACK_PAUSE).await,
+                Err(TryRecvError::Closed) => return Err(away(KafkaError::Canceled)),
+            }
+        }
+    }
+
+    /// Where a partition ends. Blocks for `limit` at the most.
+    pub fn end(&self, topic: &str, partition: i32, limit: Duration) -> Result<i64, KafkaError> {
+        let (_, end) = self.0.client().fetch_watermarks(topic, partition, limit)?;
+        Ok(end)
     }
 }
 

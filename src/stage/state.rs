@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The environment variable that every process of a run carries, so that a sweep can prove whose it
 /// is.
@@ -21,6 +21,8 @@ pub const RUN_LABEL: &str = "lossdrill.run";
 /// Rounds of taking a lock: a sweep may look at a directory that is just being made, and remove it.
 const LOCK_ROUNDS: usize = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// From SIGKILL on a lock's holder until the kernel frees the lock, on a busy machine.
+const DYING_LIMIT: Duration = Duration::from_secs(5);
 
 /// `${TMPDIR:-/tmp}/lossdrill-state`.
 pub fn root() -> PathBuf {
@@ -62,9 +64,22 @@ impl StateLock {
     }
 
     /// Takes the lock of a directory that is there. `None` when somebody else holds it; an error of
-    /// kind `NotFound` when the directory has no lock (yet).
+    /// kind `NotFound` when the directory has no lock (yet). A holder that was just killed is waited for: who sweeps
+    /// right after a kill must find what it left.
     pub fn take_existing(dir: &Path) -> io::Result<Option<StateLock>> {
-        StateLock::hold(dir, OpenOptions::new().append(true).open(dir.join("lock"))?)
+        let path = dir.join("lock");
+        let started = Instant::now();
+        loop {
+            let file = OpenOptions::new().append(true).open(&path)?;
+            let inode = file.metadata()?.ino();
+            match StateLock::hold(dir, file)? {
+                Some(lock) => return Ok(Some(lock)),
+                None if started.elapsed() > DYING_LIMIT || !is_dying(holder_of(inode)) => {
+                    return Ok(None);
+                }
+                None => std::thread::sleep(LOCK_PAUSE),
+            }
+        }
     }
 
     fn hold(dir: &Path, file: File) -> io::Result<Option<StateLock>> {
@@ -81,6 +96,37 @@ impl StateLock {
         }
         Ok(Some(StateLock { _file: file }))
     }
+}
+
+/// Who took the lock on the file with this inode, by the kernel's table; `None` when it is free or not to be seen.
+fn holder_of(inode: u64) -> Option<u32> {
+    let table = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    table.lines().find_map(|line| holder_in(line, inode))
+}
+
+/// A line of `/proc/locks`: `1: FLOCK  ADVISORY  WRITE 4711 fe:00:1310740 0 EOF`.
+fn holder_in(line: &str, inode: u64) -> Option<u32> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [_, "FLOCK", _, _, pid, file, ..] = words[..] else { return None };
+    let of_file = file.rsplit(':').next()?.parse() == Ok(inode);
+    pid.parse().ok().filter(|_| of_file)
+}
+
+/// Killed, and not yet gone: its end is certain.
+fn is_dying(pid: Option<u32>) -> bool {
+    const EXITING: u64 = 0x4; // PF_EXITING in the flags of /proc/PID/stat
+    let Some(pid) = pid.filter(|pid| *pid != 0) else { return false };
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let flags = after_name.split(' ').nth(6).and_then(|word| word.parse::<u64>().ok());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kill = 1 << (libc::SIGKILL - 1);
+    let pending = |line: &str| {
+        let mask = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    flags.is_some_and(|flags| flags & EXITING != 0)
+        || status.lines().filter_map(pending).any(|mask| mask & kill != 0)
 }
 
 #[cfg(test)]
@@ -104,6 +150,28 @@ mod tests {
         let error = StateLock::take_existing(dir.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(!dir.path().join("lock").exists(), "looking makes nothing");
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_known_and_lives_until_it_is_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let _held = StateLock::take(dir.path()).unwrap().unwrap();
+        let inode = std::fs::metadata(dir.path().join("lock")).unwrap().ino();
+        assert_eq!(holder_of(inode), Some(std::process::id()));
+        assert_eq!(holder_in("2: POSIX  ADVISORY  WRITE 47 fe:00:7 0 EOF", 7), None);
+        assert_eq!(holder_in("2: FLOCK  ADVISORY  WRITE 47 fe:00:17 0 EOF", 7), None);
+        assert!(!is_dying(Some(std::process::id())) && !is_dying(None));
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!is_dying(Some(child.id())));
+        child.kill().unwrap();
+        // a zombie until it is reaped: it has begun to end, and has not gone
+        let started = Instant::now();
+        while !is_dying(Some(child.id())) && started.elapsed() < DYING_LIMIT {
+            std::thread::sleep(LOCK_PAUSE);
+        }
+        assert!(is_dying(Some(child.id())));
+        child.wait().unwrap();
+        assert!(is_dying(Some(child.id())), "gone");
     }
 
     #[test]

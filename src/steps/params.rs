@@ -52,8 +52,8 @@ pub const PARAMETER_TYPES: [ParameterType; 7] = [
     ParameterType {
         name: "subject",
         pattern: r"[a-z]+|\p{Han}+",
-        accepts: "order, refund, item, bid, merchant, payment, coupon, account, channel, source / \
-                  订单 退款 商品 出价 商家 支付 优惠券 账户 渠道 数据源",
+        accepts: "order, refund, item, bid, merchant, payment, coupon, account, channel, warehouse, source / \
+                  订单 退款 商品 出价 商家 支付 优惠券 账户 渠道 仓库 数据源",
         is: "what something is about",
     },
     ParameterType {

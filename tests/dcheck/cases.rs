@@ -151,6 +151,34 @@ pub async fn a_bid_below_the_market_is_off_sale_until_it_is_mended(servers: &Ser
     assert!(judged.is_sorted_by_key(|judged| judged.seq));
 }
 
+/// A finding of another rule of the same plan: the plan asks whether that one still holds, too.
+pub async fn a_bid_below_its_floor_stays_off_sale_until_it_is_mended(servers: &Servers) {
+    let mut cell = Cell::new(servers, "floor", None).await;
+    cell.sql.query_drop("INSERT INTO shop.sku_floor VALUES ('F', 1500, 'CNY')").await.unwrap();
+    let now = cell.clock.now().0;
+    let bid =
+        "INSERT INTO shop.bid VALUES ('B-3', 's', 'F', 1499.99, 'CNY', 1, 'ACTIVE', NULL, ?, ?)";
+    cell.sql.exec_drop(bid, (now, now)).await.unwrap();
+    let state = |wanted: PlanState, note: &'static str| {
+        move |heard: &Heard| {
+            let plans = heard.plans.lock().unwrap();
+            plans.iter().any(|run| run.state == wanted && run.note.contains(note))
+        }
+    };
+    cell.until("the plan", state(PlanState::Effective, "")).await;
+    assert_eq!(cell.alerts("bid-below-floor").len(), 1);
+    cell.advance(601_000).await;
+    cell.until("the extension", state(PlanState::Effective, "still holds")).await;
+    let mended = "UPDATE shop.bid SET price = 1500, updated_at_ms = ? WHERE bid_id = 'B-3'";
+    cell.sql.exec_drop(mended, (cell.clock.now().0,)).await.unwrap();
+    let seq = cell.mark().await;
+    cell.rest(seq, &ALL).await;
+    cell.advance(601_000).await;
+    cell.until("the revert", state(PlanState::Reverted, "")).await;
+    let place = ("sale".to_owned(), "F".to_owned());
+    assert!(!cell.heard.breakers.lock().unwrap()[&place]);
+}
+
 pub async fn a_kill_alerts_nothing_twice_and_loses_nothing(servers: &Servers) {
     let mut cell = Cell::new(servers, "kill", None).await;
     for round in 0..4 {

@@ -28,7 +28,7 @@ pub const TOPICS: [&str; 3] = ["orders.events", "refund.events", "channel.flow"]
 /// Waits end here: far above what a loaded machine needs.
 const LIMIT: Duration = Duration::from_secs(20);
 
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 10] = [
     "DROP DATABASE IF EXISTS dcheck",
     "DROP DATABASE IF EXISTS shop",
     "CREATE DATABASE shop",
@@ -43,6 +43,9 @@ const TABLES: [&str; 8] = [
      price DECIMAL(18,2), currency CHAR(3), at_ms BIGINT)",
     "CREATE TABLE shop.clearance (ticket VARCHAR(64) PRIMARY KEY, sku VARCHAR(64), \
      approved TINYINT)",
+    "CREATE TABLE shop.sku_floor (sku VARCHAR(64) PRIMARY KEY, floor DECIMAL(18,2), \
+     currency CHAR(3))",
+    "CREATE TABLE shop.stock (sku VARCHAR(64) PRIMARY KEY, available BIGINT)",
 ];
 
 /// What was posted, and the practice shop's breakers.

@@ -17,6 +17,7 @@ async fn dcheck_on_real_servers() {
     cases::marks_move_the_watermark_of_idle_sources(servers).await;
     cases::rows_in_alert_and_plan_out(servers).await;
     cases::a_bid_below_the_market_is_off_sale_until_it_is_mended(servers).await;
+    cases::a_bid_below_its_floor_stays_off_sale_until_it_is_mended(servers).await;
     cases::a_kill_alerts_nothing_twice_and_loses_nothing(servers).await;
     cases::a_stalled_log_is_a_blind_alert(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;

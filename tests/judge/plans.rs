@@ -44,6 +44,10 @@ pub fn after(story: Story, outcome: Outcome) -> Story {
     }
 }
 
+fn still(story: Story, outcome: Outcome) -> Story {
+    story.act(Role::ProbeStill, refund_of("R-still", "O-still", "alipay", false), outcome)
+}
+
 pub fn no() -> Outcome {
     Outcome::Refused { reason: "breaker".into() }
 }
@@ -87,6 +91,18 @@ fn a_stop_plan_is_effective() {
         ("refused outside", tried(no()), Is(Word::PlanOutOfScope)),
         ("no answer outside", tried(unknown()), Is(Word::NotJudged)),
         ("accepted outside", tried(Outcome::Ok), Waits),
+        ("stood until its end", still(tried(Outcome::Ok).at(550_000), no()), Waits),
+        (
+            "wore off",
+            still(tried(Outcome::Ok).at(550_000), Outcome::Ok),
+            Is(Word::PlanWithoutEffect),
+        ),
+        ("asked too late", still(tried(Outcome::Ok).at(602_050), Outcome::Ok), Waits),
+        (
+            "no answer before its end",
+            still(tried(Outcome::Ok).at(550_000), unknown()),
+            Is(Word::NotJudged),
+        ),
         ("proved", after(proved_so_far(), Outcome::Ok), Is(Word::Proved)),
         ("still refused after", after(proved_so_far(), no()), Is(Word::PlanOutOfScope)),
         ("a payout under way", leaked(3_900), Waits),
@@ -145,20 +161,29 @@ fn the_proof_is_told_step_by_step() {
     let tried = inside(effective, no());
     check("inside", &tried, Some(ProofStep::TryOutside));
     let tried = outside(tried, Outcome::Ok);
+    let last = START.plus_ms(542_100);
+    check("outside", &tried, Some(ProofStep::Await { until: last }));
+    let last_part = tried.clone().at(542_100);
+    check("its last part", &last_part, Some(ProofStep::TryStill));
     let until = START.plus_ms(602_001);
-    check("outside", &tried, Some(ProofStep::AwaitEnd { until }));
+    check("stood", &still(last_part, no()), Some(ProofStep::Await { until }));
     check("the end is past", &tried.clone().at(602_001), Some(ProofStep::TryAfter));
     check("reverted", &proved_so_far(), Some(ProofStep::TryAfter));
     check("all done", &after(proved_so_far(), Outcome::Ok), None);
+    let fault = "data.bill-amount.edited";
+    let edited = tried.bites(fault);
+    check("edited by hand", &edited, Some(ProofStep::Correct));
+    let (evidence, error) = ("as before".to_owned(), "away".to_owned());
+    let taken_back = Event::FaultHealed { fault: fault.into(), evidence };
+    let in_vain = Event::FaultHealFailed { fault: fault.into(), error };
+    for told in [taken_back, in_vain] {
+        let story = edited.clone().event(told);
+        check("and taken back, or not", &story, Some(ProofStep::Await { until: last }));
+    }
 }
 
-/// A bid a digit short for SKU-1, taken off sale at 3 s.
-pub fn low_bid() -> Story {
-    let item = Subject::new("item", "SKU-1");
-    let stops = Effect::Stops("buy".into());
-    let point = loss_point("bid-below-market", Some(("take-off-sale", stops.clone())));
-    let price = Money::cny(19_990);
-    let bid = Act::PlaceBid {
+fn bid(price: Money) -> Act {
+    Act::PlaceBid {
         bid: "B-1".into(),
         seller: "s".into(),
         sku: "SKU-1".into(),
@@ -166,12 +191,23 @@ pub fn low_bid() -> Story {
         meant: Money::cny(199_900),
         price,
         clearance: None,
-    };
+    }
+}
+
+/// A bid a digit short for SKU-1, taken off sale at 3 s.
+pub fn low_bid() -> Story {
+    taken_off_sale(|story| story.ok(Role::Scripted, bid(Money::cny(19_990))))
+}
+
+/// What `err` makes of the bid is taken off sale at 3 s.
+fn taken_off_sale(err: impl FnOnce(Story) -> Story) -> Story {
+    let item = Subject::new("item", "SKU-1");
+    let stops = Effect::Stops("buy".into());
+    let point = loss_point("bid-below-market", Some(("take-off-sale", stops.clone())));
+    let price = Money::cny(19_990);
     let plan = ("take-off-sale", "run-1");
     let running = PlanState::Running;
-    Story::new("attack", false, point)
-        .at(1_000)
-        .ok(Role::Scripted, bid)
+    err(Story::new("attack", false, point).at(1_000))
         .promised("B-1", "SKU-1", price, 1, true)
         .at(2_000)
         .alert("bid-below-market", item.clone(), Money::cny(179_910))
@@ -233,6 +269,25 @@ fn an_offer_that_is_open_again_puts_the_loss_back() {
     let history = tried.history();
     let owed = next_proof(&asked, &history, &Oracle::of(&history), tried.now());
     assert_eq!(owed, Some(ProofStep::Correct), "the bid still says what nobody meant");
+}
+
+#[test]
+fn a_bid_that_is_cut_further_than_is_meant_is_owed_its_correction() {
+    let scope = Subject::new("item", "SKU-1");
+    let asked =
+        Expectation::PlanEffective { plan: "take-off-sale".into(), scope, within_ms: 300_000 };
+    let cut = |meant: Option<i64>| {
+        let (bid_id, price) = ("B-1".to_owned(), Money::cny(19_990));
+        let cut = Act::CorrectBid { bid: bid_id, price, meant: meant.map(Money::cny) };
+        let honest = bid(Money::cny(199_900));
+        let story = taken_off_sale(|story| story.ok(Role::Setup, honest).ok(Role::Scripted, cut));
+        let story = story.at(5_000).refused(Role::ProbeInside, pay("O-in"));
+        let story = story.ok(Role::ProbeOutside, pay("O-out"));
+        let history = story.history();
+        next_proof(&asked, &history, &Oracle::of(&history), story.now())
+    };
+    assert_eq!(cut(Some(150_000)), Some(ProofStep::Correct));
+    assert!(matches!(cut(None), Some(ProofStep::Await { .. })), "it is meant");
 }
 
 #[test]

@@ -24,7 +24,7 @@ impl Census {
 
     /// What is here now and was not in `before`.
     pub fn beyond(&self, before: &Census) -> Vec<String> {
-        self.0.difference(&before.0).cloned().collect()
+        self.0.difference(&before.0).filter(|thing| !is_lived_in(thing)).cloned().collect()
     }
 }
 
@@ -33,39 +33,45 @@ pub fn state_root() -> PathBuf {
     std::env::temp_dir().join("lossdrill-state")
 }
 
-/// (pid, parent, name) of every process that is not a zombie of somebody else's.
-fn all() -> Vec<(u32, u32, String)> {
+/// (pid, parent) of every process that is not a zombie of somebody else's.
+fn all() -> Vec<(u32, u32)> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").expect("/proc is there").flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
-        let (Some(open), Some(close)) = (stat.find('('), stat.rfind(')')) else { continue };
+        let Some(close) = stat.rfind(')') else { continue };
         let mut rest = stat[close + 1..].split_whitespace();
         let state = rest.next().unwrap_or_default();
         let parent = rest.next().and_then(|word| word.parse().ok()).unwrap_or(0);
         if state != "X" {
-            found.push((pid, parent, stat[open + 1..close].to_owned()));
+            found.push((pid, parent));
         }
     }
     found
 }
 
 pub fn children_of(parent: u32) -> Vec<u32> {
-    all().into_iter().filter(|(_, of, _)| *of == parent).map(|(pid, ..)| pid).collect()
+    all().into_iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid).collect()
 }
 
 /// Kernel threads and this test's own threads come and go: only real processes that run a program count.
 fn processes(things: &mut BTreeSet<String>) {
-    for (pid, _, name) in all() {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let ours =
-            ["lossdrill", "shop", "dcheck", "mysqld", "java", "sleep", "ld-linux", "saboteur"];
-        if !words.is_empty() && ours.iter().any(|word| name.contains(word) || holds(&words, word)) {
+    for (pid, _) in all() {
+        if let Some(name) = program_of(pid) {
             things.insert(format!("process {name} (pid {pid})"));
         }
     }
+}
+
+/// The name of a process, if it is one that a run may start.
+fn program_of(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?.trim_end().to_owned();
+    let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let ours = ["lossdrill", "shop", "dcheck", "mysqld", "java", "ld-linux", "saboteur"];
+    let is_ours = ours.iter().any(|word| name.contains(word) || holds(&words, word));
+    (!words.is_empty() && is_ours).then_some(name)
 }
 
 /// Does the program's own path (the first word) hold `word`?
@@ -103,6 +109,13 @@ fn cgroups(dir: &Path, depth: usize, things: &mut BTreeSet<String>) {
             cgroups(&entry.path(), depth + 1, things);
         }
     }
+}
+
+/// A group with processes in it is told by its processes, or is another session's; an empty one may be what a run left.
+fn is_lived_in(thing: &str) -> bool {
+    let Some(group) = thing.strip_prefix("cgroup ") else { return false };
+    let listed = fs::read_to_string(Path::new(group).join("cgroup.procs")).unwrap_or_default();
+    !listed.trim().is_empty()
 }
 
 fn docker(args: &[&str], what: &str, things: &mut BTreeSet<String>) {

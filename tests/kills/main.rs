@@ -179,7 +179,11 @@ fn nothing_is_left_when_the_guardian_dies_too() {
 fn the_census_sees_what_is_left() {
     let _alone = alone();
     let before = Census::take();
-    let mut sleeper = Command::new("sleep").arg("600").spawn().unwrap();
+    // A program of a run's, by its name: other people's processes come and go.
+    let programs = tempfile::tempdir().unwrap();
+    let program = programs.path().join("dcheck-left");
+    std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+    let mut sleeper = Command::new(&program).arg("600").spawn().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = census::state_root().join("census-test");
     fs::create_dir_all(&dir).unwrap();
@@ -188,6 +192,6 @@ fn the_census_sees_what_is_left() {
     sleeper.wait().unwrap();
     fs::remove_dir_all(&dir).unwrap();
     let has = |what: &str| left.iter().any(|line| line.contains(what));
-    assert!(has("sleep") && has("port ") && has("census-test"), "{left:?}");
+    assert!(has("dcheck-left") && has("port ") && has("census-test"), "{left:?}");
     drop(listener);
 }

@@ -6,8 +6,10 @@
 
 #![cfg(all(feature = "harness", feature = "shop"))]
 
+mod fulfilment;
 mod market;
 mod outage;
+mod payouts;
 mod refunds;
 mod rig;
 #[path = "../servers/mod.rs"]
@@ -40,6 +42,7 @@ const CASES: &[Case] = &[
     case!(market::the_price_guard_refuses_a_lost_digit),
     case!(market::a_bare_order_is_charged_once),
     case!(market::a_dropped_callback_is_backfilled),
+    case!(market::a_forged_payment_is_struck_out_and_a_real_one_stays),
     case!(market::a_delayed_callback_comes_by_an_advance),
     case!(market::a_sale_breaker_stops_its_item_and_ends),
     case!(market::what_is_wrong_is_refused_with_a_reason),
@@ -52,6 +55,16 @@ const CASES: &[Case] = &[
     case!(wallet::a_transfer_has_two_legs_that_add_up_to_zero),
     case!(wallet::a_frozen_account_pays_nobody_and_is_paid),
     case!(wallet::each_defect_is_a_fault_and_each_fault_a_defect),
+    case!(fulfilment::a_late_payment_of_a_closed_order_goes_back_once),
+    case!(fulfilment::a_late_payment_is_kept_only_by_a_defect),
+    case!(fulfilment::a_late_payment_that_is_put_off_goes_back_in_the_end),
+    case!(fulfilment::what_is_refunded_in_full_is_not_sent),
+    case!(fulfilment::an_order_grants_its_points_once),
+    case!(payouts::a_bill_is_paid_once_however_often_it_is_asked_for),
+    case!(payouts::a_new_account_counts_once_it_is_confirmed_or_a_day_old),
+    case!(payouts::a_payout_breaker_holds_what_is_ordered_until_its_end),
+    case!(payouts::the_changes_of_a_bill_add_up_to_it),
+    case!(payouts::an_edit_by_hand_is_seen_and_taken_back),
     case!(outage::a_restart_in_mid_way_keeps_everything),
     case!(outage::a_channel_away_delays_and_loses_nothing),
     case!(outage::a_shop_away_is_called_back_later),

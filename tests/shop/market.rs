@@ -138,6 +138,39 @@ pub async fn a_dropped_callback_is_backfilled(cell: &Cell) {
     assert_eq!(cell.post("/orders/O-9/backfill", json!({})).await.0, 404);
 }
 
+pub async fn a_forged_payment_is_struck_out_and_a_real_one_stays(cell: &Cell) {
+    cell.switch("callback-signature.unchecked", true, json!({})).await;
+    cell.paid_order("O-1", "alipay").await;
+    let forge = |order: &str| {
+        let body = json!({"order": order, "channel": "alipay", "amount": "199.00 CNY",
+            "txn": format!("forged-{order}"), "at_ms": 0});
+        cell.post("/callbacks/payment", body)
+    };
+    let order = json!({"order": "O-2", "buyer": "u", "channel": "alipay",
+        "payable": "199.00 CNY", "request_no": "q2"});
+    cell.made("/orders", order).await;
+    for order in ["O-1", "O-2"] {
+        assert_eq!(forge(order).await.0, 200);
+        assert_eq!(cell.status_of(order).await, "PAID");
+    }
+    for (order, status) in [("O-1", "PAID"), ("O-2", "PENDING")] {
+        let path = format!("/orders/{order}/strike-out");
+        let struck = cell.made(&path, json!({})).await;
+        assert_eq!(
+            (&struck["status"], &struck["struck_out"][0]),
+            (&json!(status), &json!(format!("forged-{order}")))
+        );
+        let again = cell.made(&path, json!({})).await;
+        assert_eq!((&again["status"], &again["struck_out"]), (&json!(status), &json!([])));
+    }
+    let payment = json!({"channel": "alipay", "amount": "199.00 CNY", "request_no": "p2"});
+    cell.made("/orders/O-2/payments", payment).await;
+    cell.rest().await;
+    assert_eq!(cell.status_of("O-2").await, "PAID", "its buyer may still pay");
+    assert_eq!(cell.number("SELECT COUNT(*) FROM pay_order WHERE status = 'SUCCESS'").await, 2);
+    assert_eq!(cell.post("/orders/O-9/strike-out", json!({})).await.0, 404);
+}
+
 pub async fn a_delayed_callback_comes_by_an_advance(cell: &Cell) {
     cell.switch("payment-callback.delayed", true, json!({"delay_ms": 25_000})).await;
     cell.item("SKU-1", 3).await;

@@ -352,7 +352,7 @@ impl Core {
         view.next_due = self.engine.next_due();
         view.open_windows = self.engine.open_windows() as u64;
         view.lookups_out = self.engine.pending() as u64;
-        view.counts = self.engine.counts();
+        self.engine.tell_counts(&mut view.counts);
     }
 }
 

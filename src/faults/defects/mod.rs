@@ -4,7 +4,9 @@
 //! its line in [`DOMAINS`]. Must not know what a defect does to the books.
 
 mod charge;
+mod fulfilment;
 mod goods;
+mod points;
 mod promotion;
 mod settle;
 mod trade;
@@ -19,6 +21,8 @@ const DOMAINS: &[&[Defect]] = &[
     charge::DEFECTS,
     promotion::DEFECTS,
     goods::DEFECTS,
+    fulfilment::DEFECTS,
+    points::DEFECTS,
 ];
 
 /// A defect: `app.` and the switch's own name.

@@ -1,4 +1,4 @@
-//! Settlement.
+//! Settlement, and the payouts of merchants.
 
 use super::Defect;
 
@@ -11,6 +11,21 @@ pub(super) const DEFECTS: &[Defect] = &[
     Defect {
         name: "settlement.rounded-each",
         doc: "each part of an order is rounded by itself, so that they need not add up",
+        params: &[],
+    },
+    Defect {
+        name: "merchant-payout.retried-anew",
+        doc: "the channel pays the next merchant and its answer is lost; the retry takes a new number",
+        params: &[],
+    },
+    Defect {
+        name: "merchant-payout.retried-alike",
+        doc: "the channel pays the next merchant and its answer is lost; the retry keeps its number",
+        params: &[],
+    },
+    Defect {
+        name: "payee-guard.bypassed",
+        doc: "a new account of a merchant is paid into at once, confirmed or not",
         params: &[],
     },
 ];

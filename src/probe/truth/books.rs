@@ -118,20 +118,20 @@ impl Books {
 
     fn order_changed(&mut self, change: &Change) -> Result<Vec<Event>, RowError> {
         let Some(row) = &change.after else { return Ok(Vec::new()) };
-        if row.text("status")? != "PAID" {
-            return Ok(Vec::new());
-        }
         let order = row.text("order_id")?;
-        // An update of an order that is PAID already, or a row read again.
-        if !self.paid.insert(order.clone()) {
-            return Ok(Vec::new());
-        }
+        // A row that is read again, or an update of an order that is PAID already, is no news.
+        let gone = match row.text("status")?.as_str() {
+            "PAID" if self.paid.insert(order.clone()) => false,
+            "PENDING" if self.paid.remove(&order) => true,
+            _ => return Ok(Vec::new()),
+        };
         let posting = Posting {
             book: Book::Orders,
             kind: PostingKind::OrderPaid,
             subject: Subject::new("order", order.clone()),
             amount: row.money("payable")?,
             reference: order,
+            gone,
         };
         Ok(vec![Event::Posted { posting }])
     }

@@ -29,7 +29,10 @@ fn line(event: &Event) -> String {
             let state = if promise.open { "open" } else { "closed" };
             format!("{} {}x {} {state}", promise.subject.id, promise.qty, promise.price)
         }
-        Event::Posted { posting } => format!("{:?} {}", posting.kind, posting.amount),
+        Event::Posted { posting } => {
+            let gone = if posting.gone { " gone" } else { "" };
+            format!("{:?} {}{gone}", posting.kind, posting.amount)
+        }
         other => format!("{other:?}"),
     }
 }
@@ -114,6 +117,10 @@ fn an_order_is_paid_once() {
     };
     check(&[order("PENDING"), order("PAID"), order("CLOSED")], &["OrderPaid 199.00 CNY"]);
     check(&[order("PENDING"), order("CLOSED")], &[]);
+    check(
+        &[order("PAID"), order("PENDING"), order("PAID")],
+        &["OrderPaid 199.00 CNY", "OrderPaid 199.00 CNY gone", "OrderPaid 199.00 CNY"],
+    );
 }
 
 #[test]

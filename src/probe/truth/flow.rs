@@ -53,7 +53,7 @@ impl Flow {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "latest")
-            .set("fetch.wait.max.ms", "100")
+            .set("fetch.wait.max.ms", "500")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
             .set("retry.backoff.ms", "50")

@@ -48,7 +48,9 @@ fn told(line: &[u8]) -> Result<Event, serde_json::Error> {
             return Ok(Event::Booked { line });
         }
     };
-    Ok(Event::Posted { posting: Posting { book: Book::Channel, kind, subject, amount, reference } })
+    Ok(Event::Posted {
+        posting: Posting { book: Book::Channel, kind, subject, amount, reference, gone: false },
+    })
 }
 
 /// The file, and how far it was read.

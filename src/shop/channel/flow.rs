@@ -4,19 +4,18 @@
 //! At least once: an entry counts as published when its ack is noted. Outlives the broker.
 //! Try it: `tests/shop.rs`. Not covered: republishing on request.
 
-use rdkafka::producer::FutureProducer;
 use serde_json::json;
 
 use super::ledger::{Entry, Progress};
 use super::{Channel, Refusal};
-use crate::shop::broker::{self, BackOff};
+use crate::shop::broker::{BackOff, Producer};
 use crate::shop::business_log;
 
 /// The logical topic.
 pub const TOPIC: &str = "channel.flow";
 
 /// Publishes for as long as the process lives.
-pub async fn run(channel: Channel, producer: FutureProducer, topic: String) {
+pub async fn run(channel: Channel, producer: Producer, topic: String) {
     let mut back_off = BackOff::default();
     loop {
         let next = channel.accounts().book.next_unpublished().cloned();
@@ -39,13 +38,13 @@ pub async fn run(channel: Channel, producer: FutureProducer, topic: String) {
 
 async fn publish(
     channel: &Channel,
-    producer: &FutureProducer,
+    producer: &Producer,
     topic: &str,
     entry: &Entry,
 ) -> Result<(), Refusal> {
     let payload =
         serde_json::to_string(entry).map_err(|error| Refusal::unreadable("an entry", error))?;
-    broker::send(producer, topic, entry.key(), &payload).await?;
+    producer.send(topic, entry.key(), &payload).await?;
     channel.0.pulse.worked();
     let progress = Progress::Published(entry.seq);
     let mut accounts = channel.accounts();

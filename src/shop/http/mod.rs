@@ -5,8 +5,10 @@
 //! callers.
 
 mod control;
+mod fulfilment;
 mod goods;
 mod market;
+mod points;
 mod promotion;
 mod settle;
 mod trade;
@@ -40,6 +42,8 @@ pub fn router(shop: Shop, drill_clock: bool) -> Router {
         .merge(wallet::routes())
         .merge(settle::routes())
         .merge(promotion::routes())
+        .merge(fulfilment::routes())
+        .merge(points::routes())
         .merge(control::routes())
         .layer(from_fn_with_state(pulse, count_requests))
         .with_state(Front { shop, drill_clock })

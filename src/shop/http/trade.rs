@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Front, Made};
 use crate::shop::refusal::Refusal;
+use crate::shop::services::forgeries;
 use crate::shop::services::gateway::Charge;
 use crate::shop::services::orders::{self, NewOrder, OrderMade, Purchase};
 use crate::shop::services::payments::{self, Charged, Payment};
@@ -27,6 +28,7 @@ pub(super) fn routes() -> Router<Front> {
         .route("/orders/{order}", get(view_order))
         .route("/orders/{order}/payments", post(pay))
         .route("/orders/{order}/backfill", post(backfill))
+        .route("/orders/{order}/strike-out", post(strike_out))
         .route("/callbacks/payment", post(callback))
         .route("/refunds", post(approve_refund))
         .route("/refunds/{refund}", get(view_refund))
@@ -56,6 +58,11 @@ async fn pay(
 /// Idempotent by what the channel charged; the caller's `Idempotency-Key` needs no memory here.
 async fn backfill(State(front): State<Front>, Path(order): Path<String>) -> Read {
     Ok(Json(payments::backfill(&front.shop, &order).await?))
+}
+
+/// Idempotent by what is booked and what the channel charged.
+async fn strike_out(State(front): State<Front>, Path(order): Path<String>) -> Read {
+    Ok(Json(forgeries::strike_out(&front.shop, &order).await?))
 }
 
 async fn callback(State(front): State<Front>, headers: HeaderMap, body: Bytes) -> Read {

@@ -7,6 +7,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::mysql::{
     MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlSslMode,
 };
@@ -18,6 +19,8 @@ use super::tables;
 const CONNECTIONS_MAX: u32 = 8;
 /// How long a request waits for a connection while MySQL is away, before it answers 503.
 const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
+/// A connection that was used so lately is taken as it is; one that rested longer is asked first whether it still lives.
+const FRESH: Duration = Duration::from_millis(250);
 /// How long one transaction may take: a paused server must not hold requests for ever.
 const BOOKING_LIMIT: Duration = Duration::from_secs(5);
 /// How often a transaction is run again after a deadlock: the lock order makes even one rare.
@@ -53,6 +56,15 @@ impl Books {
         let pool = MySqlPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(CONNECT_LIMIT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, rested| {
+                Box::pin(async move {
+                    if rested.idle_for >= FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .after_connect(|connection, _| {
                 Box::pin(async move {
                     sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -1,13 +1,14 @@
 //! The shop's books: tables, connections, and the unit of work that all services write through.
 //!
-//! Knows no business rule. Locks are always taken in this order: `request_seen`, `consumer_offset`,
-//! `orders`, `stock`, `bid`, `account` (by id), `settle_bill`, `breaker`, `due_work`, `app_switch`; a deadlock that happens all the
-//! same is run again. Try it: `shop schema`. Not covered: migrations (the harness loads the DDL
-//! into a template).
+//! Knows no business rule. Locks are always taken in this order: `request_seen`, `consumer_offset`, `orders`, `shipment`, `stock`,
+//! `bid`, `account` (by id), `settle_bill`, `breaker`, `due_work`, `app_switch`; a deadlock that happens all the same is run again.
+//! Try it: `shop schema`. Not covered: migrations (the harness loads the DDL into a template).
 
 mod books;
+mod fulfilment;
 mod goods;
 mod once;
+mod points;
 mod promotion;
 mod settle;
 mod tables;

@@ -4,7 +4,7 @@
 //! `drill_mark` belongs to the harness and is only made here. Try it: `shop schema`.
 //! Not covered: changes of a table that is there already.
 
-use super::{goods, promotion, settle, wallet};
+use super::{fulfilment, goods, points, promotion, settle, wallet};
 
 const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin";
 
@@ -12,8 +12,15 @@ const SETTINGS: &str = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bi
 pub(super) type Table = (&'static str, &'static str);
 
 /// The tables of each domain.
-const DOMAINS: &[&[Table]] =
-    &[TRADE, wallet::TABLES, settle::TABLES, promotion::TABLES, goods::TABLES];
+const DOMAINS: &[&[Table]] = &[
+    TRADE,
+    wallet::TABLES,
+    settle::TABLES,
+    promotion::TABLES,
+    goods::TABLES,
+    fulfilment::TABLES,
+    points::TABLES,
+];
 
 /// Items, bids, orders, payments and refunds, and what all domains share.
 const TRADE: &[Table] = &[

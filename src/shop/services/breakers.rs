@@ -15,7 +15,10 @@ use serde_json::json;
 use sqlx::mysql::MySqlConnection;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
-use super::{Booking, Refusal, Shop, checkouts, due, non_empty, payments, settle, wallet};
+use super::{
+    Booking, Refusal, Shop, checkouts, disburse, due, non_empty, payments, settle, shipments,
+    wallet,
+};
 
 /// How long setting a breaker waits for acts under way: they are bounded by the channel's limit,
 /// and a plan must be quick.
@@ -31,8 +34,16 @@ pub const SALE: Kind = Kind::new("sale");
 /// Refund approvals and payouts of one channel.
 pub const REFUND: Kind = Kind::new("refund");
 
-const KINDS: &[Kind] =
-    &[SALE, REFUND, wallet::TRANSFER, settle::SETTLE, payments::PAY, checkouts::REDEEM];
+const KINDS: &[Kind] = &[
+    SALE,
+    REFUND,
+    wallet::TRANSFER,
+    settle::SETTLE,
+    disburse::PAYOUT,
+    payments::PAY,
+    checkouts::REDEEM,
+    shipments::SHIP,
+];
 
 impl Kind {
     pub const fn new(name: &'static str) -> Kind {
@@ -151,7 +162,7 @@ pub async fn must_be_closed(
 
 /// As [`active`], with the row locked, so that a release cannot happen between reading and acting
 /// on it.
-pub async fn active_locked(
+async fn active_locked(
     books: &mut MySqlConnection,
     kind: Kind,
     scope: &str,
@@ -161,6 +172,28 @@ pub async fn active_locked(
         .await?
         .map(|row| Breaker::of(kind, scope, row, now_ms))
         .filter(|breaker| breaker.active))
+}
+
+/// The way of a piece of work past a breaker. One that is active parks it behind itself in the same transaction, so that
+/// a release cannot fall between.
+pub struct Passage<'a> {
+    pub kind: Kind,
+    pub scope: &'a str,
+    pub work_id: &'a str,
+    pub now_ms: i64,
+}
+
+impl Booking for Passage<'_> {
+    /// Whether the work may go on.
+    type Out = bool;
+
+    async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
+        let active = active_locked(books, self.kind, self.scope, self.now_ms).await?;
+        let Some(breaker) = active else { return Ok(true) };
+        let due_ms = breaker.until_ms.unwrap_or(due::WHEN_TOLD_MS);
+        due::put_off(books, self.work_id, due_ms).await?;
+        Ok(false)
+    }
 }
 
 async fn locked(

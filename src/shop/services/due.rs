@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::breakers::{Kind, REFUND};
+use super::disburse::{self, Disbursement, PAYOUT};
 use super::gateway::Charge;
 use super::payouts::Payout;
 use super::wallet::Leg;
-use super::{Refusal, Shop, payments, payouts, wallet};
+use super::{Refusal, Shop, late, payments, payouts, wallet};
 use crate::clock::CellTime;
 use crate::shop::broker::BackOff;
 
@@ -37,7 +38,9 @@ const ATTEMPTS_MAX: i64 = 1_440;
 pub enum Work {
     Payout(Payout),
     Callback(Charge),
+    GiveBack(Charge),
     Leg(Leg),
+    Disburse(Disbursement),
 }
 
 impl Work {
@@ -45,15 +48,18 @@ impl Work {
         match self {
             Work::Payout(_) => "payout",
             Work::Callback(_) => "callback",
+            Work::GiveBack(_) => "give-back",
             Work::Leg(_) => "leg",
+            Work::Disburse(_) => "disburse",
         }
     }
 
     fn scope(&self) -> &str {
         match self {
             Work::Payout(payout) => &payout.channel,
-            Work::Callback(charge) => &charge.channel,
+            Work::Callback(charge) | Work::GiveBack(charge) => &charge.channel,
             Work::Leg(leg) => &leg.account,
+            Work::Disburse(payout) => &payout.merchant,
         }
     }
 }
@@ -112,17 +118,21 @@ pub async fn unpark(
     scope: &str,
     now_ms: i64,
 ) -> Result<(), Refusal> {
-    if kind == REFUND {
-        sqlx::query(
-            "UPDATE due_work SET due_ms = ?
-             WHERE kind = 'payout' AND scope = ? AND done_at_ms IS NULL AND due_ms > ?",
-        )
-        .bind(now_ms)
-        .bind(scope)
-        .bind(now_ms)
-        .execute(books)
-        .await?;
-    }
+    let work = match kind {
+        REFUND => "payout",
+        PAYOUT => "disburse",
+        _ => return Ok(()),
+    };
+    sqlx::query(
+        "UPDATE due_work SET due_ms = ?
+         WHERE kind = ? AND scope = ? AND done_at_ms IS NULL AND due_ms > ?",
+    )
+    .bind(now_ms)
+    .bind(work)
+    .bind(scope)
+    .bind(now_ms)
+    .execute(books)
+    .await?;
     Ok(())
 }
 
@@ -175,7 +185,9 @@ async fn do_one(shop: &Shop, work_id: String, payload: Value, tried: i64) -> Res
     let outcome = match serde_json::from_value(payload) {
         Ok(Work::Payout(payout)) => payouts::pay(shop, &work_id, &payout).await,
         Ok(Work::Callback(charge)) => payments::book_late(shop, &work_id, &charge).await,
+        Ok(Work::GiveBack(charge)) => late::return_put_off(shop, &work_id, &charge).await,
         Ok(Work::Leg(leg)) => wallet::book_leg(shop, &work_id, &leg).await,
+        Ok(Work::Disburse(payout)) => disburse::pay(shop, &work_id, &payout).await,
         Err(error) => Err(Refusal::unreadable("a piece of work", error)),
     };
     shop.pulse.worked();

@@ -85,7 +85,6 @@ impl Gateway {
     }
 
     /// Transfers to a merchant's account; `transfer_no` makes it once.
-    #[allow(dead_code)] // For the settlement, which pays by it.
     pub async fn transfer(&self, transfer: &Value) -> Result<String, Refusal> {
         Ok(self.post::<Txn>("/transfers", transfer).await?.txn)
     }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers};
-use rdkafka::producer::{FutureProducer, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use serde_json::json;
 use sqlx::mysql::MySqlConnection;
@@ -21,13 +20,13 @@ use tokio::sync::watch;
 
 use super::payouts::{self, Approval, Taken};
 use super::{Booking, Refusal, Shop, outbox};
-use crate::shop::broker::{BackOff, Broker};
+use crate::shop::broker::{BackOff, Broker, Producer};
 use crate::wire::MARK_HEADER;
 
 /// How long the broker may take to say where the topic ends.
 const END_LIMIT: Duration = Duration::from_millis(1000);
 /// How long a fetch waits at the broker for news: an arriving record ends it at once.
-const FETCH_WAIT_MS: &str = "50";
+const FETCH_WAIT_MS: &str = "250";
 const KAFKA: &str = "kafka";
 
 /// The reader of refund events and its position.
@@ -35,7 +34,7 @@ pub struct Intake {
     consumer: StreamConsumer,
     /// Asks where the topic ends: on the consumer's own connection that question would wait behind
     /// its fetch.
-    asker: FutureProducer,
+    asker: Producer,
     topic: String,
     /// The offset after the last record that is done with.
     next: AtomicI64,
@@ -43,7 +42,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    pub fn new(broker: &Broker, asker: FutureProducer) -> Result<Intake, Refusal> {
+    pub fn new(broker: &Broker, asker: Producer) -> Result<Intake, Refusal> {
         let consumer = broker
             .client()
             // Named because librdkafka assigns nothing without it; the group itself is never
@@ -105,9 +104,9 @@ impl Intake {
     }
 }
 
-fn read_end(asker: &FutureProducer, topic: &str) -> Result<i64, Refusal> {
-    let error = match asker.client().fetch_watermarks(topic, 0, END_LIMIT) {
-        Ok((_, end)) => return Ok(end),
+fn read_end(asker: &Producer, topic: &str) -> Result<i64, Refusal> {
+    let error = match asker.end(topic, 0, END_LIMIT) {
+        Ok(end) => return Ok(end),
         Err(error) => error,
     };
     let is_absent = matches!(

@@ -6,37 +6,43 @@
 
 pub mod activities;
 pub mod bids;
+pub mod billing;
 pub mod bills;
 pub mod breakers;
 pub mod checkouts;
 pub mod closing;
+pub mod disburse;
 pub mod due;
 pub mod floors;
+pub mod forgeries;
 pub mod gateway;
 pub mod goods;
 pub mod intake;
 pub mod items;
+pub mod late;
 pub mod orders;
 pub mod outbox;
+pub mod payees;
 pub mod payments;
 pub mod payouts;
+pub mod points;
 pub mod refunds;
 pub mod rest;
 pub mod retries;
 pub mod settle;
+pub mod shipments;
 pub mod signatures;
 pub mod switches;
 pub mod wallet;
 
 use std::sync::Arc;
 
-use rdkafka::producer::FutureProducer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::broker::Broker;
+use super::broker::{Broker, Producer};
 use super::business_log;
 use super::pulse::Pulse;
 use super::refusal::Refusal;
@@ -60,7 +66,7 @@ pub struct Parts {
     pub secret: Secret,
     gateway: Gateway,
     gates: Gates,
-    producer: FutureProducer,
+    producer: Producer,
     broker: Broker,
     intake: Intake,
     /// Rings when an outbox row may be there to send.

@@ -211,7 +211,7 @@ pub async fn note_state(
     Ok(())
 }
 
-/// `PENDING`, `PAID` or `CLOSED`.
+/// `PENDING`, `PAID` or `CLOSED`; `LATE` where a closed order was paid, `RETURNED` once that goes back.
 pub async fn status(shop: &Shop, order: &str) -> Result<String, Refusal> {
     let status: Option<String> = sqlx::query_scalar("SELECT status FROM orders WHERE order_id = ?")
         .bind(order)

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::{Refusal, Shop};
-use crate::shop::broker::{self, BackOff};
+use crate::shop::broker::BackOff;
 
 /// The topic of order events.
 pub const ORDERS: &str = "orders.events";
@@ -80,7 +80,7 @@ async fn send_bite(shop: &Shop) -> Result<usize, Refusal> {
     .await?;
     for (id, topic, key, payload) in &rows {
         let topic = shop.broker.topic(topic);
-        broker::send(&shop.producer, &topic, key, &payload.to_string()).await?;
+        shop.producer.send(&topic, key, &payload.to_string()).await?;
         shop.pulse.worked();
         sqlx::query("UPDATE outbox SET sent_at_ms = ? WHERE id = ?")
             .bind(shop.now_ms())

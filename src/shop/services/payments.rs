@@ -2,9 +2,9 @@
 //! comes.
 //!
 //! What the channel charged is booked with its true amount; an order becomes PAID only by exactly
-//! its payable. The same transaction is booked once, whether it comes by callback, late, or by a
-//! backfill. Knows no HTTP. Try it: `tests/shop.rs`. Not covered: sending back money that was
-//! charged above the payable.
+//! its payable, and what comes for a closed order goes back (`late`). The same transaction is booked
+//! once, whether it comes by callback, late, or by a backfill. Knows no HTTP. Try it:
+//! `tests/shop.rs`. Not covered: sending back money that was charged above the payable.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use super::breakers::{self, Kind, SALE};
 use super::due::{self, Work};
 use super::gateway::Charge;
 use super::switches::{self, Switch};
-use super::{Booking, Refusal, Shop, above_zero, items, non_empty, orders, outbox, retries};
+use super::{Booking, Refusal, Shop, above_zero, items, late, non_empty, orders, outbox, retries};
 use crate::money::Money;
 use crate::shop::schema::money;
 
@@ -255,13 +255,19 @@ pub enum Became {
     /// The transaction was booked before.
     Known,
     Paid,
+    /// The order was closed before.
+    Late,
     /// Money came, but the order does not become PAID by it.
     Unsettled,
 }
 
 /// The effect of a charge on an order in `status`.
 fn effect(status: &str, payable: Money, amount: Money) -> Became {
-    if status == "PENDING" && payable == amount { Became::Paid } else { Became::Unsettled }
+    match status {
+        "PENDING" if payable == amount => Became::Paid,
+        "CLOSED" => Became::Late,
+        _ => Became::Unsettled,
+    }
 }
 
 async fn book_charge(
@@ -297,8 +303,10 @@ async fn book_charge(
         switches::hit(books, AMOUNT_UNCHECKED).await?;
         became = Became::Paid;
     }
-    if became == Became::Paid {
-        become_paid(books, charge, &order, now_ms).await?;
+    match became {
+        Became::Paid => become_paid(books, charge, &order, now_ms).await?,
+        Became::Late => late::take(books, charge, now_ms).await?,
+        Became::Known | Became::Unsettled => {}
     }
     Ok(became)
 }
@@ -347,6 +355,7 @@ fn log_booked(shop: &Shop, charge: &Charge, became: Became, by: &str) {
     let event = match became {
         Became::Known => return,
         Became::Paid => "order_paid",
+        Became::Late => "late_payment",
         Became::Unsettled => "payment_unsettled",
     };
     shop.log(
@@ -369,6 +378,7 @@ mod tests {
         check("PENDING", Money::cny(19_901), Became::Unsettled);
         check("PENDING", Money::new(19_900, crate::money::Currency::Usd), Became::Unsettled);
         check("PAID", Money::cny(19_900), Became::Unsettled);
-        check("CLOSED", Money::cny(19_900), Became::Unsettled);
+        check("CLOSED", Money::cny(19_900), Became::Late);
+        check("RETURNED", Money::cny(19_900), Became::Unsettled);
     }
 }

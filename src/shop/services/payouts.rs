@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
-use super::breakers::{self, REFUND};
-use super::due::{self, WHEN_TOLD_MS, Work};
+use super::breakers::{Passage, REFUND};
+use super::due::{self, Work};
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop};
 use crate::money::Money;
@@ -99,7 +99,8 @@ async fn add(books: &mut MySqlConnection, payout: &Payout, now_ms: i64) -> Resul
 pub async fn pay(shop: &Shop, work_id: &str, payout: &Payout) -> Result<(), Refusal> {
     let _passing = shop.gates.pass(REFUND, &payout.channel).await;
     let now_ms = shop.now_ms();
-    if !shop.books.book(&PassBreaker { work_id, payout, now_ms }).await? {
+    let passage = Passage { kind: REFUND, scope: &payout.channel, work_id, now_ms };
+    if !shop.books.book(&passage).await? {
         return Ok(());
     }
     let txn = shop.gateway.pay_out(&request(payout)).await?;
@@ -119,31 +120,6 @@ fn request(payout: &Payout) -> Value {
         "payout_no": payout.payout_no, "refund": payout.refund, "order": payout.order,
         "channel": payout.channel, "amount": payout.amount
     })
-}
-
-/// Reads the breaker, and parks the payout behind it in the same transaction, so that a release
-/// cannot fall between.
-struct PassBreaker<'a> {
-    work_id: &'a str,
-    payout: &'a Payout,
-    now_ms: i64,
-}
-
-impl Booking for PassBreaker<'_> {
-    /// Whether the payout may go on.
-    type Out = bool;
-
-    async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
-        let channel = &self.payout.channel;
-        match breakers::active_locked(books, REFUND, channel, self.now_ms).await? {
-            None => Ok(true),
-            Some(breaker) => {
-                let due_ms = breaker.until_ms.unwrap_or(WHEN_TOLD_MS);
-                due::put_off(books, self.work_id, due_ms).await?;
-                Ok(false)
-            }
-        }
-    }
 }
 
 struct NotePayout<'a> {

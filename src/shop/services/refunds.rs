@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlConnection;
 
 use super::breakers::{self, REFUND};
 use super::switches::{self, Switch};
-use super::{Booking, Refusal, Shop, above_zero, non_empty, outbox};
+use super::{Booking, Refusal, Shop, above_zero, non_empty, outbox, shipments};
 use crate::money::Money;
 use crate::shop::refusal::is_duplicate;
 use crate::shop::schema::money;
@@ -95,20 +95,30 @@ impl Booking for Approve<'_> {
             }
             switches::hit(books, GUARD_BYPASSED).await?;
         }
-        self.insert(books).await?;
-        let message = json!({
-            "type": "refund-approved", "refund": refund.refund, "order": refund.order,
-            "channel": refund.channel, "amount": refund.amount, "at_ms": self.now_ms
-        });
-        outbox::put(books, outbox::REFUNDS, &refund.order, &message, refund.hold, self.now_ms)
-            .await?;
-        Ok(Approved {
-            refund: refund.refund.clone(),
-            order: refund.order.clone(),
-            amount: refund.amount,
-            status: "APPROVED".to_owned(),
-        })
+        let approved = put(books, refund, self.now_ms).await?;
+        shipments::cancel_refunded(books, &refund.order, self.now_ms).await?;
+        Ok(approved)
     }
+}
+
+/// Books an approval, with its message. The order's row is locked.
+pub(super) async fn put(
+    books: &mut MySqlConnection,
+    refund: &NewRefund,
+    now_ms: i64,
+) -> Result<Approved, Refusal> {
+    insert(books, refund, now_ms).await?;
+    let message = json!({
+        "type": "refund-approved", "refund": refund.refund, "order": refund.order,
+        "channel": refund.channel, "amount": refund.amount, "at_ms": now_ms
+    });
+    outbox::put(books, outbox::REFUNDS, &refund.order, &message, refund.hold, now_ms).await?;
+    Ok(Approved {
+        refund: refund.refund.clone(),
+        order: refund.order.clone(),
+        amount: refund.amount,
+        status: "APPROVED".to_owned(),
+    })
 }
 
 impl Approve<'_> {
@@ -141,30 +151,33 @@ impl Approve<'_> {
         .await?;
         Ok(exceeds(paid, refunded.unwrap_or_default(), self.refund.amount))
     }
+}
 
-    async fn insert(&self, books: &mut MySqlConnection) -> Result<(), Refusal> {
-        let refund = self.refund;
-        let inserted = sqlx::query(
-            "INSERT INTO refund_order (refund_id, order_id, channel, amount, currency, status,
-               request_no, created_at_ms) VALUES (?, ?, ?, ?, ?, 'APPROVED', ?, ?)",
-        )
-        .bind(&refund.refund)
-        .bind(&refund.order)
-        .bind(&refund.channel)
-        .bind(refund.amount.to_decimal())
-        .bind(refund.amount.currency.code())
-        .bind(&refund.request_no)
-        .bind(self.now_ms)
-        .execute(books)
-        .await;
-        match inserted {
-            Ok(_) => Ok(()),
-            Err(error) if is_duplicate(&error) => Err(Refusal::Conflict(format!(
-                "request_no `{}` made another refund of order `{}` already",
-                refund.request_no, refund.order
-            ))),
-            Err(error) => Err(error.into()),
-        }
+async fn insert(
+    books: &mut MySqlConnection,
+    refund: &NewRefund,
+    now_ms: i64,
+) -> Result<(), Refusal> {
+    let inserted = sqlx::query(
+        "INSERT INTO refund_order (refund_id, order_id, channel, amount, currency, status,
+           request_no, created_at_ms) VALUES (?, ?, ?, ?, ?, 'APPROVED', ?, ?)",
+    )
+    .bind(&refund.refund)
+    .bind(&refund.order)
+    .bind(&refund.channel)
+    .bind(refund.amount.to_decimal())
+    .bind(refund.amount.currency.code())
+    .bind(&refund.request_no)
+    .bind(now_ms)
+    .execute(books)
+    .await;
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(error) if is_duplicate(&error) => Err(Refusal::Conflict(format!(
+            "request_no `{}` made another refund of order `{}` already",
+            refund.request_no, refund.order
+        ))),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
+use super::billing::Change;
 use super::breakers::{self, Kind};
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop, non_empty};
 use crate::money::Money;
-use crate::shop::refusal::is_duplicate;
 use crate::shop::schema::money;
 
 /// Stops what is settled for one merchant.
@@ -172,39 +172,12 @@ impl Share<'_> {
     }
 
     async fn add_to_bill(&self, books: &mut MySqlConnection, part: Money) -> Result<(), Refusal> {
-        let opened = sqlx::query(
-            "INSERT INTO settle_bill (bill_id, merchant, amount, currency, status, updated_at_ms)
-             VALUES (?, ?, ?, ?, 'OPEN', ?)",
-        )
-        .bind(&self.bill)
-        .bind(&self.settle.merchant)
-        .bind(part.to_decimal())
-        .bind(part.currency.code())
-        .bind(self.now_ms)
-        .execute(&mut *books)
-        .await;
-        match opened {
-            Ok(_) => return Ok(()),
-            Err(error) if is_duplicate(&error) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let added = sqlx::query(
-            "UPDATE settle_bill SET amount = amount + ?, updated_at_ms = ?
-             WHERE bill_id = ? AND currency = ? AND status = 'OPEN'",
-        )
-        .bind(part.to_decimal())
-        .bind(self.now_ms)
-        .bind(&self.bill)
-        .bind(part.currency.code())
-        .execute(books)
-        .await?;
-        if added.rows_affected() == 1 {
+        let (bill, cause, now_ms) = (&self.bill, self.order, self.now_ms);
+        let change = Change { bill, amount: part, cause, now_ms };
+        if change.opens(books, &self.settle.merchant).await? {
             return Ok(());
         }
-        Err(Refusal::Conflict(format!(
-            "bill `{}` takes nothing more in {}",
-            self.bill, part.currency
-        )))
+        change.adds(books).await
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use sqlx::mysql::MySqlConnection;
 
 use super::{
-    Refusal, Shop, bids, bills, checkouts, closing, floors, goods, payments, payouts, refunds,
-    retries, settle, signatures, wallet,
+    Refusal, Shop, bids, bills, checkouts, closing, disburse, floors, goods, late, payees,
+    payments, payouts, points, refunds, retries, settle, shipments, signatures, wallet,
 };
 
 /// A defect. Each service declares its own.
@@ -32,11 +32,16 @@ const SERVICES: &[&[Switch]] = &[
     bids::SWITCHES,
     wallet::SWITCHES,
     settle::SWITCHES,
+    disburse::SWITCHES,
+    payees::SWITCHES,
     retries::SWITCHES,
     signatures::SWITCHES,
     checkouts::SWITCHES,
     bills::SWITCHES,
     closing::SWITCHES,
+    late::SWITCHES,
+    shipments::SWITCHES,
+    points::SWITCHES,
     floors::SWITCHES,
     goods::SWITCHES,
 ];

@@ -39,9 +39,10 @@ impl Children {
             command.uid(*uid);
         }
         let guardian = std::process::id();
-        // SAFETY: prctl, getppid and _exit are async-signal-safe, and nothing is allocated.
+        // SAFETY: prctl, getppid, sigprocmask and _exit are async-signal-safe, and nothing is allocated.
         unsafe {
             command.pre_exec(move || {
+                unblock_all()?;
                 if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
                     return Err(io::Error::last_os_error());
                 }
@@ -80,6 +81,19 @@ impl Children {
             self.pid_of.remove(&id);
         }
         Some((id, exit_of(ExitStatus::from_raw(status))))
+    }
+}
+
+/// The guardian reads its signals from a descriptor and blocks them; a child that inherited that would never hear SIGTERM.
+fn unblock_all() -> io::Result<()> {
+    // SAFETY: a set on the stack, initialised before it is used.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        match libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 }
 

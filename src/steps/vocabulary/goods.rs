@@ -43,9 +43,21 @@ pub(super) static ROWS: &[Row] = &[
         example_zh: "商品“SKU-1”是新品，还没有成交",
         makes: &[("item", 0)],
         ..does("item-new", Kind::Given, |script, said| {
-            let item = script.named("item", said.name(0));
-            let body = json!({"sku": item.id, "category": "shoes", "stock": NEW_STOCK});
-            Ok(Act::Business(Business::new("list-item", vec![item], "/items", body)).into())
+            Ok(new_item(&script.named("item", said.name(0))).into())
+        })
+    },
+    Row {
+        en: "a seller offers new item {name} with a floor price of {money} at {money}",
+        zh: "卖家以{money}挂出新品{name}，底价为{money}",
+        zh_order: &[1, 2, 0],
+        doc: "An item without history, what it may cost at the least, and one open bid for it, as its seller means it.",
+        example_en: r#"a seller offers new item "SKU-1" with a floor price of 1,000.00 CNY at 2,000.00 CNY"#,
+        example_zh: "卖家以 2,000.00 元挂出新品“SKU-1”，底价为 1,000.00 元",
+        makes: &[("item", 0)],
+        ..does("seller-offers-new-item", Kind::Given, |script, said| {
+            let (item, price) = (script.named("item", said.name(0)), said.money(2));
+            let bid = script.bid(said.name(0), 1, price, price, None);
+            Ok(Deeds::InOrder(vec![new_item(&item), set_floor(&item, said.money(1)), bid]))
         })
     },
     Row {
@@ -56,10 +68,7 @@ pub(super) static ROWS: &[Row] = &[
         example_zh: "商品“SKU-1”的底价为 1,500.00 元",
         needs: &[("item", 0)],
         ..does("item-floor", Kind::Given, |script, said| {
-            let item = script.named("item", said.name(0));
-            let (path, body) =
-                (format!("/items/{}/floor", item.id), json!({"floor": said.money(1)}));
-            Ok(Act::Business(Business::new("set-floor", vec![item], path, body)).into())
+            Ok(set_floor(&script.named("item", said.name(0)), said.money(1)).into())
         })
     },
     Row {
@@ -193,13 +202,21 @@ pub(super) static ROWS: &[Row] = &[
     },
 ];
 
-/// One cut: meant as far as `meant`, and not meant below it.
-fn reprice(bid: &str, price: Money, meant: Money) -> Act {
-    if price.minor >= meant.minor {
-        return Act::CorrectBid { bid: bid.to_owned(), price };
-    }
-    let (path, body) = (format!("/bids/{bid}/price"), json!({"price": price}));
-    Act::Business(Business::new("reprice", vec![Subject::new("bid", bid)], path, body))
+/// An item on sale that nothing is known of.
+fn new_item(item: &Subject) -> Act {
+    let body = json!({"sku": item.id, "category": "shoes", "stock": NEW_STOCK});
+    Act::Business(Business::new("list-item", vec![item.clone()], "/items", body))
+}
+
+fn set_floor(item: &Subject, floor: Money) -> Act {
+    let (path, body) = (format!("/items/{}/floor", item.id), json!({"floor": floor}));
+    Act::Business(Business::new("set-floor", vec![item.clone()], path, body))
+}
+
+/// One cut: meant as far as `least`, and not meant below it.
+fn reprice(bid: &str, price: Money, least: Money) -> Act {
+    let meant = (price.minor < least.minor).then_some(least);
+    Act::CorrectBid { bid: bid.to_owned(), price, meant }
 }
 
 /// More pieces of an item whose stock a sentence has counted, so that the next purchase finds one.

@@ -4,15 +4,20 @@
 //! business sentence ([`does`]) carries its acts beside its wording: a new domain is one file here and its line in
 //! [`DOMAINS`]. Must not know how an act is applied. Try it: `lossdrill steps`, `cargo test --lib steps`.
 
+mod bill;
 mod charge;
 mod fault;
 mod goods;
+mod late;
 mod market;
 mod order;
 mod outcome;
+mod payout;
+mod points;
 mod promotion;
 mod refund;
 mod settle;
+mod shipment;
 mod wallet;
 mod watcher;
 
@@ -30,12 +35,17 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: market::ROWS, probes: market::PROBES },
     Domain { rows: goods::ROWS, probes: &[] },
     Domain { rows: order::ROWS, probes: &[] },
+    Domain { rows: late::ROWS, probes: &[] },
+    Domain { rows: shipment::ROWS, probes: shipment::PROBES },
+    Domain { rows: points::ROWS, probes: &[] },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },
     Domain { rows: promotion::ROWS, probes: promotion::PROBES },
     Domain { rows: watcher::ROWS, probes: &[] },
     Domain { rows: settle::ROWS, probes: settle::PROBES },
+    Domain { rows: bill::ROWS, probes: &[] },
+    Domain { rows: payout::ROWS, probes: payout::PROBES },
     Domain { rows: fault::ROWS, probes: &[] },
     Domain { rows: outcome::ROWS, probes: &[] },
 ];

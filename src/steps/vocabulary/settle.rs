@@ -10,7 +10,8 @@ use crate::steps::script::{Script, ScriptError};
 use crate::wire::Subject;
 
 const SHARES: &str = "settle.shares";
-const CHANNEL: &str = "alipay";
+/// The channel of orders that are paid here.
+pub(super) const CHANNEL: &str = "alipay";
 
 pub(super) static ROWS: &[Row] = &[
     Row {
@@ -67,7 +68,8 @@ pub(super) static ROWS: &[Row] = &[
 pub(super) static PROBES: &[Probe] =
     &[Probe { stops: "settle", act: settle_fresh, elsewhere: other_merchant }];
 
-fn paid(script: &mut Script, order: &Subject, amount: Money) -> Vec<Act> {
+/// An order is made and paid.
+pub(super) fn paid(script: &mut Script, order: &Subject, amount: Money) -> Vec<Act> {
     let (order, channel) = (order.id.clone(), CHANNEL.to_owned());
     let buyer = script.fresh("buyer");
     vec![

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
@@ -21,6 +22,10 @@ use crate::wire::{MARK_HEADER, Mark};
 const POLL_PERIOD: Duration = Duration::from_millis(500);
 /// A question for a partition's end that takes longer is given up.
 const POLL_LIMIT: Duration = Duration::from_millis(1_500);
+
+/// How long a fetch waits at the broker for news: an arriving record ends it at once. Questions for a partition's end wait
+/// behind it.
+const FETCH_WAIT_MS: &str = "100";
 
 /// Undecodable messages that are printed; a poisoned topic must not fill the disk with log lines.
 const COMPLAINTS: usize = 20;
@@ -120,7 +125,7 @@ impl KafkaReader {
             .set("broker.address.family", "v4")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
-            .set("fetch.wait.max.ms", "20")
+            .set("fetch.wait.max.ms", FETCH_WAIT_MS)
             .set("fetch.error.backoff.ms", "50")
             .set("retry.backoff.ms", "50")
             .set("socket.nagle.disable", "true")
@@ -280,13 +285,14 @@ async fn poll_ends(
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         period.tick().await;
-        for (topic, partition) in &settings.partitions {
-            let at = clock.now();
-            let name = format!("{}{topic}", settings.prefix);
-            let Ok((_, high)) = watermarks(Arc::clone(&consumer), name, *partition).await else {
-                continue;
-            };
+        let asked = settings.partitions.iter().map(|(topic, partition)| {
+            let (name, at) = (format!("{}{topic}", settings.prefix), clock.now());
             let source = KafkaSettings::source(topic, *partition);
+            let answer = watermarks(Arc::clone(&consumer), name, *partition);
+            async move { (source, at, answer.await) }
+        });
+        for (source, at, answer) in join_all(asked).await {
+            let Ok((_, high)) = answer else { continue };
             let end = Position::Offset(high);
             if inbox.send(FromSource::LogEnd { source, end, at }).await.is_err() {
                 return;

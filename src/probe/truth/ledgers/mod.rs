@@ -4,7 +4,9 @@
 //! changes, and when it stands no more; a row that is read again says nothing. Must not know what an act expects.
 //! Try it: `cargo test --lib probe::truth::ledgers`. Not covered: lines made of several rows.
 
+mod fulfilment;
 mod goods;
+mod points;
 mod promotion;
 mod settle;
 mod wallet;
@@ -16,8 +18,14 @@ use crate::journal::{Amount, Event, LedgerLine};
 use crate::wire::Subject;
 
 /// Every ledger that is read from a table, by domain.
-const DOMAINS: &[&[Ledger]] =
-    &[wallet::LEDGERS, settle::LEDGERS, promotion::LEDGERS, goods::LEDGERS];
+const DOMAINS: &[&[Ledger]] = &[
+    wallet::LEDGERS,
+    settle::LEDGERS,
+    promotion::LEDGERS,
+    goods::LEDGERS,
+    fulfilment::LEDGERS,
+    points::LEDGERS,
+];
 
 /// Which rows of a table are lines of a ledger.
 #[derive(Clone, Copy, Debug)]
