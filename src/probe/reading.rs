@@ -114,12 +114,12 @@ impl Reading {
         }
     }
 
-    /// A body that somebody posted: it holds one message at least.
     /// A post without any item in the format's own envelope.
     pub fn is_heartbeat(&self, body: &[u8]) -> bool {
         self.items(body).is_ok_and(|items| items.is_empty())
     }
 
+    /// A body that somebody posted: it holds one message at least.
     pub fn events(&self, body: &[u8]) -> Result<Vec<Event>, String> {
         let items = self.items(body)?;
         if items.is_empty() {

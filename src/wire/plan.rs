@@ -72,6 +72,27 @@ pub enum Judgement {
     Unknown,
 }
 
+impl Judgement {
+    pub const ALL: [Judgement; 5] = [
+        Judgement::Matched,
+        Judgement::Mismatched,
+        Judgement::Expired,
+        Judgement::Refused,
+        Judgement::Unknown,
+    ];
+
+    /// The word for it, in JSON too.
+    pub fn name(self) -> &'static str {
+        match self {
+            Judgement::Matched => "matched",
+            Judgement::Mismatched => "mismatched",
+            Judgement::Expired => "expired",
+            Judgement::Refused => "refused",
+            Judgement::Unknown => "unknown",
+        }
+    }
+}
+
 /// One verdict of one rule on one subject (`GET judged?after=N`, in order of `seq`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {

@@ -110,22 +110,8 @@ pub struct Stored {
     pub last_seq: u64,
 }
 
-pub fn judgement_name(judgement: Judgement) -> &'static str {
-    match judgement {
-        Judgement::Matched => "matched",
-        Judgement::Mismatched => "mismatched",
-        Judgement::Expired => "expired",
-        Judgement::Refused => "refused",
-        Judgement::Unknown => "unknown",
-    }
-}
-
+/// A word that is not known says as much.
 pub fn judgement_from(name: &str) -> Judgement {
-    match name {
-        "matched" => Judgement::Matched,
-        "mismatched" => Judgement::Mismatched,
-        "expired" => Judgement::Expired,
-        "refused" => Judgement::Refused,
-        _ => Judgement::Unknown,
-    }
+    let known = Judgement::ALL.into_iter().find(|judgement| judgement.name() == name);
+    known.unwrap_or(Judgement::Unknown)
 }

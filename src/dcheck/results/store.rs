@@ -10,7 +10,7 @@ use std::time::Duration;
 use mysql_async::prelude::{Query, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Row, TxOpts, Value};
 
-use super::batch::{Batch, Channel, Message, Stored, VerdictRow, judgement_from, judgement_name};
+use super::batch::{Batch, Channel, Message, Stored, VerdictRow, judgement_from};
 use super::schema::{COUNT_TABLES, DDL, TABLES};
 use crate::wire::{PlanRun, Subject};
 
@@ -205,7 +205,7 @@ fn verdict_values(row: &VerdictRow) -> Vec<Value> {
         clipped(&row.subject.id, 160).into(),
         clipped(&row.occurrence, 160).into(),
         clipped(&row.revision, 96).into(),
-        judgement_name(row.judgement).into(),
+        row.judgement.name().into(),
         (&row.severity).into(),
         row.resolved.into(),
         row.alerting.into(),

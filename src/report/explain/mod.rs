@@ -228,7 +228,7 @@ fn traces(scenario: &ScenarioView, aims: &Aims, entries: &[Entry]) -> Vec<Trace>
             if aims.subjects.contains(&one.subject) {
                 trace.of_the_subject.push(traced(scenario, one));
             } else {
-                *trace.of_others.entry(text::judgement(one.judgement).to_owned()).or_default() += 1;
+                *trace.of_others.entry(one.judgement.name().to_owned()).or_default() += 1;
             }
         }
         trace

@@ -6,7 +6,7 @@ use super::{Explanation, Near, PlanStep, Trace};
 use crate::config::{padded, wrapped};
 use crate::expect::span_text;
 use crate::report::pretty;
-use crate::wire::{Judgement, Subject};
+use crate::wire::Subject;
 
 /// Columns of the left half of the two: both fit on a terminal of 120.
 const LEFT_COLUMNS: usize = 54;
@@ -59,16 +59,6 @@ impl Explanation {
     }
 }
 
-pub(super) fn judgement(judgement: Judgement) -> &'static str {
-    match judgement {
-        Judgement::Matched => "matched",
-        Judgement::Mismatched => "mismatched",
-        Judgement::Expired => "expired",
-        Judgement::Refused => "refused",
-        Judgement::Unknown => "unknown",
-    }
-}
-
 fn since(after_ms: i64) -> String {
     let sign = if after_ms < 0 { "-" } else { "+" };
     format!("{:>10}", format!("{sign}{}", span_text(after_ms.abs())))
@@ -109,8 +99,7 @@ impl Trace {
         let all = &self.of_the_subject;
         for one in all.iter().take(JUDGEMENTS_MAX) {
             let after = one.after_ms.map_or(one.at.clone(), since);
-            let (what, subject, occurrence) =
-                (judgement(one.judgement), &one.subject, &one.occurrence);
+            let (what, subject, occurrence) = (one.judgement.name(), &one.subject, &one.occurrence);
             let _ = writeln!(text, "  {after}  {what}  {subject}, occurrence {occurrence}");
         }
         if all.len() > JUDGEMENTS_MAX {
