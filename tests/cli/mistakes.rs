@@ -206,7 +206,11 @@ const ARGUMENTS: &[(&[&str], i32, &[&str])] = &[
     (&["run", "--name", "nobody"], 4, &["none of ", " scenarios", "`nobody` in its name"]),
     (&["run", "--name", "A seler who means 1,999.00 types 199.90"], 4, &["did you mean `A seller"]),
     (&["run", "--loss-point", "bid-bellow-market"], 2, &["did you mean `bid-below-market`?"]),
-    (&["run", "--loss-point", "coupons"], 2, &["`coupons`", "known are", "`coupon-redeemed-twice`"]),
+    (
+        &["run", "--loss-point", "coupons"],
+        2,
+        &["`coupons`", "known are", "`coupon-redeemed-twice`"],
+    ),
     (&["gate", "--tags", "@contrl"], 4, &["tags @contrl", "did you mean `control`?"]),
     (&["run", "--shard", "3/2"], 2, &["`3/2` is no shard", "`1/4` for the first of four"]),
     (

@@ -97,12 +97,7 @@ impl Booking for Close<'_> {
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
         let order = self.order;
-        let status: Option<String> =
-            sqlx::query_scalar("SELECT status FROM orders WHERE order_id = ? FOR UPDATE")
-                .bind(order)
-                .fetch_optional(&mut *books)
-                .await?;
-        let status = status.ok_or_else(|| Refusal::Unknown(format!("no order `{order}`")))?;
+        let status = orders::locked_status(books, order).await?;
         match status.as_str() {
             "PENDING" => {
                 sqlx::query("UPDATE orders SET status = 'CLOSED' WHERE order_id = ?")

@@ -41,11 +41,7 @@ impl Booking for StrikeOut<'_> {
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<(), Refusal> {
         let (order, now_ms) = (self.order, self.now_ms);
-        let status: String =
-            sqlx::query_scalar("SELECT status FROM orders WHERE order_id = ? FOR UPDATE")
-                .bind(order)
-                .fetch_one(&mut *books)
-                .await?;
+        let status = orders::locked_status(books, order).await?;
         for txn in self.forged {
             sqlx::query("UPDATE pay_order SET status = 'VOID' WHERE channel_txn = ?")
                 .bind(txn)

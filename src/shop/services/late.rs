@@ -107,16 +107,10 @@ impl Booking for ReturnKept<'_> {
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<bool, Refusal> {
         let order = self.order;
-        let status: Option<String> =
-            sqlx::query_scalar("SELECT status FROM orders WHERE order_id = ? FOR UPDATE")
-                .bind(order)
-                .fetch_optional(&mut *books)
-                .await?;
-        let is_kept = match status.as_deref() {
-            Some("LATE") => true,
-            Some("RETURNED") => false,
-            Some(other) => return Err(Refusal::Conflict(format!("order `{order}` is {other}"))),
-            None => return Err(Refusal::Unknown(format!("no order `{order}`"))),
+        let is_kept = match orders::locked_status(books, order).await?.as_str() {
+            "LATE" => true,
+            "RETURNED" => false,
+            other => return Err(Refusal::Conflict(format!("order `{order}` is {other}"))),
         };
         if is_kept {
             let charge = charge_of(books, order).await?;

@@ -217,7 +217,21 @@ pub async fn status(shop: &Shop, order: &str) -> Result<String, Refusal> {
         .bind(order)
         .fetch_optional(shop.books.pool())
         .await?;
-    status.ok_or_else(|| Refusal::Unknown(format!("no order `{order}`")))
+    status.ok_or_else(|| unknown(order))
+}
+
+/// Likewise, and nobody else changes the order before this transaction ends.
+pub async fn locked_status(books: &mut MySqlConnection, order: &str) -> Result<String, Refusal> {
+    let status: Option<String> =
+        sqlx::query_scalar("SELECT status FROM orders WHERE order_id = ? FOR UPDATE")
+            .bind(order)
+            .fetch_optional(books)
+            .await?;
+    status.ok_or_else(|| unknown(order))
+}
+
+fn unknown(order: &str) -> Refusal {
+    Refusal::Unknown(format!("no order `{order}`"))
 }
 
 /// An order with what was paid and paid back.
@@ -231,7 +245,7 @@ pub async fn view(shop: &Shop, order: &str) -> Result<Value, Refusal> {
     .bind(order)
     .fetch_optional(shop.books.pool())
     .await?;
-    let row = row.ok_or_else(|| Refusal::Unknown(format!("no order `{order}`")))?;
+    let row = row.ok_or_else(|| unknown(order))?;
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let time = |column: &str| row.try_get::<Option<i64>, _>(column);
     let currency: String = row.try_get("currency")?;

@@ -12,7 +12,7 @@ use sqlx::mysql::MySqlConnection;
 
 use super::breakers::{self, Kind};
 use super::switches::{self, Switch};
-use super::{Booking, Refusal, Shop, non_empty};
+use super::{Booking, Refusal, Shop, non_empty, orders};
 use crate::shop::refusal::is_duplicate;
 
 /// Stops what leaves one warehouse.
@@ -116,11 +116,7 @@ impl Booking for Send<'_> {
 
     async fn book(&self, books: &mut MySqlConnection) -> Result<Dispatch, Refusal> {
         let (order, warehouse) = (self.order, &self.dispatch.warehouse);
-        let paid: Option<String> =
-            sqlx::query_scalar("SELECT status FROM orders WHERE order_id = ? FOR UPDATE")
-                .bind(order)
-                .fetch_optional(&mut *books)
-                .await?;
+        let paid = orders::locked_status(books, order).await?;
         let planned: Option<String> = sqlx::query_scalar(
             "SELECT status FROM shipment WHERE order_id = ? AND warehouse = ? FOR UPDATE",
         )
@@ -128,11 +124,10 @@ impl Booking for Send<'_> {
         .bind(warehouse)
         .fetch_optional(&mut *books)
         .await?;
-        let Some((paid, planned)) = paid.zip(planned) else {
-            return Err(Refusal::Unknown(format!(
-                "warehouse `{warehouse}` has no shipment of order `{order}`"
-            )));
-        };
+        let planned = planned.ok_or_else(|| {
+            let told = format!("warehouse `{warehouse}` has no shipment of order `{order}`");
+            Refusal::Unknown(told)
+        })?;
         breakers::must_be_closed(books, SHIP, warehouse, self.now_ms).await?;
         if (paid.as_str(), planned.as_str()) != ("PAID", "PLANNED") {
             return Err(Refusal::Conflict(format!(
