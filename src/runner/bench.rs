@@ -27,7 +27,7 @@ const HOUSE_READY_LIMIT: Duration = Duration::from_secs(30);
 /// Cells made ready while others are in use: their processes start where scenarios wait.
 const CELLS_AHEAD: usize = 2;
 /// Between two questions whether a process is ready.
-const READY_PAUSE: Duration = Duration::from_millis(5);
+const READY_PAUSE: Duration = Duration::from_millis(15);
 
 /// What all cells of a run share.
 pub struct Ground {

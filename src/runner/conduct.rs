@@ -25,7 +25,7 @@ pub const HEALTHY_ACTS: usize = 20;
 
 /// A watchdog has no store and no history: it is there in a moment.
 const WATCHDOG_READY_LIMIT: Duration = Duration::from_secs(10);
-const READY_PAUSE: Duration = Duration::from_millis(5);
+const READY_PAUSE: Duration = Duration::from_millis(15);
 
 /// What ends a scenario before its expectations could be judged.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -92,6 +92,8 @@ pub struct Core {
     pub activity: u64,
     pub last_tick: CellTime,
     pub patience: Patience,
+    /// Until then what nobody waits for is not stored.
+    pub next_quiet_commit_us: u64,
 }
 
 impl Core {
@@ -104,6 +106,7 @@ impl Core {
             self.turn_over();
             let due = self.engine.next_due().map(|at| at.max(self.last_tick.plus_ms(TICK_GAP_MS)));
             let reads = self.unstored() < UNSTORED;
+            let waits = self.quiet_commit_in();
             tokio::select! {
                 biased;
                 () = inboxes.stop.notified() => break,
@@ -119,6 +122,7 @@ impl Core {
                     self.tick();
                 }
                 _ = look.tick() => self.look_for_overdue(),
+                () = tokio::time::sleep(waits.unwrap_or_default()), if waits.is_some() => {}
                 Some(news) = inboxes.sources.recv(), if reads => {
                     self.take_read(&mut inboxes.sources, Some(news));
                 }
@@ -130,6 +134,7 @@ impl Core {
     async fn stop(&mut self, inboxes: &mut Inboxes) {
         let stored = async {
             loop {
+                self.next_quiet_commit_us = 0;
                 self.commit();
                 if self.in_flight.is_none() {
                     return;

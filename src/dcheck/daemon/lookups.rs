@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::core::Back;
 use crate::dcheck::event::Value;
-use crate::dcheck::results::sql::SqlClient;
+use crate::dcheck::results::sql::{SqlClient, View};
 
 /// No rule may ask for longer than this.
 const LOOKUP_LIMIT_MS: u64 = 10_000;
@@ -19,19 +19,24 @@ pub struct Lookups {
     pub sql: Arc<SqlClient>,
 }
 
+/// What a rule asks.
+pub struct Question {
+    pub sql: String,
+    /// By name, for the placeholders `:name`.
+    pub params: Vec<(String, Value)>,
+    pub timeout_ms: u64,
+    /// Transactions under way are waited for.
+    pub waits_for_writers: bool,
+}
+
 impl Lookups {
-    pub fn ask(
-        &self,
-        lookup: u64,
-        sql: String,
-        params: Vec<(String, Value)>,
-        timeout_ms: u64,
-        back: mpsc::Sender<Back>,
-    ) {
+    pub fn ask(&self, lookup: u64, question: Question, back: mpsc::Sender<Back>) {
         let client = Arc::clone(&self.sql);
-        let limit = Duration::from_millis(timeout_ms.min(LOOKUP_LIMIT_MS));
         tokio::spawn(async move {
-            let answer = client.named(&sql, &params, limit).await;
+            let Question { sql, params, timeout_ms, waits_for_writers } = question;
+            let limit = Duration::from_millis(timeout_ms.min(LOOKUP_LIMIT_MS));
+            let view = if waits_for_writers { View::BehindWriters } else { View::Committed };
+            let answer = client.named(&sql, &params, view, limit).await;
             let result = answer.map(|answer| answer.rows).map_err(|error| error.to_string());
             let _ = back.send(Back::Answer { lookup, result }).await;
         });

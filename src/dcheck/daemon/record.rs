@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::core::{Back, Core};
+use super::lookups::Question;
 use super::options::ResultsKept;
-use crate::clock::{CellTime, rfc3339};
+use crate::clock::{CellTime, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{fingerprint, webhook_body, wire_alert};
 use crate::dcheck::engine::{Output, Snapshot, Verdict};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
@@ -19,6 +21,9 @@ use crate::wire::{AlertState, Judged, Judgement, PlanRun};
 
 /// Matched verdicts of which one is kept as a row, in `--results sample`.
 const SAMPLE_ONE_IN: u8 = u8::MAX;
+
+/// Between two commits of which nobody waits for the second: progress alone, which a restart would read again.
+pub const QUIET_COMMIT_GAP_US: u64 = 20_000;
 
 /// What a restart goes on from.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,6 +54,12 @@ impl Pending {
     pub fn is_due(&self) -> bool {
         self.dirty || !self.batch.is_empty()
     }
+
+    /// Somebody waits for it: a message to send, a run to start.
+    fn is_awaited(&self) -> bool {
+        let batch = &self.batch;
+        !(batch.messages.is_empty() && batch.runs.is_empty() && self.joins.is_empty())
+    }
 }
 
 /// A commit under way, and what it makes true.
@@ -64,8 +75,9 @@ pub struct InFlight {
 impl Core {
     pub(super) fn put(&mut self, output: Output) {
         match output {
-            Output::Lookup { id, sql, params, timeout_ms, .. } => {
-                self.lookups.ask(id, sql, params, timeout_ms, self.back.clone());
+            Output::Lookup { id, sql, params, timeout_ms, waits_for_writers, .. } => {
+                let question = Question { sql, params, timeout_ms, waits_for_writers };
+                self.lookups.ask(id, question, self.back.clone());
             }
             Output::Verdict(verdict) => self.record(&verdict, None),
             Output::Blind(verdict) => {
@@ -179,13 +191,24 @@ impl Core {
         self.plan(finding);
     }
 
-    /// Hands the batch to the writer, one at a time.
+    /// How long until what waits with nobody waiting for it is stored; none where nothing does.
+    pub(super) fn quiet_commit_in(&self) -> Option<Duration> {
+        let waits = self.pending.is_due() && self.in_flight.is_none() && !self.mid_transaction;
+        let left = self.next_quiet_commit_us.saturating_sub(monotonic_us());
+        waits.then(|| Duration::from_micros(left))
+    }
+
+    /// Hands the batch to the writer, one at a time. What nobody waits for is gathered for a while first.
     pub(super) fn commit(&mut self) {
         let settled = self.engine.settled();
         let moved = settled > self.console.view().settled;
         if self.in_flight.is_some() || self.mid_transaction || !(self.pending.is_due() || moved) {
             return;
         }
+        if !moved && !self.pending.is_awaited() && monotonic_us() < self.next_quiet_commit_us {
+            return;
+        }
+        self.next_quiet_commit_us = monotonic_us() + QUIET_COMMIT_GAP_US;
         let pending = std::mem::take(&mut self.pending);
         let snapshot = self.engine.checkpoint();
         let mut batch = pending.batch;

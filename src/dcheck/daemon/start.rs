@@ -208,6 +208,7 @@ impl Start {
             activity: 0,
             last_tick: self.clock.now(),
             patience: Patience::default(),
+            next_quiet_commit_us: 0,
             clock: self.clock,
             alerts,
             events,

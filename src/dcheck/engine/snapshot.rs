@@ -138,8 +138,12 @@ impl Engine {
                 continue;
             }
             for item in &mut group.items {
-                if let Reference::Asked { attempt } = item.reference {
-                    item.reference = Reference::Due { at: state.now, attempt };
+                match &item.reference {
+                    Reference::Asked { attempt } => {
+                        item.reference = Reference::Due { at: state.now, attempt: *attempt };
+                    }
+                    Reference::Doubted(row) => item.reference = Reference::Heard(row.clone()),
+                    _ => {}
                 }
             }
             let address = Address { rule: rule.clone(), key: key.clone() };

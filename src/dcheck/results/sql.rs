@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Params, Value as Sql};
+use mysql_async::{Conn, IsolationLevel, Opts, OptsBuilder, Params, TxOpts, Value as Sql};
 use tokio::sync::Semaphore;
 
 use crate::dcheck::event::{Row, Value};
@@ -40,6 +40,16 @@ pub struct Answer {
     pub affected: u64,
 }
 
+/// What a question sees of transactions that are not committed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    /// Nothing.
+    Committed,
+    /// It waits for those that wrote to its rows: the server tells a transaction in its log a moment before others can
+    /// see it. It locks what it reads until it is answered.
+    BehindWriters,
+}
+
 /// A bounded set of connections to one server.
 pub struct SqlClient {
     opts: Opts,
@@ -63,6 +73,7 @@ impl SqlClient {
         &self,
         sql: &str,
         params: &[(String, Value)],
+        view: View,
         limit: Duration,
     ) -> Result<Answer, SqlError> {
         let params: HashMap<Vec<u8>, Sql> = params
@@ -70,7 +81,7 @@ impl SqlClient {
             .map(|(name, value)| (name.trim_start_matches(':').as_bytes().to_vec(), to_sql(value)))
             .collect();
         let params = if params.is_empty() { Params::Empty } else { Params::Named(params) };
-        self.ask(sql, params, limit).await
+        self.ask(sql, params, view, limit).await
     }
 
     /// With placeholders `?`, as texts.
@@ -82,23 +93,29 @@ impl SqlClient {
     ) -> Result<Answer, SqlError> {
         let params: Vec<Sql> = params.iter().map(Into::into).collect();
         let params = if params.is_empty() { Params::Empty } else { Params::Positional(params) };
-        self.ask(sql, params, limit).await
+        self.ask(sql, params, View::Committed, limit).await
     }
 
-    async fn ask(&self, sql: &str, params: Params, limit: Duration) -> Result<Answer, SqlError> {
+    async fn ask(
+        &self,
+        sql: &str,
+        params: Params,
+        view: View,
+        limit: Duration,
+    ) -> Result<Answer, SqlError> {
         let asked = tokio::time::timeout(limit, async {
             let _slot = self.slots.acquire().await.expect("invariant: never closed");
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             match idle {
                 // A connection that the server closed while idle is no news: ask once more on a new
                 // one.
-                Some(conn) => match run(conn, sql, params.clone()).await {
+                Some(conn) => match run(conn, sql, params.clone(), view).await {
                     Err(SqlError::Sql(
                         mysql_async::Error::Io(_) | mysql_async::Error::Driver(_),
-                    )) => run(Conn::new(self.opts.clone()).await?, sql, params).await,
+                    )) => run(Conn::new(self.opts.clone()).await?, sql, params, view).await,
                     done => done,
                 },
-                None => run(Conn::new(self.opts.clone()).await?, sql, params).await,
+                None => run(Conn::new(self.opts.clone()).await?, sql, params, view).await,
             }
         })
         .await;
@@ -108,19 +125,41 @@ impl SqlClient {
     }
 }
 
-async fn run(mut conn: Conn, sql: &str, params: Params) -> Result<(Conn, Answer), SqlError> {
-    let mut answer = Answer::default();
-    {
-        let mut result = conn.exec_iter(sql, params).await?;
-        while let Some(row) = result.next().await? {
-            if answer.rows.len() == ANSWER_ROWS {
-                return Err(SqlError::TooMany);
-            }
-            answer.rows.push(to_row(row));
+async fn run(
+    mut conn: Conn,
+    sql: &str,
+    params: Params,
+    view: View,
+) -> Result<(Conn, Answer), SqlError> {
+    let answer = match view {
+        View::Committed => read(&mut conn, sql, params).await?,
+        View::BehindWriters => {
+            let mut options = TxOpts::default();
+            options.with_isolation_level(IsolationLevel::Serializable);
+            let mut transaction = conn.start_transaction(options).await?;
+            let answer = read(&mut transaction, sql, params).await?;
+            transaction.rollback().await?;
+            answer
         }
-        answer.affected = result.affected_rows();
-    }
+    };
     Ok((conn, answer))
+}
+
+async fn read<Q: Queryable>(
+    conn: &mut Q,
+    sql: &str,
+    params: Params,
+) -> Result<Answer, SqlError> {
+    let mut answer = Answer::default();
+    let mut result = conn.exec_iter(sql, params).await?;
+    while let Some(row) = result.next().await? {
+        if answer.rows.len() == ANSWER_ROWS {
+            return Err(SqlError::TooMany);
+        }
+        answer.rows.push(to_row(row));
+    }
+    answer.affected = result.affected_rows();
+    Ok(answer)
 }
 
 fn to_row(row: mysql_async::Row) -> Row {

@@ -5,6 +5,8 @@
 //! read replicas.
 
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::Connection;
@@ -16,7 +18,7 @@ use super::super::refusal::Refusal;
 use super::tables;
 
 /// Connections of one shop: more would only queue at the same rows.
-const CONNECTIONS_MAX: u32 = 8;
+const CONNECTIONS_MAX: u32 = 4;
 /// How long a request waits for a connection while MySQL is away, before it answers 503.
 const CONNECT_LIMIT: Duration = Duration::from_millis(1500);
 /// A connection that was used so lately is taken as it is; one that rested longer is asked first whether it still lives.
@@ -41,6 +43,8 @@ pub trait Booking: Sync {
 #[derive(Clone, Debug)]
 pub struct Books {
     pool: MySqlPool,
+    /// All tables were there once: from then on only the server is asked.
+    complete: Arc<AtomicBool>,
 }
 
 impl Books {
@@ -67,14 +71,14 @@ impl Books {
             })
             .after_connect(|connection, _| {
                 Box::pin(async move {
-                    sqlx::query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                    sqlx::raw_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                         .execute(connection)
                         .await
                         .map(drop)
                 })
             })
             .connect_lazy_with(options);
-        Ok(Books { pool })
+        Ok(Books { pool, complete: Arc::default() })
     }
 
     /// For single statements that read.
@@ -115,16 +119,28 @@ impl Books {
         }
     }
 
-    /// Which tables of the schema are not there.
+    /// Which tables of the schema are not there; asked until none is missing, for the server reads its whole
+    /// dictionary for the answer.
     pub async fn missing_tables(&self) -> Result<Vec<&'static str>, Refusal> {
-        let read = sqlx::query_scalar::<_, String>(
-            "SELECT CAST(table_name AS CHAR) FROM information_schema.tables
-             WHERE table_schema = DATABASE()",
-        )
-        .fetch_all(&self.pool);
-        let present = tokio::time::timeout(BOOKING_LIMIT, read)
-            .await
-            .map_err(|_| Refusal::away("mysql", "no answer within 5 s"))??;
-        Ok(tables::missing(&present))
+        let ask = async {
+            if self.complete.load(Ordering::Acquire) {
+                sqlx::raw_sql("SELECT 1").execute(&self.pool).await?;
+                return Ok(Vec::new());
+            }
+            let present = sqlx::query_scalar::<_, String>(
+                "SELECT CAST(table_name AS CHAR) FROM information_schema.tables
+                 WHERE table_schema = DATABASE()",
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            Ok(tables::missing(&present))
+        };
+        let missing: Result<Vec<&'static str>, sqlx::Error> =
+            tokio::time::timeout(BOOKING_LIMIT, ask)
+                .await
+                .map_err(|_| Refusal::away("mysql", "no answer within 5 s"))?;
+        let missing = missing?;
+        self.complete.fetch_or(missing.is_empty(), Ordering::AcqRel);
+        Ok(missing)
     }
 }

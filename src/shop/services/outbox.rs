@@ -52,14 +52,14 @@ pub async fn run(shop: Shop) {
     let mut back_off = BackOff::default();
     loop {
         match send_bite(&shop).await {
-            Ok(0) => {
+            Ok(Sent::All) => {
                 back_off.reset();
                 tokio::select! {
                     () = shop.outbox_bell.notified() => {}
                     () = tokio::time::sleep(POLL) => {}
                 }
             }
-            Ok(_) => back_off.reset(),
+            Ok(Sent::Bite) => back_off.reset(),
             Err(refusal) => {
                 if back_off.is_fresh() {
                     shop.log("outbox_waits", &json!({"reason": refusal.to_string()}));
@@ -70,7 +70,14 @@ pub async fn run(shop: Shop) {
     }
 }
 
-async fn send_bite(shop: &Shop) -> Result<usize, Refusal> {
+enum Sent {
+    /// All that was there: what came meanwhile has rung.
+    All,
+    /// As much as is taken at once; there may be more.
+    Bite,
+}
+
+async fn send_bite(shop: &Shop) -> Result<Sent, Refusal> {
     let rows: Vec<(i64, String, String, Value)> = sqlx::query_as(
         "SELECT id, topic, msg_key, payload FROM outbox
          WHERE sent_at_ms IS NULL AND held = 0 ORDER BY id LIMIT ?",
@@ -88,5 +95,5 @@ async fn send_bite(shop: &Shop) -> Result<usize, Refusal> {
             .execute(shop.books.pool())
             .await?;
     }
-    Ok(rows.len())
+    Ok(if rows.len() < BITE as usize { Sent::All } else { Sent::Bite })
 }

@@ -33,7 +33,9 @@ pub async fn report(shop: &Shop) -> ClockReport {
     let now = shop.clock.now();
     let asked = tokio::time::timeout(ASK_LIMIT, waiting(shop, now.0)).await;
     let waiting = asked.unwrap_or_else(|_| Err(Refusal::away("mysql", "no answer"))).ok();
-    let lag = shop.intake.lag().await.ok();
+    // Busy already: the broker is spared a question.
+    let is_busy = in_progress > 0 || waiting.is_none_or(|waiting| waiting.unsent + waiting.due > 0);
+    let lag = if is_busy { Some(0) } else { shop.intake.lag().await.ok() };
     let has_moved = shop.pulse.activity() != activity;
     let next_due_ms = waiting.and_then(|waiting| waiting.next_due_ms);
     ClockReport {

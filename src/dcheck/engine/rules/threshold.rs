@@ -33,12 +33,16 @@ impl Threshold {
         let scope = Scope::of(&item.event);
         match &item.reference {
             Reference::NotNeeded => rule_on(&self.check, &scope, self.when_absent),
-            Reference::Known(row) => {
+            Reference::Heard(row) | Reference::Known(row) => {
                 let scope = Scope { reference: Some(row), ..scope };
-                rule_on(&self.check, &scope, self.when_absent)
+                let ruling = rule_on(&self.check, &scope, self.when_absent);
+                let is_first = matches!(item.reference, Reference::Heard(_));
+                if is_first && ruling == Ruling::Mismatched { Ruling::Doubtful } else { ruling }
             }
             Reference::Failed(why) => Ruling::Unknown(why.clone()),
-            Reference::Due { .. } | Reference::Asked { .. } => Ruling::Asking,
+            Reference::Due { .. } | Reference::Asked { .. } | Reference::Doubted(_) => {
+                Ruling::Asking
+            }
         }
     }
 }
@@ -48,7 +52,7 @@ impl Strategy for Threshold {
         let mut held = false;
         let judge = |item| {
             let ruling = if held { Ruling::Asking } else { self.ruling(item) };
-            held |= ruling == Ruling::Asking;
+            held |= matches!(ruling, Ruling::Asking | Ruling::Doubtful);
             Finding::of(ruling)
         };
         group.items.iter().map(judge).collect()

@@ -285,18 +285,54 @@ async fn poll_ends(
     period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         period.tick().await;
-        let asked = settings.partitions.iter().map(|(topic, partition)| {
-            let (name, at) = (format!("{}{topic}", settings.prefix), clock.now());
+        let at = clock.now();
+        let names = settings.partitions.iter();
+        let names: Vec<(String, i32)> =
+            names.map(|(topic, at)| (format!("{}{topic}", settings.prefix), *at)).collect();
+        let found = ends(&consumer, &names).await;
+        for ((topic, partition), end) in settings.partitions.iter().zip(found) {
+            let Some(end) = end.map(Position::Offset) else { continue };
             let source = KafkaSettings::source(topic, *partition);
-            let answer = watermarks(Arc::clone(&consumer), name, *partition);
-            async move { (source, at, answer.await) }
-        });
-        for (source, at, answer) in join_all(asked).await {
-            let Ok((_, high)) = answer else { continue };
-            let end = Position::Offset(high);
             if inbox.send(FromSource::LogEnd { source, end, at }).await.is_err() {
                 return;
             }
         }
     }
+}
+
+/// The ends of the partitions, in order; none where the broker does not say. All in one request; one by one where that
+/// fails, for one topic that is gone fails it for all.
+async fn ends(consumer: &Arc<StreamConsumer>, names: &[(String, i32)]) -> Vec<Option<i64>> {
+    if let Ok(ends) = ends_at_once(consumer, names.to_vec()).await {
+        return ends;
+    }
+    let each = names.iter().map(async |(topic, partition)| {
+        let answer = watermarks(Arc::clone(consumer), topic.clone(), *partition).await;
+        answer.ok().map(|(_, high)| high)
+    });
+    join_all(each).await
+}
+
+async fn ends_at_once(
+    consumer: &Arc<StreamConsumer>,
+    names: Vec<(String, i32)>,
+) -> Result<Vec<Option<i64>>, KafkaError> {
+    let consumer = Arc::clone(consumer);
+    let ask = move || {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in &names {
+            // As a time this offset means the end: the protocol's own word, which librdkafka hands on.
+            list.add_partition_offset(topic, *partition, Offset::End)?;
+        }
+        let told = consumer.offsets_for_times(list, POLL_LIMIT)?;
+        let end = |(topic, partition): &(String, i32)| {
+            let found = told.find_partition(topic, *partition)?;
+            match (found.error(), found.offset()) {
+                (Ok(()), Offset::Offset(end)) => Some(end),
+                _ => None,
+            }
+        };
+        Ok(names.iter().map(end).collect())
+    };
+    tokio::task::spawn_blocking(ask).await.unwrap_or(Err(KafkaError::Canceled))
 }
