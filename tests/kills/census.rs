@@ -22,10 +22,68 @@ impl Census {
         Census(things)
     }
 
+    /// What is here now, was not in `before`, and is not the warm stage's: its servers are replaced after a kill, each
+    /// by one with a port of its own.
+    pub fn beyond_warm(&self, before: &Census) -> Vec<String> {
+        let mut left = self.beyond(before);
+        let ports = |census: &Census| census.0.iter().filter(|t| t.starts_with("port ")).count();
+        if ports(self) == ports(before) {
+            left.retain(|thing| !thing.starts_with("port "));
+        }
+        left.retain(|thing| !pid_in(thing).is_some_and(is_in_warm_stage));
+        left
+    }
+
     /// What is here now and was not in `before`.
     pub fn beyond(&self, before: &Census) -> Vec<String> {
         self.0.difference(&before.0).filter(|thing| !is_lived_in(thing)).cloned().collect()
     }
+}
+
+/// The warm stage's servers and what is in them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Warm {
+    /// Process ids.
+    pub brokers: Vec<u32>,
+    pub mysqls: usize,
+    /// Topics of cells: none after a run.
+    topics: BTreeSet<String>,
+}
+
+impl Warm {
+    pub fn take() -> Warm {
+        let pids = || all().into_iter().map(|(pid, _)| pid).filter(|pid| is_in_warm_stage(*pid));
+        let runs = |pid: &u32, word: &str| {
+            holds(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default(), word)
+        };
+        let mut topics = BTreeSet::new();
+        for entry in fs::read_dir(state_root()).into_iter().flatten().flatten() {
+            let data = entry.path().join("kafka/data");
+            for topic in fs::read_dir(data).into_iter().flatten().flatten() {
+                let name = topic.file_name().to_string_lossy().into_owned();
+                // The broker's own start so; what it has deleted it removes from the disk a minute later.
+                if topic.path().is_dir() && !name.starts_with("__") && !name.ends_with("-delete") {
+                    topics.insert(name);
+                }
+            }
+        }
+        Warm {
+            brokers: pids().filter(|pid| runs(pid, "java")).collect(),
+            mysqls: pids().filter(|pid| runs(pid, "ld-linux")).count(),
+            topics,
+        }
+    }
+}
+
+/// Of a line about a process.
+fn pid_in(thing: &str) -> Option<u32> {
+    thing.split_once("(pid ")?.1.trim_end_matches(')').parse().ok()
+}
+
+fn is_in_warm_stage(pid: u32) -> bool {
+    let place = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    let inside = place.strip_prefix(state_root()).ok().and_then(|path| path.iter().next());
+    inside.is_some_and(|dir| dir.to_string_lossy().starts_with("warm"))
 }
 
 /// Where runs keep their state (as the user's manual says).

@@ -1,7 +1,9 @@
 //! Kills a run with -9 at chosen instants, and counts what is left: nothing may be.
 //!
-//! The census (`census.rs`) shares no code with what heals. `LOSSDRILL_KILLS=50 LOSSDRILL_DOUBLE_KILLS=10 cargo test --test kills`
-//! is the whole exercise; by default a slice of it runs: every phase once, and two kills of harness and guardian.
+//! The census (`census.rs`) shares no code with what heals. The whole exercise is `LOSSDRILL_KILLS=200 LOSSDRILL_WARM_KILLS=200
+//! LOSSDRILL_DOUBLE_KILLS=10 cargo test --test kills -- --nocapture`; by default a slice of it runs: every phase once, two
+//! kills of harness and guardian, three on a warm stage. Beyond the phases the instants are random, from
+//! `LOSSDRILL_KILL_SEED`.
 
 mod census;
 
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use census::Census;
 
+/// Random instants fall within this after a run's start: servers, and a dozen scenarios.
+const RANDOM_MS: u64 = 12_000;
 const PHASES: [&str; 7] = ["start", "given", "inject", "when", "judge", "heal", "teardown"];
 /// The promise: ten seconds after the kill nothing is left.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
@@ -80,6 +84,17 @@ impl Run {
         }
     }
 
+    /// Lets it run for so long; returns the verdicts that can be seen then.
+    fn let_run(&mut self, out: &Path, time: Duration) -> usize {
+        std::thread::sleep(time);
+        if let Ok(Some(status)) = self.child.try_wait() {
+            panic!("the run ended ({status}) within {time:?}");
+        }
+        self.journal = find_journal(out).unwrap_or_default();
+        let text = fs::read_to_string(&self.journal).unwrap_or_default();
+        text.matches("\"event\":\"scenario-verdict\"").count()
+    }
+
     fn kill(&mut self) {
         self.child.kill().expect("the run is ours to kill");
         self.child.wait().expect("it is reaped");
@@ -92,8 +107,22 @@ fn find_journal(out: &Path) -> Option<PathBuf> {
     journal.exists().then_some(journal)
 }
 
-/// Every whole line is JSON, and no verdict is lost.
+/// The `kill`-th random instant of this seed.
+fn instant(kill: usize) -> Duration {
+    let seed = number("LOSSDRILL_KILL_SEED", 1) as u64;
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(kill as u64);
+    // splitmix64
+    state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    Duration::from_millis((state ^ (state >> 31)) % RANDOM_MS)
+}
+
+/// Every whole line is JSON, and no verdict is lost. A run that was killed before it had one has no journal.
 fn check_journal(journal: &Path, verdicts: usize) {
+    if journal.as_os_str().is_empty() {
+        return;
+    }
     let text = fs::read_to_string(journal).expect("the journal is readable");
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     let mut kept = 0;
@@ -136,18 +165,78 @@ fn nothing_is_left_behind() {
     let _alone = alone();
     let kills = number("LOSSDRILL_KILLS", PHASES.len());
     for kill in 0..kills {
-        // Within what any run writes in that phase.
-        let (phase, nth) = (PHASES[kill % PHASES.len()], 1 + kill / PHASES.len() * 3 % 12);
-        let nth = if phase == "teardown" || phase == "start" { 1 } else { nth };
         let before = Census::take();
         let out = tempfile::tempdir().unwrap();
         let mut run = Run::start(out.path());
-        let verdicts = run.follow(out.path(), phase, nth);
+        let (verdicts, what) = match PHASES.get(kill) {
+            Some(phase) => (run.follow(out.path(), phase, 1), format!("in phase {phase}")),
+            None => (run.let_run(out.path(), instant(kill)), format!("after {:?}", instant(kill))),
+        };
         run.kill();
-        await_clean(&before, &format!("kill {kill} in phase {phase}, entry {nth}"));
+        await_clean(&before, &format!("kill {kill} {what}"));
         check_journal(&run.journal, verdicts);
-        println!("kill {kill}: {phase} entry {nth}: clean, {verdicts} verdicts kept");
+        println!("kill {kill} {what}: clean, {verdicts} verdicts kept");
     }
+}
+
+fn lossdrill(args: &[&str]) -> String {
+    let done = Command::new(env!("CARGO_BIN_EXE_lossdrill")).args(args).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{args:?}: {said}{}", String::from_utf8_lossy(&done.stderr));
+    said
+}
+
+/// Ends with the test, also with one that fails.
+struct WarmStage;
+
+impl Drop for WarmStage {
+    fn drop(&mut self) {
+        let _ = Command::new(env!("CARGO_BIN_EXE_lossdrill")).args(["stage", "down"]).output();
+    }
+}
+
+/// What was asked for stays: the same broker, as many MySQL servers, and nothing of any run.
+#[test]
+fn a_warm_stage_outlives_the_kills_of_its_runs() {
+    let _alone = alone();
+    let kills = number("LOSSDRILL_WARM_KILLS", 3);
+    let cold = Census::take();
+    lossdrill(&["stage", "up", "--provider", "local"]);
+    let stage = WarmStage;
+    let asked_for = census::Warm::take();
+    let census::Warm { brokers, mysqls, .. } = &asked_for;
+    assert!(brokers.len() == 1 && *mysqls > 1, "{asked_for:?}");
+    for kill in 0..kills {
+        let before = Census::take();
+        let out = tempfile::tempdir().unwrap();
+        let mut run = Run::start(out.path());
+        let time = instant(kill);
+        let verdicts = run.let_run(out.path(), time);
+        if verdicts > 0 {
+            assert_ne!(census::Warm::take(), asked_for, "a run that works is seen");
+        }
+        run.kill();
+        let started = Instant::now();
+        loop {
+            let (warm, left) = (census::Warm::take(), Census::take().beyond_warm(&before));
+            if warm == asked_for && left.is_empty() {
+                break;
+            }
+            let what = format!("kill {kill} after {time:?}: left {left:?}, the stage {warm:?}");
+            assert!(started.elapsed() < GONE_LIMIT, "{what}, asked for was {asked_for:?}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        check_journal(&run.journal, verdicts);
+        println!("warm kill {kill} after {time:?}: clean, {verdicts} verdicts kept");
+    }
+    // It serves as before.
+    let out = tempfile::tempdir().unwrap();
+    let report = out.path().to_str().unwrap();
+    let run = ["run", "--provider", "local", "--loss-point", "bid-sold-twice", "--out", report];
+    assert!(lossdrill(&run).contains("0 failed"));
+    assert_eq!(census::Warm::take().brokers, asked_for.brokers);
+    drop(stage);
+    await_clean(&cold, "the warm stage, taken down");
 }
 
 #[test]
