@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::author::{FmtArgs, LintArgs, NewArgs};
+use super::proxy::ProxyArgs;
 use crate::journal::Shard;
 use crate::steps::FeaturePlace;
 
@@ -67,6 +68,9 @@ pub enum Command {
     /// List the faults, or heal whatever a killed run left behind
     #[command(after_help = "Example: lossdrill faults heal --all")]
     Faults(FaultsArgs),
+    /// Run the fault proxy alone, with Toxiproxy's REST API and more; its clients work unchanged
+    #[command(after_help = "Example: lossdrill proxy --config proxies.json --seed 7")]
+    Proxy(ProxyArgs),
     /// Run an ordered list of scenarios from drills/
     #[command(after_help = "Example: lossdrill drill run drills/quarterly.yaml")]
     Drill(DrillArgs),

@@ -8,6 +8,7 @@ mod basis;
 mod drill;
 mod inspect;
 mod live;
+mod proxy;
 mod run;
 mod rundir;
 mod stage;
@@ -67,6 +68,7 @@ async fn dispatch(command: Command) -> crate::journal::Exit {
         Command::Drill(args) => drill::drill(args).await,
         Command::Stage(args) => stage::stage(args).await,
         Command::Faults(args) => stage::faults(args).await,
+        Command::Proxy(args) => proxy::proxy(args).await,
         Command::Guardian { .. } => unreachable!("`main` serves it before the runtime starts"),
     }
 }

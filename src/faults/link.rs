@@ -1,4 +1,4 @@
-//! Faults on a link: stalled, slow, reset.
+//! Faults on a link: stalled, unanswered, slow, reset, refused.
 
 use std::time::Duration;
 
@@ -7,19 +7,24 @@ use tokio::time::timeout;
 use super::sounding::{Sounding, Speech, ask, sound, until_cut};
 use super::spec::{DELAY, REAL_DELAY_MAX};
 use super::{FaultError, FaultSpec, Ground, Params};
-use crate::proxy::{Direction, Link, Toxic, ToxicId};
+use crate::proxy::{Direction, Link, Refuse, Toxic, ToxicId, ToxicKind};
 
 /// A healthy link answers in a millisecond; this only bounds a starved machine.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// A link that holds the bytes *and* stays silent this long after is stalled: the held bytes prove
 /// it, the silence shows that it reaches the client.
 const SILENCE: Duration = Duration::from_millis(150);
+/// A listener closes and opens a moment after it was told to: it is asked again so long after.
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Stalled,
+    /// One way: questions pass, answers do not.
+    Unanswered,
     Slow(Duration),
     Reset(Duration),
+    Refused,
 }
 
 pub(super) struct LinkFault {
@@ -49,6 +54,8 @@ impl LinkFault {
     ) -> Result<LinkFault, FaultError> {
         let what = match spec.what_happened() {
             "stalled" => What::Stalled,
+            "unanswered" => What::Unanswered,
+            "refused" => What::Refused,
             "slow" => What::Slow(params.duration(DELAY)),
             "reset" => What::Reset(params.duration("after")),
             other => unreachable!("the registry has no `{other}` for links"),
@@ -61,6 +68,8 @@ impl LinkFault {
         let ms = |duration: Duration| duration.as_millis() as u64;
         match self.what {
             What::Stalled => Toxic::stall(Direction::Both),
+            What::Unanswered => Toxic::stall(Direction::ToClient),
+            What::Refused => Toxic::new(ToxicKind::Refuse(Refuse {}), Direction::Both),
             What::Slow(delay) => Toxic::latency(ms(delay), 0, Direction::Both),
             What::Reset(after) => Toxic::reset(ms(after)),
         }
@@ -82,7 +91,8 @@ impl LinkFault {
 
     pub async fn bites(&mut self) -> Result<String, FaultError> {
         let now = match self.what {
-            What::Stalled => self.stall_bites().await,
+            What::Stalled | What::Unanswered => self.stall_bites().await,
+            What::Refused => self.refusal_bites().await,
             What::Slow(delay) if delay > REAL_DELAY_MAX => self.late_bites().await,
             What::Slow(delay) => self.slow_bites(delay).await,
             What::Reset(after) => self.reset_bites(after).await,
@@ -146,6 +156,30 @@ impl LinkFault {
         }
     }
 
+    async fn refusal_bites(&self) -> Result<String, String> {
+        let asked = self.sound_until(|sounding| {
+            matches!(sounding, Sounding::Cut(std::io::ErrorKind::ConnectionRefused))
+        });
+        match asked.await {
+            Sounding::Cut(std::io::ErrorKind::ConnectionRefused) => {
+                Ok("connection refused".to_owned())
+            }
+            other => Err(format!("a new connection got {}", other.describe())),
+        }
+    }
+
+    /// Asks until the answer is as wanted, or the limit is over; the last answer.
+    async fn sound_until(&self, wanted: impl Fn(&Sounding) -> bool) -> Sounding {
+        let start = tokio::time::Instant::now();
+        loop {
+            let sounding = sound(self.link.addr(), self.speech, ANSWER_LIMIT).await;
+            if wanted(&sounding) || start.elapsed() >= ANSWER_LIMIT {
+                return sounding;
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
     pub async fn heal(&mut self) -> Result<(), FaultError> {
         if let Some(id) = self.armed {
             self.link.disarm(id);
@@ -163,7 +197,10 @@ impl LinkFault {
             let held = self.link.held_bytes();
             return Err(unproved(format!("link `{name}` still holds {held} bytes")));
         }
-        let through = sound(self.link.addr(), self.speech, ANSWER_LIMIT).await;
+        let refused = std::io::ErrorKind::ConnectionRefused;
+        let listens =
+            |sounding: &Sounding| !matches!(sounding, Sounding::Cut(kind) if *kind == refused);
+        let through = self.sound_until(listens).await;
         if let Sounding::Answer(_) = through {
             return Ok(format!("link `{name}`: {}, nothing held", through.describe()));
         }

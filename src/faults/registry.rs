@@ -60,7 +60,7 @@ const PROCESSES: &[(&str, &[&str], &[&str])] = &[
     ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
 ];
 
-fn links(row: &LinkRow) -> [FaultSpec; 3] {
+fn links(row: &LinkRow) -> [FaultSpec; 5] {
     let (name, link, carries, withholds, raises) = *row;
     let spec = |what: &str, doc: String, params: Vec<Param>| FaultSpec {
         id: format!("link.{name}.{what}"),
@@ -82,13 +82,21 @@ fn links(row: &LinkRow) -> [FaultSpec; 3] {
         spec("stalled", format!("nothing passes, nothing is lost: {carries}"), vec![]);
     stalled.withholds = withholds.to_vec();
     stalled.raises = raises.to_vec();
+    let doc = format!("questions pass, answers wait, nothing is lost: {carries}");
+    let mut unanswered = spec("unanswered", doc, vec![]);
+    unanswered.withholds = withholds.to_vec();
+    unanswered.raises = raises.to_vec();
     let mut slow = spec("slow", format!("late, in order: {carries}"), vec![delay]);
     let raises_late = if raises == BLIND { LAGGING } else { &[] };
     slow.late = Late { withholds, raises: raises_late };
     let mut reset = spec("reset", format!("cut by RST, again and again: {carries}"), vec![after]);
     reset.withholds = withholds.to_vec();
     reset.raises = raises.to_vec();
-    [stalled, slow, reset]
+    let doc = format!("new connections are refused, open ones go on: {carries}");
+    let mut refused = spec("refused", doc, vec![]);
+    refused.withholds = withholds.to_vec();
+    refused.raises = raises.to_vec();
+    [stalled, unanswered, slow, reset, refused]
 }
 
 fn processes() -> Vec<FaultSpec> {

@@ -132,7 +132,7 @@ async fn every_link_fault_strikes_is_seen_and_heals_twice() {
             "healed:link.binlog.stalled",
         ]
     );
-    assert_eq!(told.iter().filter(|line| line.starts_with("healed:")).count(), 8 * 3, "once each");
+    assert_eq!(told.iter().filter(|line| line.starts_with("healed:")).count(), 8 * 5, "once each");
 }
 
 #[tokio::test]

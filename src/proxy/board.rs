@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use super::toxic::{Direction, Due, Hold, Stamp, Toxic, ToxicId};
+use super::chain::Origin;
+use super::toxic::{Cut, Due, Stamp, Toxic, ToxicId, ToxicKind, Toxicity};
 
 /// A toxic on the board.
 #[derive(Debug)]
@@ -19,6 +20,11 @@ pub(super) struct Armed {
 impl Armed {
     pub fn hit(&self) {
         self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Is the connection of `origin` one of its share?
+    pub fn touches(&self, origin: Origin) -> bool {
+        self.toxic.toxicity.touches(origin.seed, origin.connection, self.id.0)
     }
 }
 
@@ -38,8 +44,10 @@ pub(super) struct Board {
     /// `host:port` that new connections dial.
     pub upstream: Arc<str>,
     pub armed: Vec<Arc<Armed>>,
-    /// The link ends: every connection is cut.
-    pub closing: bool,
+    /// Connections of an earlier epoch are closed: their upstream is no longer the link's.
+    pub epoch: u64,
+    /// The link ends: every connection is cut so.
+    pub closing: Option<Cut>,
 }
 
 impl Board {
@@ -52,37 +60,39 @@ impl Board {
         self.armed.iter().map(view).collect()
     }
 
-    /// How long a chunk is held by all toxics together: delays add up.
-    pub fn hold(&self, flow: Direction, draw: u64) -> Hold {
-        let mut sum = Hold::Not;
-        for armed in &self.armed {
-            sum = match (sum, armed.toxic.hold(flow, draw.rotate_left(armed.id.0 as u32 % 64))) {
-                (Hold::Forever, _) | (_, Hold::Forever) => return Hold::Forever,
-                (known, Hold::Not) => known,
-                (Hold::Not, more) => more,
-                (Hold::For(known), Hold::For(more)) => Hold::For(known.saturating_add(more)),
-            };
-        }
-        sum
+    /// Is a new connection refused?
+    pub fn refuses(&self, origin: Origin) -> Option<&Arc<Armed>> {
+        let refuse = |armed: &&Arc<Armed>| matches!(armed.toxic.kind, ToxicKind::Refuse(_));
+        self.armed.iter().filter(refuse).find(|armed| armed.touches(origin))
     }
 
-    /// Counts a chunk that arrived for every toxic that holds it.
-    pub fn count_hits(&self, flow: Direction, draw: u64) {
-        for armed in &self.armed {
-            if armed.toxic.hold(flow, draw) != Hold::Not {
-                armed.hit();
-            }
-        }
+    /// Is every new connection refused?
+    pub fn is_shut(&self) -> bool {
+        self.armed.iter().any(|armed| {
+            matches!(armed.toxic.kind, ToxicKind::Refuse(_))
+                && armed.toxic.toxicity == Toxicity::ALL
+        })
     }
 
-    /// When a connection opened at `opened` is cut, and by which toxic: the earliest where there
-    /// are several.
-    pub fn cut(&self, opened: Stamp) -> Option<(Due, Arc<Armed>)> {
-        let cuts = self.armed.iter().filter_map(|armed| {
-            let after = armed.toxic.cut_after()?;
-            Some((after, opened.later(armed.since), armed))
+    /// When the upstream is dialled for a client that came at `opened`; none: at once.
+    pub fn dial(&self, opened: Stamp, origin: Origin) -> Option<(Due, Arc<Armed>)> {
+        let delays = self.armed.iter().filter_map(|armed| match armed.toxic.kind {
+            ToxicKind::SlowConnect(slow) if armed.touches(origin) => Some((slow.delay(), armed)),
+            _ => None,
         });
-        cuts.min_by_key(|(after, since, _)| since.real + *after)
-            .map(|(after, since, armed)| (since.plus(after), armed.clone()))
+        let longest = delays.max_by_key(|(delay, _)| *delay);
+        longest.map(|(delay, armed)| (opened.plus(delay), armed.clone()))
+    }
+
+    /// When a connection opened at `opened` is cut, how, and by which toxic: the earliest where there
+    /// are several.
+    pub fn cut(&self, opened: Stamp, origin: Origin) -> Option<(Due, Cut, Arc<Armed>)> {
+        let touching = self.armed.iter().filter(|armed| armed.touches(origin));
+        let cuts = touching.filter_map(|armed| {
+            let (after, how) = armed.toxic.cut_after()?;
+            Some((after, how, opened.later(armed.since), armed))
+        });
+        cuts.min_by_key(|(after, _, since, _)| since.real + *after)
+            .map(|(after, how, since, armed)| (since.plus(after), how, armed.clone()))
     }
 }

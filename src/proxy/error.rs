@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 pub enum ProxyError {
     #[error("link `{link}` cannot listen on {listen}: {source}; choose port 0 or a free port")]
     Listen { link: String, listen: SocketAddr, source: std::io::Error },
+    #[error("cannot listen on {listen}: {source}; choose another address or port")]
+    Admin { listen: String, source: std::io::Error },
     #[error(
         "kafka link `{link}` cannot listen on {listen}: clients are told this address, \
          so it must be one they can reach, such as 127.0.0.1"

@@ -29,6 +29,9 @@ pub struct Stats {
     pub connections_total: u64,
     pub bytes_to_upstream: u64,
     pub bytes_to_client: u64,
+    /// Read, passed on or not.
+    pub bytes_from_client: u64,
+    pub bytes_from_upstream: u64,
     /// Bytes read and not yet written on.
     pub held_bytes: u64,
     /// Of these, bytes that wait for a later cell time.
@@ -42,6 +45,8 @@ pub(super) struct Gauge {
     pub total: AtomicU64,
     pub to_upstream: AtomicU64,
     pub to_client: AtomicU64,
+    pub from_client: AtomicU64,
+    pub from_upstream: AtomicU64,
     held: AtomicU64,
     drained: Notify,
     filled: Notify,

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::board::{Armed, ArmedToxic, Board};
+use super::door::Door;
 use super::gauge::{Gauge, Stats};
 use super::kafka::{AddressBook, Nodes};
-use super::toxic::{Stamp, Toxic, ToxicId};
+use super::toxic::{Cut, Stamp, Toxic, ToxicId};
 use super::{ProxyError, connection};
 use crate::clock::{CellTime, Clock};
 
@@ -20,7 +21,7 @@ use crate::clock::{CellTime, Clock};
 /// descriptor limit.
 const CONNECTIONS_MAX: u64 = 4096;
 /// Toxics of one link at once: more is a leak of the one who arms.
-const TOXICS_MAX: usize = 64;
+pub(super) const TOXICS_MAX: usize = 64;
 /// After a failed accept (no descriptors left): long enough not to spin, short enough not to be
 /// noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -81,22 +82,28 @@ impl Shared {
         self.gauge.note(format!("link `{}`: {text}", self.name));
     }
 
-    /// Accepts on one more listener until the link closes. `upstream` overrides the board's.
-    pub fn listen(self: &Arc<Self>, listener: TcpListener, upstream: Option<Arc<str>>) {
-        let task = tokio::spawn(accept(self.clone(), listener, upstream));
+    /// Accepts at one more door until the link closes. `upstream` overrides the board's.
+    pub fn listen(self: &Arc<Self>, door: Door, upstream: Option<Arc<str>>) {
+        let task = tokio::spawn(accept(self.clone(), door, upstream));
         self.listeners.lock().expect("no holder panics").push(task);
     }
 }
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, upstream: Option<Arc<str>>) {
+async fn accept(shared: Arc<Shared>, mut door: Door, upstream: Option<Arc<str>>) {
     let mut board = shared.board.subscribe();
     let mut connections = JoinSet::new();
-    while !board.borrow_and_update().closing {
+    loop {
+        let now = board.borrow_and_update().clone();
+        if now.closing.is_some() {
+            break;
+        }
+        obey(&mut door, now.is_shut(), &shared).await;
         tokio::select! {
+            biased;
             changed = board.changed() => if changed.is_err() { break },
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((client, _)) => {
+            accepted = door.accept() => match accepted {
+                Ok(client) => {
                     if let Some(number) = admit(&shared, &client) {
                         let upstream = upstream.clone();
                         let serve = connection::serve(shared.clone(), client, upstream, number);
@@ -110,8 +117,22 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, upstream: Option<Arc
             },
         }
     }
-    drop(listener);
+    drop(door);
     while connections.join_next().await.is_some() {}
+}
+
+/// Shuts or opens the door as the board says; tries again where its port cannot be had.
+async fn obey(door: &mut Door, shut: bool, shared: &Shared) {
+    if shut {
+        door.shut();
+    } else if !door.is_open()
+        && let Err(error) = door.reopen()
+    {
+        shared.note(&format!("cannot listen on {} again: {error}", door.addr()));
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+        // As if the board had changed: it is looked at once more.
+        shared.board.send_modify(|_| {});
+    }
 }
 
 fn admit(shared: &Shared, client: &TcpStream) -> Option<u64> {
@@ -128,7 +149,7 @@ struct Owner(Arc<Shared>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        publish(&self.0, |board| board.closing = true);
+        publish(&self.0, |board| board.closing = Some(Cut::Reset));
     }
 }
 
@@ -154,18 +175,24 @@ impl Link {
     /// Listens and relays from now on. The upstream is dialled for each client, not here: it may
     /// come up later.
     pub async fn open(spec: LinkSpec) -> Result<Link, ProxyError> {
+        Link::open_now(spec)
+    }
+
+    /// As [`Link::open`]; a listener needs no waiting, only a runtime.
+    pub fn open_now(spec: LinkSpec) -> Result<Link, ProxyError> {
         let LinkSpec { name, upstream, kind, listen, clock, seed } = spec;
         let refused = |source| ProxyError::Listen { link: name.clone(), listen, source };
         if kind != Kind::Tcp && listen.ip().is_unspecified() {
             return Err(ProxyError::Unreachable { link: name, listen });
         }
-        let listener = TcpListener::bind(listen).await.map_err(refused)?;
-        let addr = listener.local_addr().map_err(refused)?;
+        let door = Door::open(listen).map_err(refused)?;
+        let addr = door.addr();
         let addresses = match kind {
             Kind::Tcp => None,
             Kind::Kafka(nodes) => Some(AddressBook::new(nodes, addr)),
         };
-        let board = Board { upstream: upstream.into(), armed: Vec::new(), closing: false };
+        let (upstream, armed) = (upstream.into(), Vec::new());
+        let board = Board { upstream, armed, epoch: 0, closing: None };
         let shared = Arc::new(Shared {
             name,
             clock,
@@ -176,7 +203,7 @@ impl Link {
             next_connection: AtomicU64::new(0),
             listeners: Mutex::new(Vec::new()),
         });
-        shared.listen(listener, None);
+        shared.listen(door, None);
         let owner = Arc::new(Owner(shared));
         Ok(Link { owner, addr, next_toxic: Arc::new(AtomicU64::new(1)) })
     }
@@ -204,26 +231,73 @@ impl Link {
         publish(self.shared(), |board| board.upstream = upstream.into());
     }
 
+    /// New connections dial `upstream`; live ones are closed.
+    pub fn redirect(&self, upstream: &str) {
+        publish(self.shared(), |board| {
+            board.upstream = upstream.into();
+            board.epoch += 1;
+        });
+    }
+
     /// Publishes `toxic` to every connection, live and new, and returns at once.
     pub fn arm(&self, toxic: Toxic) -> Result<ToxicId, ProxyError> {
-        let refuse = |reason| {
+        self.swap(&[], &[toxic]).map(|ids| ids[0])
+    }
+
+    /// Takes `off` off and puts `on` on, as one change: no connection sees a part of it. Refused
+    /// whole where one of `on` is wrong.
+    pub fn swap(&self, off: &[ToxicId], on: &[Toxic]) -> Result<Vec<ToxicId>, ProxyError> {
+        let refuse = |toxic: &Toxic, reason| {
             let link = self.name().to_owned();
             Err(ProxyError::Toxic { link, toxic: toxic.name(), reason })
         };
-        if let Some(reason) = toxic.mistake() {
-            return refuse(reason);
+        for toxic in on {
+            if let Some(reason) = toxic.mistake() {
+                return refuse(toxic, reason);
+            }
         }
-        let id = ToxicId(self.next_toxic.fetch_add(1, Ordering::Relaxed));
-        let since = Stamp::now(&self.shared().clock);
-        let armed = Arc::new(Armed { id, toxic, since, hits: AtomicU64::new(0) });
+        let fresh: Vec<_> = on.iter().map(|toxic| self.armed(self.next_id(), *toxic)).collect();
+        let ids = fresh.iter().map(|armed| armed.id).collect();
         let fits = publish(self.shared(), |board| {
-            let fits = board.armed.len() < TOXICS_MAX;
+            let kept = board.armed.iter().filter(|armed| !off.contains(&armed.id)).count();
+            let fits = kept + fresh.len() <= TOXICS_MAX;
             if fits {
-                board.armed.push(armed);
+                board.armed.retain(|armed| !off.contains(&armed.id));
+                board.armed.extend(fresh);
             }
             fits
         });
-        if fits { Ok(id) } else { refuse(format!("{TOXICS_MAX} toxics are armed already")) }
+        match on.last() {
+            Some(toxic) if !fits => refuse(toxic, format!("{TOXICS_MAX} toxics are armed already")),
+            _ => Ok(ids),
+        }
+    }
+
+    /// Gives an armed toxic other values, in its place and under its id: the connections that it
+    /// touches stay the same. False where it is not there (any more).
+    pub fn change(&self, id: ToxicId, toxic: Toxic) -> Result<bool, ProxyError> {
+        if let Some(reason) = toxic.mistake() {
+            let (link, toxic) = (self.name().to_owned(), toxic.name());
+            return Err(ProxyError::Toxic { link, toxic, reason });
+        }
+        let fresh = self.armed(id, toxic);
+        Ok(publish(self.shared(), |board| {
+            let place = board.armed.iter_mut().find(|armed| armed.id == id);
+            place.is_some_and(|place| {
+                fresh.hits.store(place.hits.load(Ordering::Relaxed), Ordering::Relaxed);
+                *place = fresh;
+                true
+            })
+        }))
+    }
+
+    fn next_id(&self) -> ToxicId {
+        ToxicId(self.next_toxic.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn armed(&self, id: ToxicId, toxic: Toxic) -> Arc<Armed> {
+        let since = Stamp::now(&self.shared().clock);
+        Arc::new(Armed { id, toxic, since, hits: AtomicU64::new(0) })
     }
 
     /// Takes a toxic off; false where it was not there (any more).
@@ -247,6 +321,8 @@ impl Link {
             connections_total: gauge.total.load(Ordering::Relaxed),
             bytes_to_upstream: gauge.to_upstream.load(Ordering::Relaxed),
             bytes_to_client: gauge.to_client.load(Ordering::Relaxed),
+            bytes_from_client: gauge.from_client.load(Ordering::Relaxed),
+            bytes_from_upstream: gauge.from_upstream.load(Ordering::Relaxed),
             held_bytes: gauge.held(),
             waiting_bytes: gauge.waiting_bytes(),
             toxics: self.toxics(),
@@ -286,7 +362,16 @@ impl Link {
 
     /// Cuts every connection by RST and stops listening; again is fine.
     pub async fn close(&self) -> Result<(), ProxyError> {
-        publish(self.shared(), |board| board.closing = true);
+        self.end(Cut::Reset).await
+    }
+
+    /// As [`Link::close`], as a server ends that is stopped in good order: by FIN.
+    pub async fn retire(&self) -> Result<(), ProxyError> {
+        self.end(Cut::Close).await
+    }
+
+    async fn end(&self, how: Cut) -> Result<(), ProxyError> {
+        publish(self.shared(), |board| board.closing = Some(how));
         let tasks = std::mem::take(&mut *self.shared().listeners.lock().expect("no holder panics"));
         let all = async {
             for task in tasks {

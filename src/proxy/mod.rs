@@ -7,14 +7,17 @@
 //!
 //! Knows no scenario, fault id, journal or rule. Holds no lock across an await.
 //!
-//! Try it: `cargo test --lib proxy::`, and with a real broker `cargo test --test proxy_kafka`.
+//! Try it: `cargo test --lib proxy::`, by hand `lossdrill proxy`, over its API `cargo test --test
+//! toxiproxy`, and with a real broker `cargo test --test proxy_kafka`.
 //!
-//! Not covered: MySQL packets, the admin API (`lossdrill proxy`), toxicity (a share of the
-//! connections), bandwidth and the other toxics of `domain/faults.md`; SASL and TLS on Kafka links
-//! (frames inside are not seen, and pass raw).
+//! Not covered: MySQL packets; SASL and TLS on Kafka links (frames inside are not seen, and pass
+//! raw).
 
+pub mod admin;
 mod board;
+mod chain;
 mod connection;
+mod door;
 mod error;
 mod gauge;
 mod kafka;
@@ -27,7 +30,10 @@ pub use error::ProxyError;
 pub use gauge::Stats;
 pub use kafka::Nodes;
 pub use link::{Kind, Link, LinkSpec};
-pub use toxic::{Direction, Latency, Reset, Stall, Toxic, ToxicId, ToxicKind};
+pub use toxic::{
+    Bandwidth, Direction, Distribution, Latency, LimitData, Refuse, Reset, Slicer, SlowClose,
+    SlowConnect, Stall, Timeout, Toxic, ToxicId, ToxicKind, Toxicity,
+};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Buf, Bytes, BytesMut};
 use rand::RngCore;
@@ -17,6 +17,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
 use super::board::Board;
+use super::chain::Chain;
 use super::gauge::Waiting;
 use super::kafka::Filter;
 use super::link::Shared;
@@ -46,8 +47,22 @@ enum Gate {
     Shut,
 }
 
+/// Why a pipe stops before its stream ends: of itself, or as a toxic wants.
+pub(super) enum Stop {
+    Broken,
+    /// Orderly: what passed so far arrives.
+    Close,
+}
+
+impl From<io::Error> for Stop {
+    fn from(_: io::Error) -> Stop {
+        Stop::Broken
+    }
+}
+
 pub(super) struct Pipe<'a> {
     flow: Direction,
+    chain: Chain,
     reader: ReadHalf<'a>,
     writer: WriteHalf<'a>,
     shared: &'a Shared,
@@ -61,7 +76,7 @@ pub(super) struct Pipe<'a> {
     /// like a byte.
     ended: bool,
     /// The end was no orderly one.
-    broken: Option<io::Error>,
+    broken: bool,
     counted: u64,
     waiting: Option<(crate::clock::CellTime, u64)>,
 }
@@ -69,18 +84,19 @@ pub(super) struct Pipe<'a> {
 impl<'a> Pipe<'a> {
     pub fn new(
         shared: &'a Shared,
-        number: u64,
-        flow: Direction,
+        chain: Chain,
         filter: Filter,
         draws: ChaCha8Rng,
         ends: (ReadHalf<'a>, WriteHalf<'a>),
     ) -> Pipe<'a> {
+        let (flow, number) = (chain.flow, chain.origin.connection);
         let who = match flow {
             Direction::ToClient => Waiting::ToClient(number),
             Direction::ToUpstream | Direction::Both => Waiting::ToUpstream(number),
         };
         Pipe {
             flow,
+            chain,
             reader: ends.0,
             writer: ends.1,
             shared,
@@ -91,23 +107,28 @@ impl<'a> Pipe<'a> {
             queue: VecDeque::new(),
             queued: 0,
             ended: false,
-            broken: None,
+            broken: false,
             counted: 0,
             waiting: None,
         }
     }
 
-    /// Relays until the end of the stream was passed on. An error means that the connection is
-    /// broken.
-    pub async fn run(mut self) -> io::Result<()> {
+    /// Relays until the end of the stream was passed on.
+    pub async fn run(mut self) -> Result<(), Stop> {
         loop {
             let board = self.board.borrow_and_update().clone();
-            let gate = self.gate(&board);
+            if !self.chain.follow(&board) {
+                return Err(Stop::Close);
+            }
+            if self.chain.discards() {
+                self.discard();
+            }
+            let gate = self.gate();
             self.account(gate);
             if gate == Gate::Open && self.queue.front().is_some_and(|chunk| chunk.bytes.is_empty())
             {
-                if let Some(error) = self.broken.take() {
-                    return Err(error);
+                if self.broken {
+                    return Err(Stop::Broken);
                 }
                 // The other side may have gone; the end was passed on as far as it can be.
                 let _ = self.writer.shutdown().await;
@@ -123,24 +144,29 @@ impl<'a> Pipe<'a> {
                 }
                 ready = self.reader.readable(), if room => {
                     ready?;
-                    self.take_in(&board)?;
-                    if self.gate(&board) == Gate::Open {
-                        self.give_out(&board)?;
+                    self.take_in()?;
+                    if !self.chain.discards() && self.gate() == Gate::Open {
+                        self.give_out()?;
                     }
                 }
                 () = reached(due, self.shared), if due.is_some() => {}
                 ready = self.writer.writable(), if gate == Gate::Open => {
                     ready?;
-                    self.give_out(&board)?;
+                    self.give_out()?;
                 }
             }
         }
     }
 
-    fn gate(&self, board: &Board) -> Gate {
-        match self.queue.front() {
-            None => Gate::Empty,
-            Some(chunk) => gate_of(board, self.flow, chunk, self.shared),
+    fn gate(&mut self) -> Gate {
+        let Some(chunk) = self.queue.front() else { return Gate::Empty };
+        let held = gate_of(&self.chain, chunk, self.shared);
+        if held != Gate::Open || chunk.bytes.is_empty() || !self.chain.is_paced() {
+            return held;
+        }
+        match self.chain.piece(chunk.bytes.len(), chunk.arrived.real).1 {
+            Some(due) if !Due::Real(due).is_over(&self.shared.clock) => Gate::Until(Due::Real(due)),
+            _ => Gate::Open,
         }
     }
 
@@ -161,50 +187,64 @@ impl<'a> Pipe<'a> {
         }
     }
 
-    fn take_in(&mut self, board: &Board) -> io::Result<()> {
+    fn take_in(&mut self) -> io::Result<()> {
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         let arrived = Stamp::now(&self.shared.clock);
         match self.reader.try_read_buf(&mut buffer) {
-            Ok(0) => self.end(arrived, board),
-            Ok(_) => {
+            Ok(0) => self.end(arrived),
+            Ok(read) => {
+                self.read_total().fetch_add(read as u64, Ordering::Relaxed);
                 let mut pieces = Vec::new();
                 if let Err(note) = self.filter.feed(buffer.freeze(), &mut pieces) {
                     self.shared.note(&note);
                     return Err(io::Error::new(io::ErrorKind::InvalidData, note));
                 }
                 for piece in pieces {
-                    self.push(piece, arrived, board);
+                    self.push(piece, arrived);
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => {
-                self.broken = Some(error);
-                self.end(arrived, board);
+            Err(_) => {
+                self.broken = true;
+                self.end(arrived);
             }
         }
         Ok(())
     }
 
-    fn end(&mut self, arrived: Stamp, board: &Board) {
+    fn end(&mut self, arrived: Stamp) {
         self.ended = true;
         let rest = self.filter.finish();
-        self.push(rest, arrived, board);
+        self.push(rest, arrived);
+        self.chain.count_hits(true, 0);
         self.queue.push_back(Chunk { bytes: Bytes::new(), arrived, draw: 0 });
     }
 
-    fn push(&mut self, bytes: Bytes, arrived: Stamp, board: &Board) {
+    fn push(&mut self, bytes: Bytes, arrived: Stamp) {
         if bytes.is_empty() {
             return;
         }
         let draw = self.draws.next_u64();
-        board.count_hits(self.flow, draw);
+        self.chain.count_hits(false, draw);
         self.queued += bytes.len();
         self.queue.push_back(Chunk { bytes, arrived, draw });
     }
 
-    fn give_out(&mut self, board: &Board) -> io::Result<()> {
+    fn read_total(&self) -> &AtomicU64 {
+        match self.flow {
+            Direction::ToClient => &self.shared.gauge.from_upstream,
+            Direction::ToUpstream | Direction::Both => &self.shared.gauge.from_client,
+        }
+    }
+
+    fn give_out(&mut self) -> Result<(), Stop> {
+        if self.chain.is_paced() { self.give_pieces() } else { Ok(self.give_all()?) }
+    }
+
+    /// All that is free, in one write.
+    fn give_all(&mut self) -> io::Result<()> {
         let free = |chunk: &&Chunk| {
-            !chunk.bytes.is_empty() && gate_of(board, self.flow, chunk, self.shared) == Gate::Open
+            !chunk.bytes.is_empty() && gate_of(&self.chain, chunk, self.shared) == Gate::Open
         };
         let slices: Vec<IoSlice<'_>> = (self.queue.iter().take(WRITE_PIECES_MAX))
             .take_while(free)
@@ -213,11 +253,47 @@ impl<'a> Pipe<'a> {
         if slices.is_empty() {
             return Ok(());
         }
-        let mut written = match self.writer.try_write_vectored(&slices) {
+        let written = match self.writer.try_write_vectored(&slices) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(error),
         };
+        self.written(written);
+        Ok(())
+    }
+
+    /// What is free, piece by piece as the toxics cut it, each in a write of its own. At most
+    /// [`WRITE_PIECES_MAX`] at once: the other direction has its turn, too.
+    fn give_pieces(&mut self) -> Result<(), Stop> {
+        for _ in 0..WRITE_PIECES_MAX {
+            if self.gate() != Gate::Open {
+                break;
+            }
+            let Some(chunk) = self.queue.front().filter(|chunk| !chunk.bytes.is_empty()) else {
+                break;
+            };
+            let (length, arrived) = (chunk.bytes.len(), chunk.arrived.real);
+            let (piece, _) = self.chain.piece(length, arrived);
+            if piece == 0 {
+                self.chain.count_limits();
+                return Err(Stop::Close);
+            }
+            let written = match self.writer.try_write(&chunk.bytes[..piece]) {
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            };
+            self.written(written);
+            if !self.chain.passed(written, written == length, arrived) {
+                self.chain.count_limits();
+                return Err(Stop::Close);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `written` bytes off the queue.
+    fn written(&mut self, mut written: usize) {
         let total = match self.flow {
             Direction::ToClient => &self.shared.gauge.to_client,
             Direction::ToUpstream | Direction::Both => &self.shared.gauge.to_upstream,
@@ -233,12 +309,22 @@ impl<'a> Pipe<'a> {
                 self.queue.pop_front();
             }
         }
-        Ok(())
+    }
+
+    /// Throws away what is free.
+    fn discard(&mut self) {
+        while let Some(chunk) = self.queue.front() {
+            if chunk.bytes.is_empty() || gate_of(&self.chain, chunk, self.shared) != Gate::Open {
+                return;
+            }
+            self.queued -= chunk.bytes.len();
+            self.queue.pop_front();
+        }
     }
 }
 
-fn gate_of(board: &Board, flow: Direction, chunk: &Chunk, shared: &Shared) -> Gate {
-    match board.hold(flow, chunk.draw) {
+fn gate_of(chain: &Chain, chunk: &Chunk, shared: &Shared) -> Gate {
+    match chain.hold(chunk.bytes.is_empty(), chunk.draw) {
         Hold::Not => Gate::Open,
         Hold::Forever => Gate::Shut,
         Hold::For(delay) => {

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::net::TcpListener;
-
+use crate::proxy::door::Door;
 use crate::proxy::link::Shared;
 
 /// Nodes of one cluster that get a listener: more is an answer that lies.
@@ -52,17 +51,11 @@ impl AddressBook {
             return Err(format!("no listener for node {node}: {NODES_MAX} nodes have one: closed"));
         }
         let upstream = upstreams.get(&node).cloned().unwrap_or_else(|| format!("{host}:{port}"));
-        let (listener, addr) =
-            self.bind().map_err(|error| format!("no listener for node {node}: {error}: closed"))?;
-        shared.listen(listener, Some(upstream.into()));
+        let door = Door::open((self.main.ip(), 0).into())
+            .map_err(|error| format!("no listener for node {node}: {error}: closed"))?;
+        let addr = door.addr();
+        shared.listen(door, Some(upstream.into()));
         known.insert(node, addr);
         Ok(addr)
-    }
-
-    fn bind(&self) -> std::io::Result<(TcpListener, SocketAddr)> {
-        let listener = std::net::TcpListener::bind((self.main.ip(), 0))?;
-        listener.set_nonblocking(true)?;
-        let addr = listener.local_addr()?;
-        Ok((TcpListener::from_std(listener)?, addr))
     }
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// A day: past any window or deadline that a scenario can name.
-const DELAY_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+use super::{DELAY_MAX_MS, Distribution};
 
 /// Delay of each chunk, counted from its arrival, so that a stream is shifted and not slowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Latency {
     pub delay_ms: u64,
-    /// Uniform, ± this much, from the link's seed; never above `delay_ms`.
+    /// From the link's seed; never above `delay_ms`.
     pub jitter_ms: u64,
+    pub distribution: Distribution,
 }
 
 impl Latency {
@@ -26,8 +26,8 @@ impl Latency {
     }
 
     pub(super) fn delay(&self, draw: u64) -> Duration {
-        let span = 2 * self.jitter_ms + 1;
-        Duration::from_millis(self.delay_ms - self.jitter_ms + draw % span)
+        let Latency { delay_ms, jitter_ms, distribution } = *self;
+        Duration::from_millis(distribution.delay_ms(delay_ms, jitter_ms, draw))
     }
 }
 
@@ -37,12 +37,16 @@ mod tests {
 
     #[test]
     fn delays_stay_within_their_bounds() {
-        let latency = Latency { delay_ms: 100, jitter_ms: 30 };
+        let with = |delay_ms, jitter_ms| {
+            let distribution = Distribution::Uniform;
+            Latency { delay_ms, jitter_ms, distribution }
+        };
+        let latency = with(100, 30);
         let delays: Vec<_> = (0..1000).map(|draw| latency.delay(draw * 7919).as_millis()).collect();
         assert_eq!((delays.iter().min(), delays.iter().max()), (Some(&70), Some(&130)));
-        assert_eq!(Latency { delay_ms: 5, jitter_ms: 0 }.delay(u64::MAX).as_millis(), 5);
-        assert!(Latency { delay_ms: 5, jitter_ms: 6 }.mistake().is_some());
-        assert!(Latency { delay_ms: 0, jitter_ms: 0 }.mistake().is_some());
-        assert!(Latency { delay_ms: 5, jitter_ms: 5 }.mistake().is_none());
+        assert_eq!(with(5, 0).delay(u64::MAX).as_millis(), 5);
+        assert!(with(5, 6).mistake().is_some());
+        assert!(with(0, 0).mistake().is_some());
+        assert!(with(5, 5).mistake().is_none());
     }
 }

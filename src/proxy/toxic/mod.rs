@@ -1,27 +1,49 @@
 //! The ways to hurt a link: one small file each, and what they have in common.
 //!
-//! A toxic is data. The pipe asks it how long a chunk must be held, the connection asks it when to
-//! be cut. To add one: a file beside `stall.rs` with its limits and its answer, a variant in
-//! [`ToxicKind`], and the compiler lists the rest.
+//! A toxic is data. The pipe asks it how long a chunk must be held and how much may pass at once,
+//! the connection asks it when to be cut, the listener whether to listen. To add one: a file beside
+//! `stall.rs` with its limits and its answer, a variant in [`ToxicKind`], and the compiler lists the
+//! rest; for clients of the admin API a row in `admin/kinds.rs`.
 
+mod bandwidth;
+mod connect;
+mod jitter;
 mod latency;
+mod limit_data;
 mod reset;
+mod slicer;
+mod slow_close;
 mod stall;
+mod timeout;
+mod toxicity;
 
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use bandwidth::Bandwidth;
+pub(super) use bandwidth::Meter;
+pub use connect::{Refuse, SlowConnect};
+pub use jitter::Distribution;
 pub use latency::Latency;
+pub use limit_data::LimitData;
 pub use reset::Reset;
+pub(super) use slicer::Cutter;
+pub use slicer::Slicer;
+pub use slow_close::SlowClose;
 pub use stall::Stall;
+pub use timeout::Timeout;
+pub use toxicity::Toxicity;
+pub(super) use toxicity::mix;
 
 use crate::clock::{CellTime, Clock};
 
 /// Delays up to this are real; a longer one is a `next_due` on cell time, so that an advance moves
 /// it.
 pub(super) const REAL_DELAY_MAX: Duration = Duration::from_secs(1);
+/// A day: past any window or deadline that a scenario can name.
+pub(super) const DELAY_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Names one armed toxic of one link; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -53,14 +75,22 @@ pub enum ToxicKind {
     Latency(Latency),
     Stall(Stall),
     Reset(Reset),
+    Timeout(Timeout),
+    Bandwidth(Bandwidth),
+    Slicer(Slicer),
+    LimitData(LimitData),
+    SlowClose(SlowClose),
+    Refuse(Refuse),
+    SlowConnect(SlowConnect),
 }
 
-/// A toxic and the direction it works in.
+/// A toxic, the direction it works in, and the share of the connections that it touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Toxic {
     #[serde(flatten)]
     pub kind: ToxicKind,
     pub direction: Direction,
+    pub toxicity: Toxicity,
 }
 
 /// How long a toxic holds a chunk back, counted from its arrival.
@@ -71,18 +101,33 @@ pub(super) enum Hold {
     Forever,
 }
 
+/// How a connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// RST to both sides.
+    Reset,
+    /// An orderly end, towards both sides.
+    Close,
+}
+
 impl Toxic {
+    /// On every connection.
+    pub fn new(kind: ToxicKind, direction: Direction) -> Toxic {
+        Toxic { kind, direction, toxicity: Toxicity::ALL }
+    }
+
     pub fn latency(delay_ms: u64, jitter_ms: u64, direction: Direction) -> Toxic {
-        Toxic { kind: ToxicKind::Latency(Latency { delay_ms, jitter_ms }), direction }
+        let distribution = Distribution::Uniform;
+        Toxic::new(ToxicKind::Latency(Latency { delay_ms, jitter_ms, distribution }), direction)
     }
 
     pub fn stall(direction: Direction) -> Toxic {
-        Toxic { kind: ToxicKind::Stall(Stall {}), direction }
+        Toxic::new(ToxicKind::Stall(Stall {}), direction)
     }
 
     /// A reset always cuts both sides: a connection has no half that could be reset.
     pub fn reset(after_ms: u64) -> Toxic {
-        Toxic { kind: ToxicKind::Reset(Reset { after_ms }), direction: Direction::Both }
+        Toxic::new(ToxicKind::Reset(Reset { after_ms }), Direction::Both)
     }
 
     pub fn name(&self) -> &'static str {
@@ -90,6 +135,13 @@ impl Toxic {
             ToxicKind::Latency(_) => "latency",
             ToxicKind::Stall(_) => "stall",
             ToxicKind::Reset(_) => "reset",
+            ToxicKind::Timeout(_) => "timeout",
+            ToxicKind::Bandwidth(_) => "bandwidth",
+            ToxicKind::Slicer(_) => "slicer",
+            ToxicKind::LimitData(_) => "limit-data",
+            ToxicKind::SlowClose(_) => "slow-close",
+            ToxicKind::Refuse(_) => "refuse",
+            ToxicKind::SlowConnect(_) => "slow-connect",
         }
     }
 
@@ -97,29 +149,38 @@ impl Toxic {
     pub(super) fn mistake(&self) -> Option<String> {
         match self.kind {
             ToxicKind::Latency(latency) => latency.mistake(),
-            ToxicKind::Stall(_) => None,
             ToxicKind::Reset(reset) => reset.mistake(self.direction),
+            ToxicKind::Timeout(timeout) => timeout.mistake(),
+            ToxicKind::Bandwidth(bandwidth) => bandwidth.mistake(),
+            ToxicKind::Slicer(slicer) => slicer.mistake(),
+            ToxicKind::SlowClose(slow) => slow.mistake(),
+            ToxicKind::SlowConnect(slow) => slow.mistake(),
+            ToxicKind::Stall(_) | ToxicKind::LimitData(_) | ToxicKind::Refuse(_) => None,
         }
     }
 
-    /// How long a chunk that flows in direction `flow` is held; `draw` is the chunk's own random
-    /// number.
-    pub(super) fn hold(&self, flow: Direction, draw: u64) -> Hold {
-        if !self.direction.covers(flow) {
-            return Hold::Not;
-        }
+    /// How long a chunk, or the end of a stream, is held; `draw` is the chunk's own random number.
+    pub(super) fn hold(&self, is_end: bool, draw: u64) -> Hold {
         match self.kind {
             ToxicKind::Latency(latency) => Hold::For(latency.delay(draw)),
             ToxicKind::Stall(stall) => stall.hold(),
-            ToxicKind::Reset(_) => Hold::Not,
+            ToxicKind::Bandwidth(bandwidth) if !is_end => bandwidth.hold(),
+            ToxicKind::SlowClose(slow) => slow.hold(is_end),
+            _ => Hold::Not,
         }
     }
 
-    /// How long after `max(armed, opened)` a connection is cut.
-    pub(super) fn cut_after(&self) -> Option<Duration> {
+    /// Are bytes that come thrown away?
+    pub(super) fn discards(&self) -> bool {
+        matches!(self.kind, ToxicKind::Timeout(_))
+    }
+
+    /// How long after `max(armed, opened)` a connection is cut, and how.
+    pub(super) fn cut_after(&self) -> Option<(Duration, Cut)> {
         match self.kind {
-            ToxicKind::Reset(reset) => Some(Duration::from_millis(reset.after_ms)),
-            ToxicKind::Latency(_) | ToxicKind::Stall(_) => None,
+            ToxicKind::Reset(reset) => Some((Duration::from_millis(reset.after_ms), Cut::Reset)),
+            ToxicKind::Timeout(timeout) => timeout.after().map(|after| (after, Cut::Close)),
+            _ => None,
         }
     }
 }

@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::Direction;
-
-/// As for latency: past any deadline that a scenario can name.
-const AFTER_MAX_MS: u64 = 24 * 60 * 60 * 1000;
+use super::{DELAY_MAX_MS, Direction};
 
 /// Cuts a connection `after_ms` after it was opened, or after arming where that is later. A silent
 /// connection is cut too.
@@ -19,7 +16,7 @@ impl Reset {
         if direction != Direction::Both {
             return Some("a reset cuts both sides: its direction must be `both`".into());
         }
-        (self.after_ms > AFTER_MAX_MS)
-            .then(|| format!("after {} ms is above {AFTER_MAX_MS} ms", self.after_ms))
+        (self.after_ms > DELAY_MAX_MS)
+            .then(|| format!("after {} ms is above {DELAY_MAX_MS} ms", self.after_ms))
     }
 }
