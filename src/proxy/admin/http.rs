@@ -68,7 +68,7 @@ async fn list(State(proxies): Asked) -> Json<Value> {
 }
 
 async fn create(State(proxies): Asked, bytes: Bytes) -> Answer<(StatusCode, Json<Value>)> {
-    let wanted = Wanted::read(&body(&bytes)?, "").await?;
+    let wanted = Wanted::read(&body(&bytes)?, None).await?;
     let proxy = proxies.create(wanted).await?;
     Ok((StatusCode::CREATED, Json(proxy.json())))
 }
@@ -80,7 +80,7 @@ pub(super) async fn read_proxies(value: &Value) -> Answer<Vec<Wanted>> {
     };
     let (mut read, mut mistakes) = (Vec::new(), Vec::new());
     for (number, value) in (1..).zip(list) {
-        match Wanted::read(value, &format!(" at proxy {number}")).await {
+        match Wanted::read(value, Some(number)).await {
             Ok(wanted) => read.push(wanted),
             Err(refusal) => mistakes.extend(refusal.0),
         }

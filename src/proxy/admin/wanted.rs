@@ -44,9 +44,10 @@ impl Wanted {
         self.listen.is_none_or(|listen| listen == addr || free(listen))
     }
 
-    /// `place` says where it stands in a list, such as " at proxy 2".
-    pub async fn read(value: &Value, place: &str) -> Result<Wanted, Refusal> {
-        let prefix = if place.is_empty() { String::new() } else { format!("{}: ", &place[4..]) };
+    /// `number` says which of a list it is.
+    pub async fn read(value: &Value, number: Option<usize>) -> Result<Wanted, Refusal> {
+        let prefix = number.map_or(String::new(), |number| format!("proxy {number}: "));
+        let place = number.map_or(String::new(), |number| format!(" at proxy {number}"));
         let mut fields = Fields::of(value, &prefix, KNOWN)?;
         let (mut name, mut upstream) = (String::new(), String::new());
         for (key, field) in [("name", &mut name), ("upstream", &mut upstream)] {
