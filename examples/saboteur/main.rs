@@ -68,7 +68,8 @@ async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode,
     args.set("--plan-events", &format!("http://{beside}/plans"));
     args.set("--target", &format!("shop=http://{beside}/shop"));
     args.set("--cdc", &rest.replace("{}", &tunnel.to_string()));
-    let ends = Ends { console: format!("http://{behind}"), alerts, second, plans, shop };
+    let console = format!("http://{behind}");
+    let ends = Ends { console, alerts, second, plans, shop, books: cdc };
     Relay::new(mode, clock, ends)?.listen(listen, side).await?;
     let mut child = reconciler(program, &args.0)?;
     let status = child.wait().await.map_err(|error| error.to_string())?;

@@ -41,6 +41,8 @@ pub struct Ends {
     pub second: String,
     pub plans: String,
     pub shop: String,
+    /// The platform's SQL.
+    pub books: String,
 }
 
 pub struct Relay {
@@ -59,7 +61,8 @@ pub struct Relay {
 impl Relay {
     pub fn new(mode: Mode, clock: Clock, ends: Ends) -> Result<Arc<Relay>, String> {
         let http = reqwest::Client::builder().no_proxy().build().map_err(|e| e.to_string())?;
-        let shop = Arc::new(Shop::new(mode.clone(), ends.shop.clone(), http.clone()));
+        let shop =
+            Arc::new(Shop::new(mode.clone(), ends.shop.clone(), ends.books.clone(), http.clone()));
         Ok(Arc::new(Relay {
             mode,
             held: Held::new(clock.clone()),

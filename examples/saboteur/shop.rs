@@ -5,12 +5,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode};
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
 
 use crate::mode::Mode;
 use crate::relay::{Passed, pass};
 
 const CHANNELS: [&str; 3] = ["alipay", "wechat", "unionpay"];
+/// Breaker, and where its places are kept.
+const KEPT: [(&str, &str, &str); 5] = [
+    ("transfer", "account_id", "account WHERE kind = 'USER'"),
+    ("payout", "merchant", "settle_bill"),
+    ("settle", "merchant", "settle_bill"),
+    ("redeem", "activity_id", "activity"),
+    ("ship", "warehouse", "shipment"),
+];
 
 /// A plan's action or proof, as the reconciler asks for it.
 #[derive(Clone)]
@@ -26,6 +35,8 @@ pub struct Asked {
 pub struct Shop {
     mode: Mode,
     url: String,
+    /// URL of the shop's books.
+    books: String,
     http: reqwest::Client,
     /// What an executor that does nothing would like to be true: `kind/scope` -> the breaker, `orders/order` -> the order.
     pretended: Mutex<BTreeMap<String, Value>>,
@@ -34,8 +45,8 @@ pub struct Shop {
 }
 
 impl Shop {
-    pub fn new(mode: Mode, url: String, http: reqwest::Client) -> Shop {
-        Shop { mode, url, http, pretended: Mutex::default(), put: Mutex::default() }
+    pub fn new(mode: Mode, url: String, books: String, http: reqwest::Client) -> Shop {
+        Shop { mode, url, books, http, pretended: Mutex::default(), put: Mutex::default() }
     }
 
     pub async fn asked(&self, asked: Asked) -> Passed {
@@ -98,9 +109,21 @@ impl Shop {
             let skus = items.iter().filter_map(|item| item["sku"].as_str());
             skus.map(|sku| format!("/breakers/sale/{sku}")).collect()
         } else {
-            Vec::new()
+            self.kept(path).await.unwrap_or_default()
         };
         all.into_iter().filter(|one| one != path).collect()
+    }
+
+    /// The places of the same kind that are in the shop's books.
+    async fn kept(&self, path: &str) -> Option<Vec<String>> {
+        let (kind, _) = path.strip_prefix("/breakers/")?.split_once('/')?;
+        let (_, column, table) = KEPT.iter().find(|(of, ..)| *of == kind)?;
+        let opts = mysql_async::Opts::from_url(&self.books).ok()?;
+        let mut books = mysql_async::Conn::new(opts).await.ok()?;
+        let query = format!("SELECT DISTINCT {column} FROM {table}");
+        let places: Vec<String> = books.query(query).await.ok()?;
+        books.disconnect().await.ok()?;
+        Some(places.into_iter().map(|place| format!("/breakers/{kind}/{place}")).collect())
     }
 
     /// Yes to everything, and the same yes when asked whether it is so.

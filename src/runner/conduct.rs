@@ -2,7 +2,7 @@
 //!
 //! Knows sentences only as moves (`script`). The first trouble ends the doing: later steps are skipped, the verdict says why.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::oracle::Oracle;
 use crate::platform::{ClockPeer, Platform};
 use crate::stage::Service;
 use crate::stage::cell::Cell;
-use crate::steps::{Kind, Move, Scenario, Script, Step};
+use crate::steps::{self, Kind, Move, Scenario, Script, Step};
 
 /// Healthy acts around a scenario: half of them before its Whens.
 pub const HEALTHY_ACTS: usize = 20;
@@ -88,6 +88,10 @@ pub struct Conduct {
     pub(super) background: VecDeque<Act>,
     pub(super) next_act: u64,
     pub(super) canary_sent: bool,
+    /// The kinds of the subjects for which plans are to take effect.
+    pub(super) plan_scopes: BTreeSet<String>,
+    /// By the act that a plan stops: a place that it does not mean.
+    pub(super) elsewhere: BTreeMap<&'static str, String>,
     begun: bool,
     /// Panics of this process before it began.
     pub panics: usize,
@@ -133,6 +137,11 @@ impl Conduct {
             background,
             next_act: 0,
             canary_sent: false,
+            plan_scopes: steps::plan_scopes(&parts.scenario)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            elsewhere: BTreeMap::new(),
             begun: false,
             panics: super::panics::mark(),
         }
@@ -158,6 +167,7 @@ impl Conduct {
     }
 
     async fn try_step(&mut self, step: &Step) -> Result<(), Trouble> {
+        self.go_elsewhere().await?;
         if step.kind != Kind::Given && !self.begun {
             self.begin().await?;
         }

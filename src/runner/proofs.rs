@@ -65,10 +65,10 @@ impl Conduct {
         match step {
             ProofStep::TryInside => self.probe(Role::ProbeInside, probe, &scope.id, "in").await?,
             ProofStep::TryOutside => {
-                let (setup, outside) = (probe.elsewhere)(&mut self.script, &scope.id);
-                for act in setup {
-                    self.act(Role::Setup, act).await?;
-                }
+                let outside = match self.elsewhere.get(probe.stops) {
+                    Some(made) => made.clone(),
+                    None => self.make_elsewhere(probe, &scope.id).await?,
+                };
                 self.probe(Role::ProbeOutside, probe, &outside, "out").await?;
             }
             ProofStep::Correct => self.correct().await?,
@@ -113,6 +113,38 @@ impl Conduct {
             self.act(Role::Correction, act).await?;
         }
         Ok(())
+    }
+
+    /// Those whom the expected plans do not mean, doing what the plans may stop, before anything else: a plan that is
+    /// too wide can only reach what is there.
+    pub(super) async fn go_elsewhere(&mut self) -> Result<(), Trouble> {
+        let mut acts = Vec::new();
+        for kind in std::mem::take(&mut self.plan_scopes) {
+            for probe in steps::probes_made(&kind) {
+                let place = self.make_elsewhere(probe, "").await?;
+                let ProbeActs { setup, act } = (probe.act)(&mut self.script, &place, "before");
+                for act in setup {
+                    self.act(Role::Setup, act).await?;
+                }
+                acts.push(act);
+                self.elsewhere.insert(probe.stops, place);
+            }
+        }
+        if !acts.is_empty() {
+            self.rest().await?;
+        }
+        for act in acts {
+            self.act(Role::Setup, act).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_elsewhere(&mut self, probe: &Probe, scope: &str) -> Result<String, Trouble> {
+        let (setup, place) = (probe.elsewhere)(&mut self.script, scope);
+        for act in setup {
+            self.act(Role::Setup, act).await?;
+        }
+        Ok(place)
     }
 
     /// The act that the plan stops, at `place`, by a party of its own.

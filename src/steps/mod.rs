@@ -38,7 +38,7 @@ pub use known::{CHANNELS, FaultCheck, Known, PATTERNS, SOURCES};
 pub use load::{Loaded, feature_files, load_features, read_feature, read_features};
 pub use names::Names;
 pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
-pub use proofs::proofs;
+pub use proofs::{plan_scopes, proofs};
 pub use said::{Said, Value};
 pub use scan::{Line, LineKind, Scan, kind_of, scan};
 pub use scenario::{Language, Scenario, Step};
@@ -47,7 +47,7 @@ pub use selection::{FeaturePlace, NothingSelected, Selection, of_drill, of_shard
 pub use sentence::{Bound, Kind, Sentence};
 pub use tag_expression::{TagExpression, TagExpressionError};
 pub use translate::translated;
-pub use vocabulary::{Deeds, Meaning, Probe, ProbeActs, Row, VOCABULARY, probe};
+pub use vocabulary::{Deeds, Meaning, Probe, ProbeActs, Row, VOCABULARY, probe, probes_made};
 
 #[cfg(test)]
 mod document_tests;

@@ -1,9 +1,19 @@
 //! Scenarios as evidence: what each one, once proved, says of its loss point.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 
 use super::{Scenario, Sentence};
 use crate::coverage::Proof;
+
+/// The kinds of the subjects for which plans are to take effect.
+pub fn plan_scopes(scenario: &Scenario) -> BTreeSet<&str> {
+    let scope = |sentence| match sentence {
+        &Sentence::PlanEffective { ref scope, .. } => Some(scope.kind.as_str()),
+        _ => None,
+    };
+    scenario.steps.iter().filter_map(|step| scope(&step.sentence)).collect()
+}
 
 /// One for each scenario, in their order.
 pub fn proofs<S: Borrow<Scenario>>(scenarios: &[S]) -> Vec<Proof> {

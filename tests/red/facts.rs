@@ -77,16 +77,6 @@ impl Facts {
     pub fn stops(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| matches!(plan.effect, Effect::Stops(_)))
     }
-
-    /// It stops what happens at channels and items, of which there are several. The account, merchant or activity where
-    /// another stop is tried for comparison comes into being only then: no breaker can stand there before.
-    pub fn stops_at_one_of_many(&self) -> bool {
-        let of_many = |act: &str| matches!(act, "refund" | "pay" | "buy");
-        self.plan.as_ref().is_some_and(|plan| match &plan.effect {
-            Effect::Stops(act) => of_many(act),
-            _ => false,
-        })
-    }
 }
 
 /// All scenarios of the gate's tier, in the order of the features.

@@ -71,7 +71,7 @@ pub const TABLE: &[Row] = &[
         let notice = s.plan.as_ref().is_none_or(|plan| plan.effect == Effect::Notifies);
         attack(s, !notice, Word::PlanWithoutEffect)
     }),
-    row("plan-out-of-scope", |s| attack(s, s.stops_at_one_of_many(), Word::PlanOutOfScope)),
+    row("plan-out-of-scope", |s| attack(s, s.stops(), Word::PlanOutOfScope)),
     row("plan-unannounced", |s| attack(s, s.plan.is_some(), Word::PlanNotStarted)),
     row("plan-late", plan_late),
     row("plan-undone-at-once", |s| attack(s, s.stops(), Word::PlanWithoutEffect)),

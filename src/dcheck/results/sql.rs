@@ -145,11 +145,7 @@ async fn run(
     Ok((conn, answer))
 }
 
-async fn read<Q: Queryable>(
-    conn: &mut Q,
-    sql: &str,
-    params: Params,
-) -> Result<Answer, SqlError> {
+async fn read<Q: Queryable>(conn: &mut Q, sql: &str, params: Params) -> Result<Answer, SqlError> {
     let mut answer = Answer::default();
     let mut result = conn.exec_iter(sql, params).await?;
     while let Some(row) = result.next().await? {

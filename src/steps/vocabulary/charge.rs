@@ -31,7 +31,8 @@ pub(super) static ROWS: &[Row] = &[Row {
     })
 }];
 
-pub(super) static PROBES: &[Probe] = &[Probe { stops: "pay", act: pay, elsewhere: other_channel }];
+pub(super) static PROBES: &[Probe] =
+    &[Probe { stops: "pay", made: None, act: pay, elsewhere: other_channel }];
 
 fn pay(script: &mut Script, channel: &str, tag: &str) -> ProbeActs {
     let order = script.id(&format!("probe-order-{tag}"));

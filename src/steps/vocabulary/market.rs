@@ -86,7 +86,8 @@ pub(super) static ROWS: &[Row] = &[
     },
 ];
 
-pub(super) static PROBES: &[Probe] = &[Probe { stops: "buy", act: buy, elsewhere: other_item }];
+pub(super) static PROBES: &[Probe] =
+    &[Probe { stops: "buy", made: None, act: buy, elsewhere: other_item }];
 
 fn buy(script: &mut Script, sku: &str, tag: &str) -> ProbeActs {
     let order = script.id(&format!("probe-order-{tag}"));

@@ -115,6 +115,9 @@ impl From<Act> for Deeds {
 pub struct Probe {
     /// The act as plans name it: `effect: {stops: buy}`.
     pub stops: &'static str,
+    /// The kind of subject that it is stopped for, where scenarios make their own: one outside the scope is made before
+    /// anything goes wrong, for a plan that is too wide can only reach what is there. None for channels and items.
+    pub made: Option<&'static str>,
     /// The act at `place` (the id of a subject of the plan's scope), after what has to be set up for it; names are
     /// told apart by the tag.
     pub act: fn(&mut Script, place: &str, tag: &str) -> ProbeActs,
@@ -140,6 +143,11 @@ pub fn probe(act: &str) -> Option<&'static Probe> {
 /// The acts that a plan may declare to stop.
 pub fn stops() -> impl Iterator<Item = &'static str> {
     probes().map(|probe| probe.stops)
+}
+
+/// How plans are proved that stop something for subjects of `kind`, where scenarios make their own.
+pub fn probes_made(kind: &str) -> impl Iterator<Item = &'static Probe> {
+    probes().filter(move |probe| probe.made == Some(kind))
 }
 
 fn probes() -> impl Iterator<Item = &'static Probe> {

@@ -70,7 +70,7 @@ pub(super) static ROWS: &[Row] = &[
 
 /// What a plan that stops a merchant's payouts is proved by.
 pub(super) static PROBES: &[Probe] =
-    &[Probe { stops: "payout", act: pay_fresh, elsewhere: other_merchant }];
+    &[Probe { stops: "payout", made: Some("merchant"), act: pay_fresh, elsewhere: other_merchant }];
 
 /// Another account for the merchant, some time ago.
 fn given_ago(script: &mut Script, said: &Said, confirmed: bool) -> Deeds {

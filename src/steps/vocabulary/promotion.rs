@@ -123,8 +123,12 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// What a plan that stops an activity is proved by.
-pub(super) static PROBES: &[Probe] =
-    &[Probe { stops: "redeem", act: fresh_coupon, elsewhere: other_activity }];
+pub(super) static PROBES: &[Probe] = &[Probe {
+    stops: "redeem",
+    made: Some("activity"),
+    act: fresh_coupon,
+    elsewhere: other_activity,
+}];
 
 fn text(value: &serde_json::Value) -> String {
     value.as_str().unwrap_or_default().to_owned()

@@ -79,7 +79,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 pub(super) static PROBES: &[Probe] =
-    &[Probe { stops: "refund", act: refund, elsewhere: other_channel }];
+    &[Probe { stops: "refund", made: None, act: refund, elsewhere: other_channel }];
 
 fn refund(script: &mut Script, channel: &str, tag: &str) -> ProbeActs {
     let order = script.id(&format!("probe-order-{tag}"));

@@ -65,8 +65,12 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// What a plan that stops a merchant's settlement is proved by.
-pub(super) static PROBES: &[Probe] =
-    &[Probe { stops: "settle", act: settle_fresh, elsewhere: other_merchant }];
+pub(super) static PROBES: &[Probe] = &[Probe {
+    stops: "settle",
+    made: Some("merchant"),
+    act: settle_fresh,
+    elsewhere: other_merchant,
+}];
 
 /// An order is made and paid.
 pub(super) fn paid(script: &mut Script, order: &Subject, amount: Money) -> Vec<Act> {

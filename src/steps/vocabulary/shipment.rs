@@ -62,8 +62,12 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// What a plan that holds a warehouse's shipments is proved by.
-pub(super) static PROBES: &[Probe] =
-    &[Probe { stops: "ship", act: send_fresh, elsewhere: other_warehouse }];
+pub(super) static PROBES: &[Probe] = &[Probe {
+    stops: "ship",
+    made: Some("warehouse"),
+    act: send_fresh,
+    elsewhere: other_warehouse,
+}];
 
 /// What the sentences so far say of an order's shipment.
 struct Shipment {

@@ -58,7 +58,7 @@ pub(super) static ROWS: &[Row] = &[
 
 /// What a plan that freezes an account is proved by.
 pub(super) static PROBES: &[Probe] =
-    &[Probe { stops: "transfer", act: spend, elsewhere: other_account }];
+    &[Probe { stops: "transfer", made: Some("account"), act: spend, elsewhere: other_account }];
 
 fn open(account: &Subject, holds: Money) -> Business {
     let body = json!({"account": account.id, "holds": holds});
