@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use super::mysql::ArmedRule;
 use super::toxic::{Direction, Due, Hold, Stamp, Toxic, ToxicId};
 
 /// A toxic on the board.
@@ -38,6 +39,8 @@ pub(super) struct Board {
     /// `host:port` that new connections dial.
     pub upstream: Arc<str>,
     pub armed: Vec<Arc<Armed>>,
+    /// What single statements must obey, on a MySQL link.
+    pub rules: Vec<Arc<ArmedRule>>,
     /// The link ends: every connection is cut.
     pub closing: bool,
 }
@@ -64,6 +67,11 @@ impl Board {
             };
         }
         sum
+    }
+
+    /// Is the rule still armed?
+    pub fn has_rule(&self, id: ToxicId) -> bool {
+        self.rules.iter().any(|rule| rule.id == id)
     }
 
     /// Counts a chunk that arrived for every toxic that holds it.

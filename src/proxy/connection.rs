@@ -9,8 +9,8 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::net::TcpStream;
 
+use super::filter;
 use super::gauge::Waiting;
-use super::kafka;
 use super::link::Shared;
 use super::pipe::Pipe;
 use super::toxic::{Direction, Due, Stamp};
@@ -75,7 +75,7 @@ async fn relay(
     if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
         return End::Reset;
     }
-    let (up_filter, down_filter) = kafka::filters(shared);
+    let (up_filter, down_filter) = filter::filters(shared);
     let (client_reader, client_writer) = client.split();
     let (server_reader, server_writer) = server.split();
     let draws = |which| ChaCha8Rng::seed_from_u64(shared.seed ^ (2 * number + which));

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::board::{Armed, ArmedToxic, Board};
 use super::gauge::{Gauge, Stats};
 use super::kafka::{AddressBook, Nodes};
+use super::mysql::{ArmedRule, RuleView, StatementRule};
 use super::toxic::{Stamp, Toxic, ToxicId};
 use super::{ProxyError, connection};
 use crate::clock::{CellTime, Clock};
@@ -33,6 +34,8 @@ pub enum Kind {
     Tcp,
     /// Rewrites broker addresses in answers, so that clients stay behind the link.
     Kafka(Nodes),
+    /// Reads statements, so that rules can meet them; no TLS and no compression through it.
+    Mysql,
 }
 
 /// What a link is made from.
@@ -72,6 +75,7 @@ pub(super) struct Shared {
     pub board: watch::Sender<Arc<Board>>,
     pub gauge: Gauge,
     pub addresses: Option<AddressBook>,
+    pub reads_mysql: bool,
     next_connection: AtomicU64,
     listeners: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -156,16 +160,18 @@ impl Link {
     pub async fn open(spec: LinkSpec) -> Result<Link, ProxyError> {
         let LinkSpec { name, upstream, kind, listen, clock, seed } = spec;
         let refused = |source| ProxyError::Listen { link: name.clone(), listen, source };
-        if kind != Kind::Tcp && listen.ip().is_unspecified() {
+        if matches!(kind, Kind::Kafka(_)) && listen.ip().is_unspecified() {
             return Err(ProxyError::Unreachable { link: name, listen });
         }
         let listener = TcpListener::bind(listen).await.map_err(refused)?;
         let addr = listener.local_addr().map_err(refused)?;
+        let reads_mysql = kind == Kind::Mysql;
         let addresses = match kind {
-            Kind::Tcp => None,
+            Kind::Tcp | Kind::Mysql => None,
             Kind::Kafka(nodes) => Some(AddressBook::new(nodes, addr)),
         };
-        let board = Board { upstream: upstream.into(), armed: Vec::new(), closing: false };
+        let upstream = upstream.into();
+        let board = Board { upstream, armed: Vec::new(), rules: Vec::new(), closing: false };
         let shared = Arc::new(Shared {
             name,
             clock,
@@ -173,6 +179,7 @@ impl Link {
             board: watch::Sender::new(Arc::new(board)),
             gauge: Gauge::default(),
             addresses,
+            reads_mysql,
             next_connection: AtomicU64::new(0),
             listeners: Mutex::new(Vec::new()),
         });
@@ -226,12 +233,40 @@ impl Link {
         if fits { Ok(id) } else { refuse(format!("{TOXICS_MAX} toxics are armed already")) }
     }
 
-    /// Takes a toxic off; false where it was not there (any more).
+    /// Publishes a rule for single statements to every connection, live and new, and returns at once.
+    pub fn arm_rule(&self, rule: StatementRule) -> Result<ToxicId, ProxyError> {
+        let toxic = rule.name();
+        let refuse =
+            |reason| Err(ProxyError::Toxic { link: self.name().to_owned(), toxic, reason });
+        if !self.shared().reads_mysql {
+            return refuse("the link does not read MySQL's packets".to_owned());
+        }
+        if let Some(reason) = rule.mistake() {
+            return refuse(reason);
+        }
+        let id = ToxicId(self.next_toxic.fetch_add(1, Ordering::Relaxed));
+        let armed = Arc::new(ArmedRule::new(id, rule));
+        let fits = publish(self.shared(), |board| {
+            let fits = board.rules.len() < TOXICS_MAX;
+            if fits {
+                board.rules.push(armed);
+            }
+            fits
+        });
+        if fits { Ok(id) } else { refuse(format!("{TOXICS_MAX} rules are armed already")) }
+    }
+
+    pub fn rules(&self) -> Vec<RuleView> {
+        self.shared().board.borrow().rules.iter().map(|rule| RuleView::of(rule)).collect()
+    }
+
+    /// Takes a toxic or a rule off; false where it was not there (any more).
     pub fn disarm(&self, id: ToxicId) -> bool {
         publish(self.shared(), |board| {
-            let before = board.armed.len();
+            let before = board.armed.len() + board.rules.len();
             board.armed.retain(|armed| armed.id != id);
-            board.armed.len() < before
+            board.rules.retain(|rule| rule.id != id);
+            board.armed.len() + board.rules.len() < before
         })
     }
 

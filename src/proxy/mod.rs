@@ -1,4 +1,5 @@
-//! Every byte between a cell and its servers: TCP and Kafka links, and the toxics on them.
+//! Every byte between a cell and its servers: TCP, MySQL and Kafka links, the toxics on them, and the rules that
+//! meet single statements.
 //!
 //! A [`Link`] listens, dials its upstream for each client and relays both directions. What hurts it
 //! is a *board*: an immutable snapshot that arming publishes and that connections read. So arming
@@ -9,16 +10,18 @@
 //!
 //! Try it: `cargo test --lib proxy::`, and with a real broker `cargo test --test proxy_kafka`.
 //!
-//! Not covered: MySQL packets, the admin API (`lossdrill proxy`), toxicity (a share of the
+//! Not covered: the admin API (`lossdrill proxy`), toxicity (a share of the
 //! connections), bandwidth and the other toxics of `domain/faults.md`; SASL and TLS on Kafka links
 //! (frames inside are not seen, and pass raw).
 
 mod board;
 mod connection;
 mod error;
+mod filter;
 mod gauge;
 mod kafka;
 mod link;
+mod mysql;
 mod pipe;
 mod toxic;
 
@@ -27,6 +30,7 @@ pub use error::ProxyError;
 pub use gauge::Stats;
 pub use kafka::Nodes;
 pub use link::{Kind, Link, LinkSpec};
+pub use mysql::{Harm, Point, RuleView, SqlError, StatementKind, StatementRule};
 pub use toxic::{Direction, Latency, Reset, Stall, Toxic, ToxicId, ToxicKind};
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 
 use super::board::Board;
+use super::filter::{Filter, Late, Piece};
 use super::gauge::Waiting;
-use super::kafka::Filter;
 use super::link::Shared;
 use super::toxic::{Direction, Due, Hold, Stamp};
 
@@ -35,6 +35,7 @@ struct Chunk {
     bytes: Bytes,
     arrived: Stamp,
     draw: u64,
+    late: Option<Late>,
 }
 
 /// May the front of the queue go?
@@ -175,6 +176,9 @@ impl<'a> Pipe<'a> {
                 for piece in pieces {
                     self.push(piece, arrived, board);
                 }
+                if self.filter.is_over() {
+                    self.end(arrived, board);
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
@@ -188,18 +192,19 @@ impl<'a> Pipe<'a> {
     fn end(&mut self, arrived: Stamp, board: &Board) {
         self.ended = true;
         let rest = self.filter.finish();
-        self.push(rest, arrived, board);
-        self.queue.push_back(Chunk { bytes: Bytes::new(), arrived, draw: 0 });
+        self.push(rest.into(), arrived, board);
+        self.queue.push_back(Chunk { bytes: Bytes::new(), arrived, draw: 0, late: None });
     }
 
-    fn push(&mut self, bytes: Bytes, arrived: Stamp, board: &Board) {
+    fn push(&mut self, piece: Piece, arrived: Stamp, board: &Board) {
+        let Piece { bytes, late } = piece;
         if bytes.is_empty() {
             return;
         }
         let draw = self.draws.next_u64();
         board.count_hits(self.flow, draw);
         self.queued += bytes.len();
-        self.queue.push_back(Chunk { bytes, arrived, draw });
+        self.queue.push_back(Chunk { bytes, arrived, draw, late });
     }
 
     fn give_out(&mut self, board: &Board) -> io::Result<()> {
@@ -238,7 +243,13 @@ impl<'a> Pipe<'a> {
 }
 
 fn gate_of(board: &Board, flow: Direction, chunk: &Chunk, shared: &Shared) -> Gate {
-    match board.hold(flow, chunk.draw) {
+    let late = chunk.late.filter(|late| board.has_rule(late.by)).map(|late| late.delay);
+    let hold = match (board.hold(flow, chunk.draw), late) {
+        (Hold::Not, Some(late)) => Hold::For(late),
+        (Hold::For(delay), Some(late)) => Hold::For(delay.saturating_add(late)),
+        (hold, _) => hold,
+    };
+    match hold {
         Hold::Not => Gate::Open,
         Hold::Forever => Gate::Shut,
         Hold::For(delay) => {
