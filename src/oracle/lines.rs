@@ -43,6 +43,8 @@ struct Wanted {
     expected: Expected,
     due: Instant,
     key: String,
+    /// What was booked before it was wanted is no answer to it.
+    turn: u64,
 }
 
 /// A line that stands.
@@ -51,6 +53,8 @@ struct Standing {
     figure: Figure,
     detail: Option<String>,
     reference: String,
+    /// When it came to read so.
+    turn: u64,
 }
 
 /// A bound on the sum, or the sum itself.
@@ -74,6 +78,8 @@ pub(super) struct Lines {
     ruled: bool,
     lines: Vec<Standing>,
     ever: bool,
+    /// Counts what is wanted and what is booked.
+    turn: u64,
     worth: Option<Money>,
     /// Who lost by the last word on too much.
     over: Option<Party>,
@@ -81,6 +87,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub fn expect(&mut self, expected: Expected, due: Instant) {
+        self.turn += 1;
         self.worth = expected.worth.or(self.worth);
         self.over = Some(expected.over);
         let sum = |amount: &Amount, before: Option<&Sum>| {
@@ -92,7 +99,7 @@ impl Lines {
                 self.ruled = true;
                 let (figure, detail) = ((*amount).into(), detail.clone());
                 let key = format!("#{}", self.wanted.len());
-                self.wanted.push(Wanted { figure, detail, expected, due, key });
+                self.wanted.push(Wanted { figure, detail, expected, due, key, turn: self.turn });
             }
             Demand::Never => self.ruled = true,
             Demand::AtMost { amount } => self.at_most = sum(amount, None),
@@ -103,9 +110,10 @@ impl Lines {
 
     pub fn book(&mut self, line: LedgerLine) {
         self.ever = true;
+        self.turn += 1;
         self.ruled |= line.strict;
         let LedgerLine { amount, detail, reference, gone, .. } = line;
-        let standing = Standing { figure: amount.into(), detail, reference };
+        let standing = Standing { figure: amount.into(), detail, reference, turn: self.turn };
         let place = self.lines.iter().position(|known| known.reference == standing.reference);
         match (place, gone) {
             (Some(index), true) => drop(self.lines.remove(index)),
@@ -256,7 +264,8 @@ fn take_pairs<'a>(
     match_up: impl Fn(&Wanted, &Standing) -> bool,
 ) -> Vec<(&'a Wanted, &'a Standing)> {
     let mut pairs = Vec::new();
-    unmet.retain(|want| match left.iter().position(|line| match_up(want, line)) {
+    let answers = |want: &Wanted, line: &Standing| line.turn > want.turn && match_up(want, line);
+    unmet.retain(|want| match left.iter().position(|line| answers(want, line)) {
         Some(index) => {
             pairs.push((*want, left.remove(index)));
             false

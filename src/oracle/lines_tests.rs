@@ -91,6 +91,32 @@ fn once_is_once_and_of_that_amount() {
 }
 
 #[test]
+fn what_came_before_it_was_wanted_is_no_answer() {
+    let mut state = Lines::default();
+    let told = |state: &Lines| {
+        let gaps = state.gaps();
+        gaps.iter().map(|gap| (gap.key.clone(), gap.flaw)).collect::<Vec<_>>()
+    };
+    state.expect(once(yuan(30)), FIRST);
+    state.book(line("1", yuan(30), ""));
+    state.book(line("2", yuan(30), ""));
+    let twice = [("line 2".to_owned(), Flaw::Duplicate)];
+    assert_eq!(told(&state), twice);
+    for amount in [30, 50] {
+        let mut state = state.clone();
+        state.expect(once(yuan(amount)), FIRST);
+        let missing = ("missing #1".to_owned(), Flaw::Missing);
+        assert_eq!(told(&state), [missing, twice[0].clone()], "the loss is not put back");
+        state.book(line("3", yuan(amount), ""));
+        assert_eq!(told(&state), twice);
+    }
+    // A line that is written over is a new one.
+    state.expect(once(yuan(40)), FIRST);
+    state.book(line("2", yuan(40), ""));
+    assert_eq!(told(&state), []);
+}
+
+#[test]
 fn the_right_amount_to_somebody_else_is_wholly_lost() {
     let want = [once(yuan(30)).detail("bank-1")];
     check("to the right one", &want, &[line("1", yuan(30), "bank-1")], &[]);

@@ -26,11 +26,15 @@ impl Census {
     /// by one with a port of its own.
     pub fn beyond_warm(&self, before: &Census) -> Vec<String> {
         let mut left = self.beyond(before);
-        let ports = |census: &Census| census.0.iter().filter(|t| t.starts_with("port ")).count();
-        if ports(self) == ports(before) {
-            left.retain(|thing| !thing.starts_with("port "));
+        let sockets: BTreeSet<String> =
+            all().into_iter().filter(|(pid, _)| is_in_warm_stage(*pid)).flat_map(sockets).collect();
+        let mut ports = BTreeSet::new();
+        for (port, inode) in listeners() {
+            if sockets.contains(&format!("socket:[{inode}]")) {
+                ports.insert(format!("port {port}"));
+            }
         }
-        left.retain(|thing| !pid_in(thing).is_some_and(is_in_warm_stage));
+        left.retain(|thing| !ports.contains(thing) && !pid_in(thing).is_some_and(is_in_warm_stage));
         left
     }
 
@@ -139,16 +143,30 @@ fn holds(words: &[u8], word: &str) -> bool {
 }
 
 fn ports(things: &mut BTreeSet<String>) {
+    things.extend(listeners().into_iter().map(|(port, _)| format!("port {port}")));
+}
+
+/// (port, inode of its socket) of everybody who listens.
+fn listeners() -> Vec<(u16, String)> {
+    let mut found = Vec::new();
     for file in ["/proc/net/tcp", "/proc/net/tcp6"] {
         for line in fs::read_to_string(file).unwrap_or_default().lines().skip(1) {
             let words: Vec<&str> = line.split_whitespace().collect();
             if words.get(3) == Some(&"0A") {
                 let port = words[1].rsplit(':').next().unwrap_or_default();
                 let port = u16::from_str_radix(port, 16).unwrap_or_default();
-                things.insert(format!("port {port}"));
+                found.push((port, words.get(9).unwrap_or(&"").to_string()));
             }
         }
     }
+    found
+}
+
+/// `socket:[inode]` of each socket that a process has open.
+fn sockets((pid, _): (u32, u32)) -> Vec<String> {
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let names = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    names.map(|name| name.to_string_lossy().into_owned()).collect()
 }
 
 fn mounts(things: &mut BTreeSet<String>) {
