@@ -4,7 +4,7 @@ use super::args::{FaultsArgs, FaultsCommand, Format, StageArgs, StageCommand};
 use super::run;
 use crate::config::Settings;
 use crate::expect::span_text;
-use crate::faults::registry;
+use crate::faults::{Scale, registry};
 use crate::journal::Exit;
 use crate::stage::{Provider, sweep, warm};
 
@@ -106,7 +106,11 @@ fn fault_list() -> String {
     for fault in registry::all() {
         text.push_str(&format!("{:widest$}  {}\n", fault.id, fault.doc));
         for param in &fault.params {
-            let (name, doc, value) = (param.name, param.doc, span_text(param.default_ms as i64));
+            let (name, doc) = (param.name, param.doc);
+            let value = match param.scale {
+                Scale::Span { default_ms, .. } => span_text(default_ms as i64),
+                _ => param.default_text(),
+            };
             text.push_str(&format!("{:widest$}  | {name} | {value} |  {doc}\n", ""));
         }
     }

@@ -10,6 +10,8 @@ pub enum FaultError {
     UnknownParam { fault: String, param: String, known: String },
     #[error("fault `{fault}`: {param} `{value}` {reason}")]
     BadParam { fault: String, param: String, value: String, reason: String },
+    #[error("fault `{fault}`: {reason}")]
+    BadParams { fault: String, reason: String },
     #[error("fault `{fault}` needs {need}, which this cell does not have")]
     Missing { fault: String, need: String },
     #[error("fault `{fault}` is armed already, and not healed yet")]

@@ -4,6 +4,7 @@
 use super::app::AppFault;
 use super::data::DataFault;
 use super::link::LinkFault;
+use super::mysql::MysqlFault;
 use super::process::ProcessFault;
 use super::rules::RulesFault;
 use super::{FaultError, FaultSpec, Ground, Need, Params};
@@ -11,6 +12,7 @@ use super::{FaultError, FaultSpec, Ground, Need, Params};
 pub(super) enum Fault {
     App(AppFault),
     Link(LinkFault),
+    Mysql(MysqlFault),
     Process(ProcessFault),
     Rules(RulesFault),
     Data(DataFault),
@@ -26,6 +28,7 @@ impl Fault {
         Ok(match spec.needs {
             Need::Switches => Fault::App(AppFault::new(spec, params, ground)?),
             Need::Link(name) => Fault::Link(LinkFault::new(spec, params, ground, name)?),
+            Need::Statements(name) => Fault::Mysql(MysqlFault::new(spec, params, ground, name)?),
             Need::Process(name) => Fault::Process(ProcessFault::new(spec, ground, name)?),
             Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
             Need::Books => Fault::Data(DataFault::new(spec, ground)?),
@@ -37,6 +40,7 @@ impl Fault {
         match self {
             Fault::App(fault) => fault.inject().await,
             Fault::Link(fault) => fault.inject().await,
+            Fault::Mysql(fault) => fault.inject().await,
             Fault::Process(fault) => fault.inject().await,
             Fault::Rules(fault) => fault.inject().await,
             Fault::Data(fault) => fault.inject().await,
@@ -48,6 +52,7 @@ impl Fault {
         match self {
             Fault::App(fault) => fault.bites().await,
             Fault::Link(fault) => fault.bites().await.map(Some),
+            Fault::Mysql(fault) => fault.bites().await,
             Fault::Process(fault) => fault.bites().await.map(Some),
             Fault::Rules(fault) => fault.bites().await.map(Some),
             Fault::Data(fault) => fault.bites().await.map(Some),
@@ -59,6 +64,7 @@ impl Fault {
         match self {
             Fault::App(fault) => fault.heal().await,
             Fault::Link(fault) => fault.heal().await,
+            Fault::Mysql(fault) => fault.heal().await,
             Fault::Process(fault) => fault.heal().await,
             Fault::Rules(fault) => fault.heal().await,
             Fault::Data(fault) => fault.heal().await,
@@ -70,6 +76,7 @@ impl Fault {
         match self {
             Fault::App(fault) => fault.healed().await,
             Fault::Link(fault) => fault.healed().await,
+            Fault::Mysql(fault) => fault.healed().await,
             Fault::Process(fault) => fault.healed().await,
             Fault::Rules(fault) => fault.healed().await,
             Fault::Data(fault) => fault.healed().await,

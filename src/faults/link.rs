@@ -10,7 +10,7 @@ use super::{FaultError, FaultSpec, Ground, Params};
 use crate::proxy::{Direction, Link, Refuse, Toxic, ToxicId, ToxicKind};
 
 /// A healthy link answers in a millisecond; this only bounds a starved machine.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// A link that holds the bytes *and* stays silent this long after is stalled: the held bytes prove
 /// it, the silence shows that it reaches the client.
 const SILENCE: Duration = Duration::from_millis(150);
@@ -157,7 +157,7 @@ impl LinkFault {
     }
 
     async fn refusal_bites(&self) -> Result<String, String> {
-        let asked = self.sound_until(|sounding| {
+        let asked = sound_until(&self.link, self.speech, |sounding| {
             matches!(sounding, Sounding::Cut(std::io::ErrorKind::ConnectionRefused))
         });
         match asked.await {
@@ -165,18 +165,6 @@ impl LinkFault {
                 Ok("connection refused".to_owned())
             }
             other => Err(format!("a new connection got {}", other.describe())),
-        }
-    }
-
-    /// Asks until the answer is as wanted, or the limit is over; the last answer.
-    async fn sound_until(&self, wanted: impl Fn(&Sounding) -> bool) -> Sounding {
-        let start = tokio::time::Instant::now();
-        loop {
-            let sounding = sound(self.link.addr(), self.speech, ANSWER_LIMIT).await;
-            if wanted(&sounding) || start.elapsed() >= ANSWER_LIMIT {
-                return sounding;
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
         }
     }
 
@@ -193,30 +181,46 @@ impl LinkFault {
         if self.link.toxics().iter().any(|toxic| Some(toxic.id) == self.armed) {
             return Err(unproved(format!("link `{name}` still lists the toxic")));
         }
-        if timeout(ANSWER_LIMIT, self.link.drained()).await.is_err() {
-            let held = self.link.held_bytes();
-            return Err(unproved(format!("link `{name}` still holds {held} bytes")));
-        }
-        let refused = std::io::ErrorKind::ConnectionRefused;
-        let listens =
-            |sounding: &Sounding| !matches!(sounding, Sounding::Cut(kind) if *kind == refused);
-        let through = self.sound_until(listens).await;
-        if let Sounding::Answer(_) = through {
-            return Ok(format!("link `{name}`: {}, nothing held", through.describe()));
-        }
-        // Who is silent: the link, or what is behind it?
-        let direct = match tokio::net::lookup_host(self.link.upstream()).await {
-            Ok(mut addrs) => match addrs.next() {
-                Some(addr) => sound(addr, self.speech, ANSWER_LIMIT).await,
-                None => Sounding::Silence,
-            },
-            Err(error) => Sounding::Cut(error.kind()),
-        };
-        if let Sounding::Answer(_) = direct {
-            let through = through.describe();
-            return Err(unproved(format!("link `{name}`: {through}, but its upstream answers")));
-        }
-        let direct = direct.describe();
-        Ok(format!("link `{name}` is clear, nothing held; its upstream itself gives {direct}"))
+        clear(&self.link, self.speech).await.map_err(unproved)
     }
+}
+
+/// Asks until the answer is as wanted, or the limit is over; the last answer.
+async fn sound_until(link: &Link, speech: Speech, wanted: impl Fn(&Sounding) -> bool) -> Sounding {
+    let start = tokio::time::Instant::now();
+    loop {
+        let sounding = sound(link.addr(), speech, ANSWER_LIMIT).await;
+        if wanted(&sounding) || start.elapsed() >= ANSWER_LIMIT {
+            return sounding;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+/// Nothing is held, and the link answers, or what is behind it does not either.
+pub(super) async fn clear(link: &Link, speech: Speech) -> Result<String, String> {
+    let name = link.name();
+    if timeout(ANSWER_LIMIT, link.drained()).await.is_err() {
+        return Err(format!("link `{name}` still holds {} bytes", link.held_bytes()));
+    }
+    let refused = std::io::ErrorKind::ConnectionRefused;
+    let listens =
+        |sounding: &Sounding| !matches!(sounding, Sounding::Cut(kind) if *kind == refused);
+    let through = sound_until(link, speech, listens).await;
+    if let Sounding::Answer(_) = through {
+        return Ok(format!("link `{name}`: {}, nothing held", through.describe()));
+    }
+    // Who is silent: the link, or what is behind it?
+    let direct = match tokio::net::lookup_host(link.upstream()).await {
+        Ok(mut addrs) => match addrs.next() {
+            Some(addr) => sound(addr, speech, ANSWER_LIMIT).await,
+            None => Sounding::Silence,
+        },
+        Err(error) => Sounding::Cut(error.kind()),
+    };
+    if let Sounding::Answer(_) = direct {
+        return Err(format!("link `{name}`: {}, but its upstream answers", through.describe()));
+    }
+    let direct = direct.describe();
+    Ok(format!("link `{name}` is clear, nothing held; its upstream itself gives {direct}"))
 }

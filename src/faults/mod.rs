@@ -8,7 +8,7 @@
 //!
 //! Try it: `cargo test --lib faults::`.
 //!
-//! Not covered: faults on disk, in MySQL, in Kafka and most of those in data, a plan executor that lies (`domain/faults.md`
+//! Not covered: faults on disk, in the MySQL server, in Kafka and most of those in data, a plan executor that lies (`domain/faults.md`
 //! lists them); the guard list of an `external` stage. Nothing here outlives a kill of the harness: links end with it,
 //! switches, rows and processes end with the cell's servers, which are the guardian's.
 
@@ -19,6 +19,7 @@ mod error;
 mod fault;
 mod ground;
 mod link;
+mod mysql;
 mod nemesis;
 mod params;
 mod process;
@@ -30,7 +31,7 @@ mod spec;
 pub use error::FaultError;
 pub use ground::{Ground, Process};
 pub use nemesis::{Healed, Nemesis, Struck};
-pub use params::{Param, Params};
+pub use params::{Param, Params, Scale};
 pub use sounding::Speech;
 pub use spec::{Blast, FaultSpec, Late, Layer, Need};
 

@@ -7,26 +7,99 @@ use serde::Serialize;
 
 use super::{FaultError, FaultSpec};
 
-/// One parameter: a duration, the only unit that the faults of today need.
+/// One parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Param {
     /// As in the table under a step: `| delay | 300 ms |`.
     pub name: &'static str,
     pub doc: &'static str,
-    pub default_ms: u64,
-    pub min_ms: u64,
-    pub max_ms: u64,
+    #[serde(flatten)]
+    pub scale: Scale,
 }
 
-/// Checked values of one fault's parameters, defaults filled in; ms by name.
+/// What a parameter's values are, with their bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Scale {
+    /// A duration.
+    Span { default_ms: u64, min_ms: u64, max_ms: u64 },
+    /// A whole number from 1.
+    Count { default: u64, max: u64 },
+    /// One of some words.
+    Word { default: &'static str, among: &'static [&'static str] },
+    /// A bare name, of a table.
+    Name { default: &'static str },
+}
+
+impl Param {
+    /// As the table under a step says it.
+    pub fn default_text(&self) -> String {
+        match self.scale {
+            Scale::Span { default_ms, .. } => format!("{default_ms} ms"),
+            Scale::Count { default, .. } => default.to_string(),
+            Scale::Word { default, .. } | Scale::Name { default } => default.to_owned(),
+        }
+    }
+
+    fn default_value(&self) -> Value {
+        match self.scale {
+            Scale::Span { default_ms, .. } => Value::Ms(default_ms),
+            Scale::Count { default, .. } => Value::Count(default),
+            Scale::Word { default, .. } | Scale::Name { default } => {
+                Value::Word(default.to_owned())
+            }
+        }
+    }
+
+    /// The value that `text` says, or what is wrong with it.
+    fn read(&self, text: &str) -> Result<Value, String> {
+        match self.scale {
+            Scale::Span { min_ms, max_ms, .. } => {
+                let ms = duration_ms(text)
+                    .ok_or("is no duration; write `300 ms`, `20 s`, `5 min`".to_owned())?;
+                let fits = (min_ms..=max_ms).contains(&ms);
+                fits.then_some(Value::Ms(ms))
+                    .ok_or_else(|| format!("is not in {min_ms} ms ..= {max_ms} ms"))
+            }
+            Scale::Count { max, .. } => {
+                let count = text.trim().parse();
+                let count = count.map_err(|_| "is no whole number; write `1`, `2`".to_owned())?;
+                let fits = (1..=max).contains(&count);
+                fits.then_some(Value::Count(count)).ok_or_else(|| format!("is not in 1 ..= {max}"))
+            }
+            Scale::Word { among, .. } => {
+                let word = among.iter().find(|word| **word == text.trim());
+                let word = word.ok_or_else(|| format!("is none of {}", among.join(", ")))?;
+                Ok(Value::Word((*word).to_owned()))
+            }
+            Scale::Name { .. } => {
+                let name = text.trim();
+                let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '$');
+                if name.is_empty() || !name.chars().all(plain) {
+                    return Err("is no name; write it bare, without its schema".to_owned());
+                }
+                Ok(Value::Word(name.to_owned()))
+            }
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Value {
+    Ms(u64),
+    Count(u64),
+    Word(String),
+}
+
+/// Checked values of one fault's parameters, defaults filled in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Params(BTreeMap<&'static str, u64>);
+pub struct Params(BTreeMap<&'static str, Value>);
 
 impl Params {
     /// Checks `given` against the spec. The first mistake in the order of the names is reported.
     pub fn check(spec: &FaultSpec, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
         let mut values: BTreeMap<_, _> =
-            spec.params.iter().map(|param| (param.name, param.default_ms)).collect();
+            spec.params.iter().map(|param| (param.name, param.default_value())).collect();
         for (name, value) in given {
             let Some(param) = spec.params.iter().find(|param| param.name == name) else {
                 let known: Vec<_> = spec.params.iter().map(|param| param.name).collect();
@@ -43,19 +116,28 @@ impl Params {
                 value: value.clone(),
                 reason,
             };
-            let ms = duration_ms(value)
-                .ok_or_else(|| bad("is no duration; write `300 ms`, `20 s`, `5 min`".to_owned()))?;
-            if !(param.min_ms..=param.max_ms).contains(&ms) {
-                let bounds = format!("is not in {} ms ..= {} ms", param.min_ms, param.max_ms);
-                return Err(bad(bounds));
-            }
-            values.insert(param.name, ms);
+            values.insert(param.name, param.read(value).map_err(bad)?);
         }
         Ok(Params(values))
     }
 
+    fn value(&self, name: &str) -> &Value {
+        self.0.get(name).expect("invariant: the registry names each parameter that is read")
+    }
+
     pub fn ms(&self, name: &str) -> u64 {
-        *self.0.get(name).expect("invariant: the registry names each parameter that is read")
+        let Value::Ms(ms) = self.value(name) else { unreachable!("`{name}` is a duration") };
+        *ms
+    }
+
+    pub fn count(&self, name: &str) -> u64 {
+        let Value::Count(count) = self.value(name) else { unreachable!("`{name}` is a count") };
+        *count
+    }
+
+    pub fn word(&self, name: &str) -> &str {
+        let Value::Word(word) = self.value(name) else { unreachable!("`{name}` is a word") };
+        word
     }
 
     pub fn duration(&self, name: &str) -> Duration {
@@ -68,7 +150,11 @@ impl Params {
 
     /// As a switch of the practice shop takes them: `{"delay_ms": 20000}`.
     pub fn to_json(&self) -> serde_json::Value {
-        let entry = |(name, ms): (&&str, &u64)| (format!("{name}_ms"), (*ms).into());
+        let entry = |(name, value): (&&str, &Value)| match value {
+            Value::Ms(ms) => (format!("{name}_ms"), (*ms).into()),
+            Value::Count(count) => ((*name).to_owned(), (*count).into()),
+            Value::Word(word) => ((*name).to_owned(), word.clone().into()),
+        };
         serde_json::Value::Object(self.0.iter().map(entry).collect())
     }
 }

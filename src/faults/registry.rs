@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use super::spec::DELAY;
-use super::{Blast, FaultError, FaultSpec, Late, Layer, Need, Param, defects};
+use super::{Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, defects, mysql};
 
 /// Names shown for an id that does not exist.
 const NEAREST: usize = 3;
@@ -74,8 +74,10 @@ fn links(row: &LinkRow) -> [FaultSpec; 5] {
         waits_for_traffic: false,
         late: Late::default(),
     };
-    let param =
-        |name, doc, default_ms, min_ms, max_ms| Param { name, doc, default_ms, min_ms, max_ms };
+    let param = |name, doc, default_ms, min_ms, max_ms| {
+        let scale = Scale::Span { default_ms, min_ms, max_ms };
+        Param { name, doc, scale }
+    };
     let delay = param(DELAY, "each byte arrives so much later, in each direction", 100, 1, DAY_MS);
     let after = param("after", "cut so long after arming, or after connecting", 0, 0, 1000);
     let mut stalled =
@@ -165,6 +167,7 @@ fn watcher() -> Vec<FaultSpec> {
 static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     let mut all: Vec<FaultSpec> = defects::all().collect();
     all.extend(LINKS.iter().flat_map(links));
+    all.extend(mysql::specs());
     all.extend(processes());
     all.push(data());
     all.extend(watcher());
@@ -206,9 +209,10 @@ mod tests {
             let kebab = |c: char| c.is_ascii_lowercase() || c == '-';
             assert!(parts.iter().all(|part| part.chars().all(kebab)), "{}", spec.id);
             assert!(!spec.doc.is_empty());
-            spec.check_params(&Default::default()).unwrap();
+            let defaults = spec.check_params(&Default::default()).unwrap();
             for param in &spec.params {
-                assert!((param.min_ms..=param.max_ms).contains(&param.default_ms), "{}", spec.id);
+                let given = [(param.name.to_owned(), param.default_text())].into();
+                assert_eq!(spec.check_params(&given).unwrap(), defaults, "{}", spec.id);
             }
         }
     }
@@ -223,6 +227,7 @@ mod tests {
             ("app.refund-guard.bypassed", None, None, true),
             ("app.price-guard.bypassed", None, None, true),
             ("link.binlog.stalled", Some("binlog"), Some("change-capture-stalled"), false),
+            ("mysql.commit.ambiguous", None, None, true),
             ("link.binlog.slow", None, None, false),
             ("link.channel-shop.reset", Some("channel"), None, false),
             ("link.alerts.reset", Some("alerts"), Some("alert-channel-dead"), false),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FaultError, Param, Params};
+use super::{FaultError, Param, Params, mysql};
 use crate::journal::FaultUse;
 
 /// The first part of an id, and what is touched.
@@ -16,6 +16,8 @@ pub enum Layer {
     App,
     /// A link between two processes of a cell.
     Link,
+    /// Single statements, on a link that reads MySQL's packets.
+    Mysql,
     Process,
     /// Rows that somebody changes past the shop.
     Data,
@@ -31,6 +33,8 @@ pub enum Need {
     Switches,
     /// The link of this name.
     Link(&'static str),
+    /// The link of this name, which reads MySQL's packets.
+    Statements(&'static str),
     /// The process of this name.
     Process(&'static str),
     /// The reconciler's rule files, and its console to have them read again.
@@ -88,7 +92,11 @@ impl FaultSpec {
     }
 
     pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
-        Params::check(self, given)
+        let params = Params::check(self, given)?;
+        if self.layer == Layer::Mysql {
+            mysql::check(self, &params)?;
+        }
+        Ok(params)
     }
 
     /// This fault as the journal names it; `checked` are the values of `params`.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use super::chain::Origin;
+use super::mysql::ArmedRule;
 use super::toxic::{Cut, Due, Stamp, Toxic, ToxicId, ToxicKind, Toxicity};
 
 /// A toxic on the board.
@@ -44,6 +45,8 @@ pub(super) struct Board {
     /// `host:port` that new connections dial.
     pub upstream: Arc<str>,
     pub armed: Vec<Arc<Armed>>,
+    /// What single statements must obey, on a MySQL link.
+    pub rules: Vec<Arc<ArmedRule>>,
     /// Connections of an earlier epoch are closed: their upstream is no longer the link's.
     pub epoch: u64,
     /// The link ends: every connection is cut so.
@@ -72,6 +75,11 @@ impl Board {
             matches!(armed.toxic.kind, ToxicKind::Refuse(_))
                 && armed.toxic.toxicity == Toxicity::ALL
         })
+    }
+
+    /// Is the rule still armed?
+    pub fn has_rule(&self, id: ToxicId) -> bool {
+        self.rules.iter().any(|rule| rule.id == id)
     }
 
     /// When the upstream is dialled for a client that came at `opened`; none: at once.

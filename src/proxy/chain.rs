@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::board::{Armed, Board};
-use super::toxic::{Cutter, Direction, Hold, Meter, ToxicKind, mix};
+use super::toxic::{Cutter, Direction, Hold, Meter, ToxicId, ToxicKind, mix};
 
 /// What a toxic remembers of the bytes that passed; none for most.
 enum Memory {
@@ -92,6 +92,11 @@ impl Chain {
             };
         }
         sum
+    }
+
+    /// Is the rule armed, as far as this direction knows?
+    pub fn has_rule(&self, id: ToxicId) -> bool {
+        self.of.as_ref().is_some_and(|board| board.has_rule(id))
     }
 
     pub fn discards(&self) -> bool {

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::chain::{Chain, Origin};
+use super::filter;
 use super::gauge::Waiting;
-use super::kafka;
 use super::link::Shared;
 use super::pipe::{Pipe, Stop};
 use super::toxic::{Cut, Direction, Due, Stamp};
@@ -119,7 +119,7 @@ async fn relay(
     if client.set_nodelay(true).and_then(|()| server.set_nodelay(true)).is_err() {
         return End::Cut(Cut::Reset);
     }
-    let (up_filter, down_filter) = kafka::filters(shared);
+    let (up_filter, down_filter) = filter::filters(shared);
     let (client_reader, client_writer) = client.split();
     let (server_reader, server_writer) = server.split();
     let pipe = |which, flow, filter, ends| {

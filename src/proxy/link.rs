@@ -9,19 +9,17 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::board::{Armed, ArmedToxic, Board};
+use super::board::{ArmedToxic, Board};
 use super::door::Door;
 use super::gauge::{Gauge, Stats};
 use super::kafka::{AddressBook, Nodes};
-use super::toxic::{Cut, Stamp, Toxic, ToxicId};
+use super::toxic::Cut;
 use super::{ProxyError, connection};
 use crate::clock::{CellTime, Clock};
 
 /// Connections of one link at once; more are reset. Far above any pool of a cell, far below the
 /// descriptor limit.
 const CONNECTIONS_MAX: u64 = 4096;
-/// Toxics of one link at once: more is a leak of the one who arms.
-pub(super) const TOXICS_MAX: usize = 64;
 /// After a failed accept (no descriptors left): long enough not to spin, short enough not to be
 /// noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -34,6 +32,8 @@ pub enum Kind {
     Tcp,
     /// Rewrites broker addresses in answers, so that clients stay behind the link.
     Kafka(Nodes),
+    /// Reads statements, so that rules can meet them; no TLS and no compression through it.
+    Mysql,
 }
 
 /// What a link is made from.
@@ -73,6 +73,7 @@ pub(super) struct Shared {
     pub board: watch::Sender<Arc<Board>>,
     pub gauge: Gauge,
     pub addresses: Option<AddressBook>,
+    pub reads_mysql: bool,
     next_connection: AtomicU64,
     listeners: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -153,7 +154,7 @@ impl Drop for Owner {
     }
 }
 
-fn publish<T>(shared: &Shared, change: impl FnOnce(&mut Board) -> T) -> T {
+pub(super) fn publish<T>(shared: &Shared, change: impl FnOnce(&mut Board) -> T) -> T {
     let mut result = None;
     shared.board.send_modify(|board| {
         let mut next = Board::clone(board);
@@ -168,7 +169,7 @@ fn publish<T>(shared: &Shared, change: impl FnOnce(&mut Board) -> T) -> T {
 pub struct Link {
     owner: Arc<Owner>,
     addr: SocketAddr,
-    next_toxic: Arc<AtomicU64>,
+    pub(super) next_toxic: Arc<AtomicU64>,
 }
 
 impl Link {
@@ -182,17 +183,18 @@ impl Link {
     pub fn open_now(spec: LinkSpec) -> Result<Link, ProxyError> {
         let LinkSpec { name, upstream, kind, listen, clock, seed } = spec;
         let refused = |source| ProxyError::Listen { link: name.clone(), listen, source };
-        if kind != Kind::Tcp && listen.ip().is_unspecified() {
+        if matches!(kind, Kind::Kafka(_)) && listen.ip().is_unspecified() {
             return Err(ProxyError::Unreachable { link: name, listen });
         }
         let door = Door::open(listen).map_err(refused)?;
         let addr = door.addr();
+        let reads_mysql = kind == Kind::Mysql;
         let addresses = match kind {
-            Kind::Tcp => None,
+            Kind::Tcp | Kind::Mysql => None,
             Kind::Kafka(nodes) => Some(AddressBook::new(nodes, addr)),
         };
-        let (upstream, armed) = (upstream.into(), Vec::new());
-        let board = Board { upstream, armed, epoch: 0, closing: None };
+        let (upstream, armed, rules) = (upstream.into(), Vec::new(), Vec::new());
+        let board = Board { upstream, armed, rules, epoch: 0, closing: None };
         let shared = Arc::new(Shared {
             name,
             clock,
@@ -200,6 +202,7 @@ impl Link {
             board: watch::Sender::new(Arc::new(board)),
             gauge: Gauge::default(),
             addresses,
+            reads_mysql,
             next_connection: AtomicU64::new(0),
             listeners: Mutex::new(Vec::new()),
         });
@@ -208,7 +211,7 @@ impl Link {
         Ok(Link { owner, addr, next_toxic: Arc::new(AtomicU64::new(1)) })
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.owner.0
     }
 
@@ -237,76 +240,6 @@ impl Link {
             board.upstream = upstream.into();
             board.epoch += 1;
         });
-    }
-
-    /// Publishes `toxic` to every connection, live and new, and returns at once.
-    pub fn arm(&self, toxic: Toxic) -> Result<ToxicId, ProxyError> {
-        self.swap(&[], &[toxic]).map(|ids| ids[0])
-    }
-
-    /// Takes `off` off and puts `on` on, as one change: no connection sees a part of it. Refused
-    /// whole where one of `on` is wrong.
-    pub fn swap(&self, off: &[ToxicId], on: &[Toxic]) -> Result<Vec<ToxicId>, ProxyError> {
-        let refuse = |toxic: &Toxic, reason| {
-            let link = self.name().to_owned();
-            Err(ProxyError::Toxic { link, toxic: toxic.name(), reason })
-        };
-        for toxic in on {
-            if let Some(reason) = toxic.mistake() {
-                return refuse(toxic, reason);
-            }
-        }
-        let fresh: Vec<_> = on.iter().map(|toxic| self.armed(self.next_id(), *toxic)).collect();
-        let ids = fresh.iter().map(|armed| armed.id).collect();
-        let fits = publish(self.shared(), |board| {
-            let kept = board.armed.iter().filter(|armed| !off.contains(&armed.id)).count();
-            let fits = kept + fresh.len() <= TOXICS_MAX;
-            if fits {
-                board.armed.retain(|armed| !off.contains(&armed.id));
-                board.armed.extend(fresh);
-            }
-            fits
-        });
-        match on.last() {
-            Some(toxic) if !fits => refuse(toxic, format!("{TOXICS_MAX} toxics are armed already")),
-            _ => Ok(ids),
-        }
-    }
-
-    /// Gives an armed toxic other values, in its place and under its id: the connections that it
-    /// touches stay the same. False where it is not there (any more).
-    pub fn change(&self, id: ToxicId, toxic: Toxic) -> Result<bool, ProxyError> {
-        if let Some(reason) = toxic.mistake() {
-            let (link, toxic) = (self.name().to_owned(), toxic.name());
-            return Err(ProxyError::Toxic { link, toxic, reason });
-        }
-        let fresh = self.armed(id, toxic);
-        Ok(publish(self.shared(), |board| {
-            let place = board.armed.iter_mut().find(|armed| armed.id == id);
-            place.is_some_and(|place| {
-                fresh.hits.store(place.hits.load(Ordering::Relaxed), Ordering::Relaxed);
-                *place = fresh;
-                true
-            })
-        }))
-    }
-
-    fn next_id(&self) -> ToxicId {
-        ToxicId(self.next_toxic.fetch_add(1, Ordering::Relaxed))
-    }
-
-    fn armed(&self, id: ToxicId, toxic: Toxic) -> Arc<Armed> {
-        let since = Stamp::now(&self.shared().clock);
-        Arc::new(Armed { id, toxic, since, hits: AtomicU64::new(0) })
-    }
-
-    /// Takes a toxic off; false where it was not there (any more).
-    pub fn disarm(&self, id: ToxicId) -> bool {
-        publish(self.shared(), |board| {
-            let before = board.armed.len();
-            board.armed.retain(|armed| armed.id != id);
-            board.armed.len() < before
-        })
     }
 
     pub fn toxics(&self) -> Vec<ArmedToxic> {

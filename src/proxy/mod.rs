@@ -1,4 +1,5 @@
-//! Every byte between a cell and its servers: TCP and Kafka links, and the toxics on them.
+//! Every byte between a cell and its servers: TCP, MySQL and Kafka links, the toxics on them, and the rules that
+//! meet single statements.
 //!
 //! A [`Link`] listens, dials its upstream for each client and relays both directions. What hurts it
 //! is a *board*: an immutable snapshot that arming publishes and that connections read. So arming
@@ -10,18 +11,20 @@
 //! Try it: `cargo test --lib proxy::`, by hand `lossdrill proxy`, over its API `cargo test --test
 //! toxiproxy`, and with a real broker `cargo test --test proxy_kafka`.
 //!
-//! Not covered: MySQL packets; SASL and TLS on Kafka links (frames inside are not seen, and pass
-//! raw).
+//! Not covered: SASL and TLS on Kafka links (frames inside are not seen, and pass raw).
 
 pub mod admin;
+mod arming;
 mod board;
 mod chain;
 mod connection;
 mod door;
 mod error;
+mod filter;
 mod gauge;
 mod kafka;
 mod link;
+mod mysql;
 mod pipe;
 mod toxic;
 
@@ -30,6 +33,7 @@ pub use error::ProxyError;
 pub use gauge::Stats;
 pub use kafka::Nodes;
 pub use link::{Kind, Link, LinkSpec};
+pub use mysql::{Harm, Point, RuleView, SqlError, StatementKind, StatementRule};
 pub use toxic::{
     Bandwidth, Direction, Distribution, Latency, LimitData, Refuse, Reset, Slicer, SlowClose,
     SlowConnect, Stall, Timeout, Toxic, ToxicId, ToxicKind, Toxicity,

@@ -18,8 +18,8 @@ use tokio::sync::watch;
 
 use super::board::Board;
 use super::chain::Chain;
+use super::filter::{Filter, Late, Piece};
 use super::gauge::Waiting;
-use super::kafka::Filter;
 use super::link::Shared;
 use super::toxic::{Direction, Due, Hold, Stamp};
 
@@ -36,6 +36,7 @@ struct Chunk {
     bytes: Bytes,
     arrived: Stamp,
     draw: u64,
+    late: Option<Late>,
 }
 
 /// May the front of the queue go?
@@ -202,6 +203,9 @@ impl<'a> Pipe<'a> {
                 for piece in pieces {
                     self.push(piece, arrived);
                 }
+                if self.filter.is_over() {
+                    self.end(arrived);
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => {
@@ -215,19 +219,20 @@ impl<'a> Pipe<'a> {
     fn end(&mut self, arrived: Stamp) {
         self.ended = true;
         let rest = self.filter.finish();
-        self.push(rest, arrived);
+        self.push(rest.into(), arrived);
         self.chain.count_hits(true, 0);
-        self.queue.push_back(Chunk { bytes: Bytes::new(), arrived, draw: 0 });
+        self.queue.push_back(Chunk { bytes: Bytes::new(), arrived, draw: 0, late: None });
     }
 
-    fn push(&mut self, bytes: Bytes, arrived: Stamp) {
+    fn push(&mut self, piece: Piece, arrived: Stamp) {
+        let Piece { bytes, late } = piece;
         if bytes.is_empty() {
             return;
         }
         let draw = self.draws.next_u64();
         self.chain.count_hits(false, draw);
         self.queued += bytes.len();
-        self.queue.push_back(Chunk { bytes, arrived, draw });
+        self.queue.push_back(Chunk { bytes, arrived, draw, late });
     }
 
     fn read_total(&self) -> &AtomicU64 {
@@ -324,7 +329,13 @@ impl<'a> Pipe<'a> {
 }
 
 fn gate_of(chain: &Chain, chunk: &Chunk, shared: &Shared) -> Gate {
-    match chain.hold(chunk.bytes.is_empty(), chunk.draw) {
+    let late = chunk.late.filter(|late| chain.has_rule(late.by)).map(|late| late.delay);
+    let hold = match (chain.hold(chunk.bytes.is_empty(), chunk.draw), late) {
+        (Hold::Not, Some(late)) => Hold::For(late),
+        (Hold::For(delay), Some(late)) => Hold::For(delay.saturating_add(late)),
+        (hold, _) => hold,
+    };
+    match hold {
         Hold::Not => Gate::Open,
         Hold::Forever => Gate::Shut,
         Hold::For(delay) => {

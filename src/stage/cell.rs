@@ -275,7 +275,8 @@ async fn open_links(
     let mut links = BTreeMap::new();
     for (name, _) in LINKS {
         let (upstream, kind) = match name {
-            "cdc" | "sql" | "shop-sql" => (spec.mysql, Kind::Tcp),
+            "cdc" => (spec.mysql, Kind::Tcp),
+            "sql" | "shop-sql" => (spec.mysql, Kind::Mysql),
             "kafka" | "shop-kafka" => (spec.kafka, Kind::Kafka(Nodes::One)),
             "alerts" | "pager" => (spec.inbox, Kind::Tcp),
             "plans" | "channel-shop" => (shop, Kind::Tcp),

@@ -366,7 +366,7 @@ fn feeds(fault: &str, sentence: &Sentence) -> bool {
     match sentence {
         _ if part("app.payment-callback.") => pays,
         _ if part("app.refund-payout.") || part("app.refund-guard.") => refunds,
-        _ if part("link.") || part("process.") => pays || refunds,
+        _ if part("link.") || part("mysql.") || part("process.") => pays || refunds,
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! Bids, payments and refunds.
 
 use super::{Defect, Param};
+use crate::faults::Scale;
 use crate::faults::registry::DAY_MS;
 
 pub(super) const DEFECTS: &[Defect] = &[
@@ -15,14 +16,22 @@ pub(super) const DEFECTS: &[Defect] = &[
         params: &[Param {
             name: "delay",
             doc: "processed so much later, on cell time",
-            default_ms: 20_000,
-            min_ms: 1,
-            max_ms: DAY_MS,
+            scale: Scale::Span { default_ms: 20_000, min_ms: 1, max_ms: DAY_MS },
         }],
     },
     Defect {
         name: "refund-payout.not-idempotent",
         doc: "each delivery of a refund approval pays out",
+        params: &[],
+    },
+    Defect {
+        name: "refund-payout.retried-anew",
+        doc: "the next refund whose books did not answer is paid out again, under a new number",
+        params: &[],
+    },
+    Defect {
+        name: "refund-payout.retried-alike",
+        doc: "the next refund whose books did not answer is paid out again, under its own number",
         params: &[],
     },
     Defect {

@@ -5,7 +5,7 @@ use serde_json::{Number, Value, json};
 use super::fields::Fields;
 use super::kinds::{self, Attributes, Kind};
 use super::refusal::{Refusal, Title, mistake};
-use crate::proxy::link::TOXICS_MAX;
+use crate::proxy::arming::TOXICS_MAX;
 use crate::proxy::toxic::{Direction, Toxic, Toxicity};
 
 const KNOWN: &[&str] = &["name", "type", "stream", "toxicity", "attributes", "lease"];

@@ -21,13 +21,11 @@ mod walk;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 pub(super) use addresses::AddressBook;
 pub use addresses::Nodes;
-use answers::Answers;
+pub(super) use answers::Answers;
 use exchange::Exchange;
-use requests::Requests;
+pub(super) use requests::Requests;
 
 use super::link::Shared;
 
@@ -35,53 +33,11 @@ use super::link::Shared;
 /// 350 MB).
 const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// What a pipe does to the bytes it read, before they are held or passed on.
-pub(super) enum Filter {
-    Plain,
-    Requests(Requests),
-    Answers(Answers),
-}
-
-impl Filter {
-    /// Takes `bytes` in, gives out what may go on. An error ends the connection, with the error as
-    /// the link's note.
-    pub fn feed(&mut self, bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), String> {
-        match self {
-            Filter::Plain => {
-                out.push(bytes);
-                Ok(())
-            }
-            Filter::Requests(requests) => requests.feed(bytes, out),
-            Filter::Answers(answers) => answers.feed(bytes, out),
-        }
-    }
-
-    /// The stream ended: what was gathered of a frame goes on as it came.
-    pub fn finish(&mut self) -> Bytes {
-        match self {
-            Filter::Plain | Filter::Requests(_) => Bytes::new(),
-            Filter::Answers(answers) => answers.finish(),
-        }
-    }
-
-    /// Bytes gathered and not given out yet.
-    pub fn pending(&self) -> usize {
-        match self {
-            Filter::Plain | Filter::Requests(_) => 0,
-            Filter::Answers(answers) => answers.pending(),
-        }
-    }
-}
-
-/// The filters of one connection: towards the upstream, towards the client.
-pub(super) fn filters(shared: &Arc<Shared>) -> (Filter, Filter) {
-    if shared.addresses.is_none() {
-        return (Filter::Plain, Filter::Plain);
-    }
+/// The two readers of one connection: of what the client sends, and of what the broker sends.
+pub(super) fn readers(shared: &Arc<Shared>) -> (Requests, Answers) {
     let exchange = Arc::new(Exchange::default());
     let requests = Requests::new(exchange.clone(), shared.clone());
-    let answers = Answers::new(exchange, shared.clone());
-    (Filter::Requests(requests), Filter::Answers(answers))
+    (requests, Answers::new(exchange, shared.clone()))
 }
 
 #[cfg(test)]

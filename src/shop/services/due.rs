@@ -111,6 +111,20 @@ pub async fn put_off(
     Ok(())
 }
 
+/// Has a piece done once more, whether it was done or not.
+pub async fn reopen(
+    books: &mut MySqlConnection,
+    work_id: &str,
+    due_ms: i64,
+) -> Result<(), Refusal> {
+    sqlx::query("UPDATE due_work SET done_at_ms = NULL, due_ms = ? WHERE work_id = ?")
+        .bind(due_ms)
+        .bind(work_id)
+        .execute(books)
+        .await?;
+    Ok(())
+}
+
 /// A breaker changed: what waits behind it looks again.
 pub async fn unpark(
     books: &mut MySqlConnection,

@@ -2,7 +2,8 @@
 //! the channel.
 //!
 //! One payout a refund, however often its approval is delivered; the defect
-//! `refund-payout.not-idempotent` gives each further delivery a payout of its own. What is paid is
+//! `refund-payout.not-idempotent` gives each further delivery a payout of its own, and `refund-payout.retried-anew`
+//! one to a payout whose books did not answer. What is paid is
 //! what the books approved; a message that says otherwise is refused. Knows no Kafka client. Try
 //! it: `tests/shop.rs`. Not covered: a payout that the channel refuses for good.
 
@@ -21,7 +22,12 @@ use crate::shop::schema::money;
 /// Each delivery of an approval pays out.
 const NOT_IDEMPOTENT: Switch = Switch::new("refund-payout.not-idempotent");
 
-pub(super) const SWITCHES: &[Switch] = &[NOT_IDEMPOTENT];
+/// The next payout (or the next `times`) whose books did not answer is taken for failed, and made under a new number.
+const RETRIED_ANEW: Switch = Switch::next("refund-payout.retried-anew");
+/// The same, under its own number.
+const RETRIED_ALIKE: Switch = Switch::next("refund-payout.retried-alike");
+
+pub(super) const SWITCHES: &[Switch] = &[NOT_IDEMPOTENT, RETRIED_ANEW, RETRIED_ALIKE];
 
 /// The message `refund-approved`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -104,7 +110,12 @@ pub async fn pay(shop: &Shop, work_id: &str, payout: &Payout) -> Result<(), Refu
         return Ok(());
     }
     let txn = shop.gateway.pay_out(&request(payout)).await?;
-    shop.book(&NotePayout { work_id, payout, txn: &txn, now_ms: shop.now_ms() }).await?;
+    let noted = shop.book(&NotePayout { work_id, payout, txn: &txn, now_ms: shop.now_ms() }).await;
+    if let Err(refusal) = noted {
+        // Where the answer to the commit is lost, the note may stand: then the work is done, and stays so.
+        shop.book(&Again { work_id, payout, now_ms: shop.now_ms() }).await?;
+        return Err(refusal);
+    }
     shop.log(
         "refund_paid",
         &json!({
@@ -120,6 +131,29 @@ fn request(payout: &Payout) -> Value {
         "payout_no": payout.payout_no, "refund": payout.refund, "order": payout.order,
         "channel": payout.channel, "amount": payout.amount
     })
+}
+
+/// A payout whose note got no answer, made again where a defect takes that for a failure.
+struct Again<'a> {
+    work_id: &'a str,
+    payout: &'a Payout,
+    now_ms: i64,
+}
+
+impl Booking for Again<'_> {
+    type Out = ();
+
+    async fn book(&self, books: &mut MySqlConnection) -> Result<(), Refusal> {
+        if switches::takes_next(books, RETRIED_ANEW).await? {
+            let payout_no = format!("{}-2", self.payout.payout_no);
+            add(books, &Payout { payout_no, ..self.payout.clone() }, self.now_ms).await?;
+            switches::hit(books, RETRIED_ANEW).await?;
+        } else if switches::takes_next(books, RETRIED_ALIKE).await? {
+            due::reopen(books, self.work_id, self.now_ms).await?;
+            switches::hit(books, RETRIED_ALIKE).await?;
+        }
+        Ok(())
+    }
 }
 
 struct NotePayout<'a> {
