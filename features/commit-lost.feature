@@ -1,7 +1,7 @@
 @lp:refund-paid-twice
 Feature: A commit without an answer is no failure
-  The shop notes a payout in its books and the database's answer is lost. The note stands all the same. Who takes the
-  silence for a failure and pays under another number has paid twice.
+  The shop notes a payout in its books and hears nothing back. The note stands all the same. Who takes the silence for a
+  failure and pays under another number has paid twice.
 
   Background:
     Given order "O-1" was paid 199.00 CNY through channel "alipay"
