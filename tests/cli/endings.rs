@@ -16,10 +16,10 @@ use crate::project::{Project, Told, servers};
 const END_LIMIT: Duration = Duration::from_secs(20);
 const REPORTS: [&str; 4] = ["result.json", "junit.xml", "report.html", "summary.md"];
 /// Three scenarios: an attack and two controls.
-const POINT: [&str; 2] = ["--loss-point", "refund-paid-twice"];
+const THREE: &str = "features/refund-twice.feature";
 
 fn run_args<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&["run", "--provider", "local"], &POINT[..], more].concat()
+    [&["run", "--provider", "local", THREE], more].concat()
 }
 
 /// Starts a run, sends `signal` after the first line that starts with `mark`, and waits for the end.

@@ -81,7 +81,10 @@ fn a_scenario_is_selected_by_any_of_its_lines_by_its_name_and_by_its_shard() {
         (&["./features/refund-twice.feature:21", "--tags", "@control"], &[ONCE]),
         (&["--name", ONCE], &[ONCE]),
         (&["--name", "The approval is delivered"], &[TWICE, ONCE]),
-        (&["--loss-point", "refund-paid-twice", "--shard", "2/2"], &[ONCE]),
+        (
+            &["features/refund-twice.feature", "--tags", "@lp:refund-paid-twice", "--shard", "2/2"],
+            &[ONCE],
+        ),
     ] {
         assert_eq!(selected(args), names, "{args:?}");
     }
@@ -208,7 +211,7 @@ fn a_red_run_is_compared_explained_annotated_and_run_again() {
 
     let coverage = project.told(&["coverage", run, "--by", "loss"]);
     assert!(
-        coverage.out.contains("0/1    1/1"),
+        coverage.out.contains("0/2    1/2"),
         "the attack failed, its twin passed: {coverage:?}"
     );
 
