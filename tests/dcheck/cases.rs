@@ -9,7 +9,7 @@ use crate::cell::{Cell, Heard};
 use crate::link::Link;
 use crate::servers::Servers;
 
-const ALL: [&str; 4] = ["binlog", "orders.events/0", "refund.events/0", "channel.flow/0"];
+pub const ALL: [&str; 4] = ["binlog", "orders.events/0", "refund.events/0", "channel.flow/0"];
 
 fn flow(kind: &str, order: &str, refund: &str, amount: &str, txn: &str, at_ms: i64) -> String {
     serde_json::json!({

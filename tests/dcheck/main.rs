@@ -10,6 +10,7 @@ mod cell;
 mod link;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod visible;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn dcheck_on_real_servers() {
@@ -18,6 +19,7 @@ async fn dcheck_on_real_servers() {
     cases::rows_in_alert_and_plan_out(servers).await;
     cases::a_bid_below_the_market_is_off_sale_until_it_is_mended(servers).await;
     cases::a_bid_below_its_floor_stays_off_sale_until_it_is_mended(servers).await;
+    visible::a_lookup_sees_what_the_log_has_told(servers).await;
     cases::a_kill_alerts_nothing_twice_and_loses_nothing(servers).await;
     cases::a_stalled_log_is_a_blind_alert(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;

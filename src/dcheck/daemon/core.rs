@@ -23,6 +23,7 @@ use crate::dcheck::console::{Console, Order, SourceView};
 use crate::dcheck::engine::{Engine, Input};
 use crate::dcheck::event::Row;
 use crate::dcheck::plans::{Ended, Executor, Nudge, Planner};
+use crate::dcheck::results::sql::View;
 use crate::dcheck::results::{Channel, Message, Writer};
 use crate::dcheck::sources::{BINLOG, Dating, Entry, FromSource, Position};
 
@@ -78,6 +79,8 @@ pub struct Core {
     pub alerts: Delivery,
     pub events: Delivery,
     pub lookups: Lookups,
+    /// How fresh a look-up's answer must be: no older than what the engine was given.
+    pub view: View,
     pub parts: Parts,
     pub back: mpsc::Sender<Back>,
     pub kept: ResultsKept,
@@ -230,7 +233,12 @@ impl Core {
         let newest = entries.last().map(Entry::at);
         for entry in entries {
             match entry {
-                Entry::Event(event) => self.step(Input::Event(event)),
+                Entry::Event(event) => {
+                    if source == BINLOG {
+                        self.view = event.txn.clone().map_or(View::BehindWriters, View::After);
+                    }
+                    self.step(Input::Event(event));
+                }
                 Entry::Mark(mark) => {
                     let state = self.sources.entry(source.to_owned()).or_default();
                     state.mark = state.mark.max(mark.seq);

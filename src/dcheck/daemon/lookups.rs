@@ -25,17 +25,15 @@ pub struct Question {
     /// By name, for the placeholders `:name`.
     pub params: Vec<(String, Value)>,
     pub timeout_ms: u64,
-    /// Transactions under way are waited for.
-    pub waits_for_writers: bool,
+    pub view: View,
 }
 
 impl Lookups {
     pub fn ask(&self, lookup: u64, question: Question, back: mpsc::Sender<Back>) {
         let client = Arc::clone(&self.sql);
         tokio::spawn(async move {
-            let Question { sql, params, timeout_ms, waits_for_writers } = question;
+            let Question { sql, params, timeout_ms, view } = question;
             let limit = Duration::from_millis(timeout_ms.min(LOOKUP_LIMIT_MS));
-            let view = if waits_for_writers { View::BehindWriters } else { View::Committed };
             let answer = client.named(&sql, &params, view, limit).await;
             let result = answer.map(|answer| answer.rows).map_err(|error| error.to_string());
             let _ = back.send(Back::Answer { lookup, result }).await;

@@ -75,8 +75,8 @@ pub struct InFlight {
 impl Core {
     pub(super) fn put(&mut self, output: Output) {
         match output {
-            Output::Lookup { id, sql, params, timeout_ms, waits_for_writers, .. } => {
-                let question = Question { sql, params, timeout_ms, waits_for_writers };
+            Output::Lookup { id, sql, params, timeout_ms, .. } => {
+                let question = Question { sql, params, timeout_ms, view: self.view.clone() };
                 self.lookups.ask(id, question, self.back.clone());
             }
             Output::Verdict(verdict) => self.record(&verdict, None),

@@ -25,7 +25,7 @@ use crate::dcheck::console::{Console, Loaded, Order, Tasks, serve};
 use crate::dcheck::engine::{Engine, RuleSet, VerdictKey, Ward};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
-use crate::dcheck::results::sql::SqlClient;
+use crate::dcheck::results::sql::{SqlClient, View};
 use crate::dcheck::results::{Store, Stored, VerdictRow, Writer};
 use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
 use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings};
@@ -196,6 +196,7 @@ impl Start {
             writer,
             numbers,
             lookups: Lookups { sql: self.sql },
+            view: View::default(),
             parts,
             back,
             kept: self.options.results,

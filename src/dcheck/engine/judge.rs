@@ -7,10 +7,9 @@ use std::sync::Arc;
 use crate::clock::CellTime;
 use crate::wire::{Judgement, Subject};
 
-use super::expr::EvalError;
 use super::rules::Rule;
 use super::rules::group::{Group, Item, Reference};
-use super::rules::rule::{Lookup, Said};
+use super::rules::rule::Said;
 use super::rules::strategy::{Finding, Ruling};
 use super::schedule::{Address, Waits};
 use super::{Asked, Counts, Engine, Output, Verdict};
@@ -41,13 +40,8 @@ impl Engine {
         let mut changed = outputs.len() > before;
         let mut deadlines = Vec::new();
         for (number, ruling, tellings) in self.compare(rule, &group) {
-            match ruling {
-                Ruling::Wait(deadline) => deadlines.push(deadline),
-                Ruling::Doubtful => {
-                    self.ask_again(rule, address, &mut group.items[number], outputs);
-                    changed = true;
-                }
-                _ => {}
+            if let Ruling::Wait(deadline) = ruling {
+                deadlines.push(deadline);
             }
             changed |= !tellings.is_empty();
             for telling in tellings {
@@ -75,52 +69,27 @@ impl Engine {
             if at > self.now {
                 continue;
             }
-            item.reference = match self.ask(rule, lookup, address, item, false, outputs) {
-                Ok(()) => Reference::Asked { attempt },
-                Err(error) => Reference::Failed(format!("cannot ask: {error}")),
+            let params = match rule.params(lookup, &item.event) {
+                Ok(params) => params,
+                Err(error) => {
+                    item.reference = Reference::Failed(format!("cannot ask: {error}"));
+                    continue;
+                }
             };
+            item.reference = Reference::Asked { attempt };
+            let id = self.next_lookup;
+            self.next_lookup += 1;
+            let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
+            let asked = Asked { address: address.clone(), occurrence, revision };
+            self.lookups.insert(id, asked);
+            outputs.push(Output::Lookup {
+                id,
+                rule: rule.head.id.clone(),
+                sql: lookup.sql.clone(),
+                params,
+                timeout_ms: lookup.timeout_ms,
+            });
         }
-    }
-
-    /// The answer so far stays where there is no second one.
-    fn ask_again(
-        &mut self,
-        rule: &Rule,
-        address: &Address,
-        item: &mut Item,
-        outputs: &mut Vec<Output>,
-    ) {
-        let (Some(lookup), Reference::Heard(row)) = (&rule.lookup, &item.reference) else { return };
-        let row = row.clone();
-        item.reference = match self.ask(rule, lookup, address, item, true, outputs) {
-            Ok(()) => Reference::Doubted(row),
-            Err(_) => Reference::Known(row),
-        };
-    }
-
-    fn ask(
-        &mut self,
-        rule: &Rule,
-        lookup: &Lookup,
-        address: &Address,
-        item: &Item,
-        waits_for_writers: bool,
-        outputs: &mut Vec<Output>,
-    ) -> Result<(), EvalError> {
-        let params = rule.params(lookup, &item.event)?;
-        let id = self.next_lookup;
-        self.next_lookup += 1;
-        let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
-        self.lookups.insert(id, Asked { address: address.clone(), occurrence, revision });
-        outputs.push(Output::Lookup {
-            id,
-            rule: rule.head.id.clone(),
-            sql: lookup.sql.clone(),
-            params,
-            timeout_ms: lookup.timeout_ms,
-            waits_for_writers,
-        });
-        Ok(())
     }
 
     /// Per item: its number, its ruling, and what is to be told now.
@@ -243,7 +212,7 @@ fn tellings(
         Telling { judgement, resolved, is_update: false, said }
     };
     match (&finding.ruling, item.judged) {
-        (Ruling::Wait(_) | Ruling::Asking | Ruling::Doubtful, _) => Vec::new(),
+        (Ruling::Wait(_) | Ruling::Asking, _) => Vec::new(),
         (Ruling::Matched, Some(J::Matched)) => Vec::new(),
         (Ruling::Matched, _) => vec![telling(J::Matched, None)],
         (Ruling::Mismatched, Some(J::Mismatched)) => {

@@ -263,20 +263,12 @@ impl Engine {
         let (Some(pauses), Some(group)) = (pauses, group) else { return };
         let items = group.items.iter_mut();
         for item in items.filter(|item| item.is(&asked.occurrence, &asked.revision)) {
-            let row = match &result {
-                Ok(rows) if rows.len() <= 1 => Some(rows.first().cloned().unwrap_or_default()),
-                _ => None,
-            };
-            if let Reference::Doubted(first) = &item.reference {
-                item.reference = Reference::Known(row.unwrap_or_else(|| first.clone()));
-                continue;
-            }
             let Reference::Asked { attempt } = item.reference else { continue };
-            if let Some(row) = row {
-                item.reference = Reference::Heard(row);
-                continue;
-            }
             let why = match &result {
+                Ok(rows) if rows.len() <= 1 => {
+                    item.reference = Reference::Known(rows.first().cloned().unwrap_or_default());
+                    continue;
+                }
                 Ok(rows) => format!("the lookup found {} rows, one at most is right", rows.len()),
                 Err(error) => error.clone(),
             };

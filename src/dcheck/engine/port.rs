@@ -94,15 +94,7 @@ impl Ward {
 pub enum Output {
     /// Ask SQL; answer with [`Input::Answer`]. `sql` has placeholders `:name`, each of which is in
     /// `params`.
-    Lookup {
-        id: u64,
-        rule: String,
-        sql: String,
-        params: Vec<(String, Value)>,
-        timeout_ms: u64,
-        /// What transactions under way have written to the rows is waited for, not overlooked.
-        waits_for_writers: bool,
-    },
+    Lookup { id: u64, rule: String, sql: String, params: Vec<(String, Value)>, timeout_ms: u64 },
     /// To be stored; an alert where [`Verdict::is_firing`], its end where [`Verdict::resolved`].
     Verdict(Box<Verdict>),
     /// A source went stale: an alert from memory, even without a results database.

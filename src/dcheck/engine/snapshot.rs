@@ -138,12 +138,8 @@ impl Engine {
                 continue;
             }
             for item in &mut group.items {
-                match &item.reference {
-                    Reference::Asked { attempt } => {
-                        item.reference = Reference::Due { at: state.now, attempt: *attempt };
-                    }
-                    Reference::Doubted(row) => item.reference = Reference::Heard(row.clone()),
-                    _ => {}
+                if let Reference::Asked { attempt } = item.reference {
+                    item.reference = Reference::Due { at: state.now, attempt };
                 }
             }
             let address = Address { rule: rule.clone(), key: key.clone() };

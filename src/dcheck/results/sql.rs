@@ -31,6 +31,8 @@ pub enum SqlError {
     Slow(u128),
     #[error("sql: more than {ANSWER_ROWS} rows; narrow the query")]
     TooMany,
+    #[error("sql: transaction {0} is in the log, but not yet to be seen")]
+    Unseen(String),
 }
 
 /// What a statement did.
@@ -40,13 +42,15 @@ pub struct Answer {
     pub affected: u64,
 }
 
-/// What a question sees of transactions that are not committed yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How fresh an answer must be: a server tells a transaction in its log a moment before others can see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum View {
-    /// Nothing.
+    /// What others can see when the question comes.
+    #[default]
     Committed,
-    /// It waits for those that wrote to its rows: the server tells a transaction in its log a moment before others can
-    /// see it. It locks what it reads until it is answered.
+    /// No earlier than this transaction, a GTID; those before it in the log too, with `binlog_order_commits` (the default).
+    After(String),
+    /// For a log without GTIDs: it waits for those that wrote to its rows, and locks what it reads until it is answered.
     BehindWriters,
 }
 
@@ -55,6 +59,8 @@ pub struct SqlClient {
     opts: Opts,
     idle: Mutex<Vec<Conn>>,
     slots: Semaphore,
+    /// The last transaction that was waited for.
+    seen: Mutex<String>,
 }
 
 impl SqlClient {
@@ -65,6 +71,7 @@ impl SqlClient {
             opts: opts.into(),
             idle: Mutex::new(Vec::new()),
             slots: Semaphore::new(CONNECTIONS),
+            seen: Mutex::default(),
         })
     }
 
@@ -106,43 +113,63 @@ impl SqlClient {
         let asked = tokio::time::timeout(limit, async {
             let _slot = self.slots.acquire().await.expect("invariant: never closed");
             let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            match idle {
-                // A connection that the server closed while idle is no news: ask once more on a new
-                // one.
-                Some(conn) => match run(conn, sql, params.clone(), view).await {
+            if let Some(conn) = idle {
+                match self.run(conn, sql, params.clone(), &view, limit).await {
+                    // A connection that the server closed while idle is no news: ask once more on a new one.
                     Err(SqlError::Sql(
                         mysql_async::Error::Io(_) | mysql_async::Error::Driver(_),
-                    )) => run(Conn::new(self.opts.clone()).await?, sql, params, view).await,
-                    done => done,
-                },
-                None => run(Conn::new(self.opts.clone()).await?, sql, params, view).await,
+                    )) => {}
+                    done => return done,
+                }
             }
+            let conn = Conn::new(self.opts.clone()).await?;
+            self.run(conn, sql, params, &view, limit).await
         })
         .await;
         let (conn, answer) = asked.map_err(|_| SqlError::Slow(limit.as_millis()))??;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
         Ok(answer)
     }
-}
 
-async fn run(
-    mut conn: Conn,
-    sql: &str,
-    params: Params,
-    view: View,
-) -> Result<(Conn, Answer), SqlError> {
-    let answer = match view {
-        View::Committed => read(&mut conn, sql, params).await?,
-        View::BehindWriters => {
-            let mut options = TxOpts::default();
-            options.with_isolation_level(IsolationLevel::Serializable);
-            let mut transaction = conn.start_transaction(options).await?;
-            let answer = read(&mut transaction, sql, params).await?;
-            transaction.rollback().await?;
-            answer
+    async fn run(
+        &self,
+        mut conn: Conn,
+        sql: &str,
+        params: Params,
+        view: &View,
+        limit: Duration,
+    ) -> Result<(Conn, Answer), SqlError> {
+        let answer = match view {
+            View::Committed => read(&mut conn, sql, params).await?,
+            View::After(gtid) => {
+                self.wait_for(&mut conn, gtid, limit).await?;
+                read(&mut conn, sql, params).await?
+            }
+            View::BehindWriters => {
+                let mut options = TxOpts::default();
+                options.with_isolation_level(IsolationLevel::Serializable);
+                let mut transaction = conn.start_transaction(options).await?;
+                let answer = read(&mut transaction, sql, params).await?;
+                transaction.rollback().await?;
+                answer
+            }
+        };
+        Ok((conn, answer))
+    }
+
+    /// Until others can see the transaction: the server's set of GTIDs has it from then on.
+    async fn wait_for(&self, conn: &mut Conn, gtid: &str, limit: Duration) -> Result<(), SqlError> {
+        if *self.seen.lock().unwrap_or_else(PoisonError::into_inner) == gtid {
+            return Ok(());
         }
-    };
-    Ok((conn, answer))
+        let wait = "SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)";
+        let over: Option<u8> = conn.exec_first(wait, (gtid, limit.as_secs().max(1))).await?;
+        if over != Some(0) {
+            return Err(SqlError::Unseen(gtid.to_owned()));
+        }
+        gtid.clone_into(&mut self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
 }
 
 async fn read<Q: Queryable>(conn: &mut Q, sql: &str, params: Params) -> Result<Answer, SqlError> {

@@ -56,12 +56,7 @@ pub enum Reference {
     Due { at: CellTime, attempt: usize },
     /// Out, for the `attempt`-th time.
     Asked { attempt: usize },
-    /// The first answer's row; empty where the lookup found none.
-    Heard(Row),
-    /// The first answer speaks against the item and is asked for once more: a log tells of a transaction before others
-    /// can see it.
-    Doubted(Row),
-    /// The row that counts whatever it says.
+    /// The answer's row; empty where the lookup found none.
     Known(Row),
     /// Asked in vain as often as the rule allows.
     Failed(String),

@@ -159,7 +159,7 @@ impl Rule {
     /// Amount at risk and the texts of a finding, each as good as it can be had.
     pub fn says(&self, item: &Item, finding: &Finding<'_>) -> Said {
         let reference = match &item.reference {
-            Reference::Heard(row) | Reference::Known(row) => Some(row),
+            Reference::Known(row) => Some(row),
             _ => None,
         };
         let scope = Scope {

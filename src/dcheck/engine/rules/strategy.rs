@@ -27,8 +27,6 @@ pub enum Ruling {
     Wait(CellTime),
     /// Nothing yet: its lookup, or that of an earlier state of the same occurrence, is out.
     Asking,
-    /// Nothing yet: the lookup's first answer speaks against it, and is to be asked for once more.
-    Doubtful,
     Matched,
     Mismatched,
     /// A finding that ended by itself: the counterpart came, too late.

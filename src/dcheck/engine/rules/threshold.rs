@@ -33,16 +33,12 @@ impl Threshold {
         let scope = Scope::of(&item.event);
         match &item.reference {
             Reference::NotNeeded => rule_on(&self.check, &scope, self.when_absent),
-            Reference::Heard(row) | Reference::Known(row) => {
+            Reference::Known(row) => {
                 let scope = Scope { reference: Some(row), ..scope };
-                let ruling = rule_on(&self.check, &scope, self.when_absent);
-                let is_first = matches!(item.reference, Reference::Heard(_));
-                if is_first && ruling == Ruling::Mismatched { Ruling::Doubtful } else { ruling }
+                rule_on(&self.check, &scope, self.when_absent)
             }
             Reference::Failed(why) => Ruling::Unknown(why.clone()),
-            Reference::Due { .. } | Reference::Asked { .. } | Reference::Doubted(_) => {
-                Ruling::Asking
-            }
+            Reference::Due { .. } | Reference::Asked { .. } => Ruling::Asking,
         }
     }
 }
@@ -52,7 +48,7 @@ impl Strategy for Threshold {
         let mut held = false;
         let judge = |item| {
             let ruling = if held { Ruling::Asking } else { self.ruling(item) };
-            held |= matches!(ruling, Ruling::Asking | Ruling::Doubtful);
+            held |= ruling == Ruling::Asking;
             Finding::of(ruling)
         };
         group.items.iter().map(judge).collect()

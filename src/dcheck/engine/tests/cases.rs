@@ -1,8 +1,6 @@
 //! Each rule of the project by the tables in `tests/dcheck_rules/`: steps in, verdicts out, both
 //! spaces.
 
-use std::collections::VecDeque;
-
 use serde::Deserialize;
 
 use super::*;
@@ -71,21 +69,12 @@ fn check(file: &str) {
     for case in cases {
         let (mut engine, mut asked, mut got) = (engine(), Vec::new(), Vec::new());
         for step in &case.steps {
-            let mut inputs: VecDeque<Input> = step.inputs(&mut asked).into();
-            while let Some(input) = inputs.pop_front() {
-                for output in engine.step(input.clone(), CellTime(step.at)) {
-                    match (&output, &input) {
-                        // The second look finds what the first one found.
-                        (
-                            Output::Lookup { id, waits_for_writers: true, .. },
-                            Input::Answer { result, .. },
-                        ) => {
-                            let result = result.clone();
-                            inputs.push_back(Input::Answer { lookup: *id, result });
-                        }
-                        (Output::Lookup { id, .. }, _) => asked.push(*id),
-                        (Output::Verdict(v), _) if !case.rules.contains(&v.rule) => {}
-                        (other, _) => got.push(unhashed(line(other))),
+            for input in step.inputs(&mut asked) {
+                for output in engine.step(input, CellTime(step.at)) {
+                    match &output {
+                        Output::Lookup { id, .. } => asked.push(*id),
+                        Output::Verdict(v) if !case.rules.contains(&v.rule) => {}
+                        other => got.push(unhashed(line(other))),
                     }
                 }
                 assert_balanced(&engine);

@@ -81,35 +81,6 @@ fn a_lookup_is_work_now_and_its_retry_is_due_later() {
 }
 
 #[test]
-fn an_answer_against_a_row_is_asked_for_once_more_and_the_second_one_counts() {
-    let bid = serde_json::json!({"bid_id": "B-1", "sku": "K", "price": 100, "currency": "CNY",
-        "qty": 1, "status": "ACTIVE", "updated_at_ms": 1000});
-    let market = |median: i64| {
-        let rows = vec![row(serde_json::json!({"median": median, "clearances": 0}))];
-        Ok(rows)
-    };
-    let told = |second: Result<Vec<Row>, String>| {
-        let mut engine = engine();
-        let taken = change(1_000, "bid", None, bid.clone());
-        engine.step(Input::Event(taken), CellTime(1_000));
-        let first = Input::Answer { lookup: 1, result: market(100_000) };
-        let asked = engine.step(first, CellTime(1_001));
-        let [Output::Lookup { id: 2, waits_for_writers: true, .. }] = &asked[..] else {
-            panic!("{asked:?}")
-        };
-        assert_eq!(engine.pending(), 1, "it is work still");
-        let told = engine.step(Input::Answer { lookup: 2, result: second }, CellTime(1_002));
-        assert_balanced(&engine);
-        lines(&told)
-    };
-    let mismatched = told(market(100_000));
-    assert!(mismatched[0].starts_with("bid-below-market mismatched "), "{mismatched:?}");
-    assert_eq!(told(Err("locked".to_owned())), mismatched, "the first stands");
-    let matched = told(market(100));
-    assert!(matched[0].starts_with("bid-below-market matched "), "{matched:?}");
-}
-
-#[test]
 fn a_stale_source_is_blind_once_and_sees_again() {
     let mut engine = engine();
     let behind = |since| Input::Behind { source: "binlog".to_owned(), since: CellTime(since) };

@@ -230,7 +230,9 @@ impl BinlogReader {
             Ok(us) if us > 0 => us,
             _ => i64::from(event.header().timestamp()) * 1_000_000,
         };
-        let id = (gtid.gno() > 0).then(|| format!("{}:{}", hex::encode(gtid.sid()), gtid.gno()));
+        let tag = gtid.tag().map(|tag| format!("{tag}:")).unwrap_or_default();
+        let id = (gtid.gno() > 0)
+            .then(|| format!("{}:{tag}{}", hyphened(gtid.sid()), gtid.gno()));
         self.open = Transaction { id, commit_us, ..Transaction::default() };
         self.inside = true;
         Ok(())
@@ -300,6 +302,13 @@ impl BinlogReader {
     }
 }
 
+/// A server's UUID as its GTIDs are written.
+fn hyphened(uuid: [u8; 16]) -> String {
+    let digits = hex::encode(uuid);
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    parts.join("-")
+}
+
 /// Statements that stand inside a transaction and do not end it.
 fn opens_or_saves(query: &str) -> bool {
     let query = query.trim_start().to_ascii_uppercase();
@@ -350,6 +359,12 @@ fn mark_of(row: &Row) -> Option<Mark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gtid_is_written_as_the_server_writes_it() {
+        let uuid = std::array::from_fn(|place| u8::try_from(place).unwrap());
+        assert_eq!(hyphened(uuid), "00010203-0405-0607-0809-0a0b0c0d0e0f");
+    }
 
     #[test]
     fn what_ends_a_transaction() {

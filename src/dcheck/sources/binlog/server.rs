@@ -30,11 +30,13 @@ pub enum ServerError {
 
 /// (variable, accepted values, how to set it). A variable that the server does not know is taken as
 /// accepted.
-const SETTINGS: [(&str, &[&str], &str); 4] = [
+const SETTINGS: [(&str, &[&str], &str); 5] = [
     ("binlog_format", &["ROW"], "--binlog-format=ROW"),
     ("binlog_row_image", &["FULL"], "--binlog-row-image=FULL"),
     ("binlog_row_metadata", &["FULL"], "--binlog-row-metadata=FULL"),
     ("binlog_row_value_options", &[""], "--binlog-row-value-options=\"\""),
+    // Rules that look up: what stands before a transaction in the log is seen before it.
+    ("binlog_order_commits", &["ON", "1"], "--binlog-order-commits=ON"),
 ];
 
 /// Options for a plain TCP connection as `url` says, on schema-less ground.
@@ -133,6 +135,7 @@ mod tests {
             (set("binlog_row_image", "MINIMAL"), Some("--binlog-row-image=FULL")),
             (set("binlog_row_metadata", "MINIMAL"), Some("--binlog-row-metadata=FULL")),
             (set("binlog_format", "STATEMENT"), Some("--binlog-format=ROW")),
+            (set("binlog_order_commits", "OFF"), Some("--binlog-order-commits=ON")),
             (set("binlog_row_value_options", "PARTIAL_JSON"), Some("row-value-options")),
         ] {
             let refused = refuse_settings(&settings).map_err(|error| error.to_string());
