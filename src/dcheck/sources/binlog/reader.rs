@@ -231,8 +231,7 @@ impl BinlogReader {
             _ => i64::from(event.header().timestamp()) * 1_000_000,
         };
         let tag = gtid.tag().map(|tag| format!("{tag}:")).unwrap_or_default();
-        let id = (gtid.gno() > 0)
-            .then(|| format!("{}:{tag}{}", hyphened(gtid.sid()), gtid.gno()));
+        let id = (gtid.gno() > 0).then(|| format!("{}:{tag}{}", hyphened(gtid.sid()), gtid.gno()));
         self.open = Transaction { id, commit_us, ..Transaction::default() };
         self.inside = true;
         Ok(())
