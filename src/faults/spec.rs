@@ -16,8 +16,10 @@ pub enum Layer {
     App,
     /// A link between two processes of a cell.
     Link,
-    /// Single statements, on a link that reads MySQL's packets.
+    /// Single statements, on a link that reads MySQL's packets, and the server itself.
     Mysql,
+    /// The broker itself.
+    Kafka,
     Process,
     /// Rows that somebody changes past the shop.
     Data,
@@ -41,6 +43,14 @@ pub enum Need {
     Rules,
     /// The shop's schema, by SQL past the shop.
     Books,
+    /// The cell's own MySQL server, by an administrator's SQL.
+    Server,
+    /// That server's change log, and the link of this name to its reader.
+    ChangeLog(&'static str),
+    /// The broker, by an administrator's orders about the cell's own topics.
+    Broker,
+    /// The process of this name as one of this machine, and its control groups.
+    Limits(&'static str),
 }
 
 /// How far a fault reaches: what may not be shared while it is live.
@@ -93,7 +103,7 @@ impl FaultSpec {
 
     pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
         let params = Params::check(self, given)?;
-        if self.layer == Layer::Mysql {
+        if let Need::Statements(_) = self.needs {
             mysql::check(self, &params)?;
         }
         Ok(params)

@@ -1,0 +1,39 @@
+Feature: What provokes the faults that no shipped scenario names
+
+  Scenario: mysql.statement.refused
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.statement.slow
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.commit.ambiguous
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.read.stale
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "alipay" and is charged
+    And refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: mysql.dcheck-statement.refused
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.dcheck-statement.slow
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.dcheck-commit.ambiguous
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.dcheck-read.stale
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-3" of 1.00 CNY on order "O-1" is paid out
