@@ -170,6 +170,10 @@ impl Scene {
             }
         }
         for _ in 0..=ADVANCES {
+            // A shop that reads stale rows finds no rest: first the bite, then the rest.
+            if let Some(seen) = self.met(spec, nemesis, scribe).await {
+                return Ok(seen);
+            }
             self.settle().await?;
             if let Some(seen) = self.met(spec, nemesis, scribe).await {
                 return Ok(seen);

@@ -33,7 +33,6 @@ Feature: What provokes the faults that no shipped scenario names
     When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
 
   Scenario: mysql.dcheck-read.stale
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-3" of 1.00 CNY on order "O-1" is paid out
+    Given item "SKU-1" has a 7-day median of 1,999.00 CNY
+    When a seller who means 1,999.00 CNY bids 1,999.00 CNY for item "SKU-1"
+    And a seller who means 1,999.00 CNY bids 1,999.00 CNY for item "SKU-1"
