@@ -255,7 +255,8 @@ impl ArmedRule {
         fits
     }
 
-    pub(super) fn successor_of(&self, spot: &Spot) -> Option<Record> {
+    /// The record that waits there for its successor, which has come.
+    pub(super) fn take_overtaken(&self, spot: &Spot) -> Option<Record> {
         self.withheld.lock().expect("no holder panics").remove(spot)
     }
 }

@@ -144,7 +144,7 @@ impl Theatre<'_> {
         let mut all = Vec::new();
         let mut is_taken = false;
         for rule in self.rules.iter().filter(|rule| rule.is_of_topic(&spot.topic)) {
-            if let Some(overtaken) = rule.successor_of(spot) {
+            if let Some(overtaken) = rule.take_overtaken(spot) {
                 all.push((Cut::Follow(overtaken), rule.clone()));
                 // Counted, but who overtakes is not overtaken.
                 rule.strikes(record);
