@@ -8,9 +8,9 @@
 //!
 //! Try it: `cargo test --lib faults::`.
 //!
-//! Not covered: faults on disk, in the MySQL server, in Kafka and most of those in data, a plan executor that lies (`domain/faults.md`
-//! lists them); the guard list of an `external` stage. Nothing here outlives a kill of the harness: links end with it,
-//! switches, rows and processes end with the cell's servers, which are the guardian's.
+//! Not covered: faults on disk, in the MySQL server, in the Kafka broker and most of those in data, a plan executor that lies
+//! (`domain/faults.md` lists them); the guard list of an `external` stage. Nothing here outlives a kill of the harness: links end with
+//! it, switches, rows and processes end with the cell's servers, which are the guardian's.
 
 mod app;
 mod data;
@@ -18,6 +18,9 @@ mod defects;
 mod error;
 mod fault;
 mod ground;
+mod kafka;
+mod kafka_log;
+mod kafka_specs;
 mod link;
 mod mysql;
 mod nemesis;

@@ -4,7 +4,9 @@
 use std::sync::LazyLock;
 
 use super::spec::DELAY;
-use super::{Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, defects, mysql};
+use super::{
+    Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, defects, kafka_specs, mysql,
+};
 
 /// Names shown for an id that does not exist.
 const NEAREST: usize = 3;
@@ -21,7 +23,8 @@ const CHANNEL_DEAD: &[&str] = &["alert-channel-dead"];
 const EXECUTOR_DEAD: &[&str] = &["plan-executor-dead"];
 const SILENT: &[&str] = &["reconciler-silent"];
 const LAGGING: &[&str] = &["change-capture-stalled", "reconciler-lagging"];
-const TOPICS: &[&str] = &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
+pub(super) const TOPICS: &[&str] =
+    &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
 
 const LINKS: &[LinkRow] = &[
     (
@@ -32,6 +35,13 @@ const LINKS: &[LinkRow] = &[
         BLIND,
     ),
     ("kafka", "kafka", "Kafka to the reconciler", TOPICS, &[]),
+    (
+        "shop-kafka",
+        "shop-kafka",
+        "Kafka to the shop and the payment channel",
+        &["shop", "channel", "shop-kafka"],
+        &[],
+    ),
     ("alerts", "alerts", "alerts and plan events to the inbox", &["alerts"], CHANNEL_DEAD),
     ("pager", "pager", "alerts by the second channel", &["pager"], &[]),
     ("plans", "plans", "plan actions from the reconciler to the shop", &["plans"], EXECUTOR_DEAD),
@@ -168,6 +178,7 @@ static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     let mut all: Vec<FaultSpec> = defects::all().collect();
     all.extend(LINKS.iter().flat_map(links));
     all.extend(mysql::specs());
+    all.extend(kafka_specs::specs());
     all.extend(processes());
     all.push(data());
     all.extend(watcher());
@@ -228,6 +239,9 @@ mod tests {
             ("app.price-guard.bypassed", None, None, true),
             ("link.binlog.stalled", Some("binlog"), Some("change-capture-stalled"), false),
             ("mysql.commit.ambiguous", None, None, true),
+            ("kafka.record.doubled", None, None, true),
+            ("kafka.answer.lost", None, None, true),
+            ("link.shop-kafka.refused", Some("shop"), None, false),
             ("link.binlog.slow", None, None, false),
             ("link.channel-shop.reset", Some("channel"), None, false),
             ("link.alerts.reset", Some("alerts"), Some("alert-channel-dead"), false),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FaultError, Param, Params, mysql};
+use super::{FaultError, Param, Params, kafka, mysql};
 use crate::journal::FaultUse;
 
 /// The first part of an id, and what is touched.
@@ -18,6 +18,8 @@ pub enum Layer {
     Link,
     /// Single statements, on a link that reads MySQL's packets.
     Mysql,
+    /// Single records and answers, on a link that reads Kafka's frames.
+    Kafka,
     Process,
     /// Rows that somebody changes past the shop.
     Data,
@@ -35,6 +37,8 @@ pub enum Need {
     Link(&'static str),
     /// The link of this name, which reads MySQL's packets.
     Statements(&'static str),
+    /// The link of this name, which reads Kafka's frames.
+    Records(&'static str),
     /// The process of this name.
     Process(&'static str),
     /// The reconciler's rule files, and its console to have them read again.
@@ -93,8 +97,10 @@ impl FaultSpec {
 
     pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
         let params = Params::check(self, given)?;
-        if self.layer == Layer::Mysql {
-            mysql::check(self, &params)?;
+        match self.layer {
+            Layer::Mysql => mysql::check(self, &params)?,
+            Layer::Kafka => kafka::check(self, &params)?,
+            Layer::App | Layer::Link | Layer::Process | Layer::Data | Layer::Watcher => {}
         }
         Ok(params)
     }
