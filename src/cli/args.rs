@@ -315,7 +315,7 @@ pub struct FaultsArgs {
 
 #[derive(Subcommand, Debug)]
 pub enum FaultsCommand {
-    /// Every fault, and its parameters
+    /// Every fault: parameters, reach, proof, healing, and where it is possible on this machine
     #[command(after_help = "Example: lossdrill faults list --format json")]
     List {
         /// How to print

@@ -6,13 +6,14 @@ pub mod args;
 mod author;
 mod basis;
 mod drill;
+mod faults;
 mod inspect;
 mod live;
 mod proxy;
 mod run;
 mod rundir;
 mod stage;
-mod system;
+pub mod system;
 mod texts;
 
 use std::process::ExitCode;
@@ -67,7 +68,7 @@ async fn dispatch(command: Command) -> crate::journal::Exit {
         Command::Explain(args) => rundir::explain(&args),
         Command::Drill(args) => drill::drill(args).await,
         Command::Stage(args) => stage::stage(args).await,
-        Command::Faults(args) => stage::faults(args).await,
+        Command::Faults(args) => faults::faults(args).await,
         Command::Proxy(args) => proxy::proxy(args).await,
         Command::Guardian { .. } => unreachable!("`main` serves it before the runtime starts"),
     }

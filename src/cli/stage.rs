@@ -1,12 +1,10 @@
-//! `stage up | status | down` and `faults list | heal --all`.
+//! `stage up | status | down`.
 
-use super::args::{FaultsArgs, FaultsCommand, Format, StageArgs, StageCommand};
+use super::args::{Format, StageArgs, StageCommand};
 use super::run;
 use crate::config::Settings;
-use crate::expect::span_text;
-use crate::faults::{Scale, registry};
 use crate::journal::Exit;
-use crate::stage::{Provider, sweep, warm};
+use crate::stage::{Provider, warm};
 
 /// MySQL servers that a warm stage keeps ready: one for each cell of a default run, and one ahead.
 const MYSQL_AHEAD: usize = 5;
@@ -79,50 +77,12 @@ async fn up(provider: Option<String>, config: Option<std::path::PathBuf>) -> Exi
     }
 }
 
-pub async fn faults(args: FaultsArgs) -> Exit {
-    match args.command {
-        FaultsCommand::List { format: Format::Json } => {
-            match serde_json::to_string_pretty(registry::all()) {
-                Ok(text) => told(&text),
-                Err(error) => failed(&error),
-            }
-        }
-        FaultsCommand::List { format: Format::Text } => {
-            print!("{}", fault_list());
-            Exit::Proved
-        }
-        FaultsCommand::Heal { .. } => {
-            let swept = sweep::sweep().await;
-            println!("{swept}");
-            if swept.is_clean() { Exit::Proved } else { Exit::Dirty }
-        }
-    }
-}
-
-/// Ids in one column; below each the rows that may stand under its step, with their defaults.
-fn fault_list() -> String {
-    let widest = registry::all().iter().map(|fault| fault.id.len()).max().unwrap_or_default();
-    let mut text = String::new();
-    for fault in registry::all() {
-        text.push_str(&format!("{:widest$}  {}\n", fault.id, fault.doc));
-        for param in &fault.params {
-            let (name, doc) = (param.name, param.doc);
-            let value = match param.scale {
-                Scale::Span { default_ms, .. } => span_text(default_ms as i64),
-                _ => param.default_text(),
-            };
-            text.push_str(&format!("{:widest$}  | {name} | {value} |  {doc}\n", ""));
-        }
-    }
-    text
-}
-
-fn told(text: &str) -> Exit {
+pub(super) fn told(text: &str) -> Exit {
     println!("{text}");
     Exit::Proved
 }
 
-fn failed(error: &dyn std::fmt::Display) -> Exit {
+pub(super) fn failed(error: &dyn std::fmt::Display) -> Exit {
     eprintln!("error: {error}");
     Exit::Inconclusive
 }

@@ -120,7 +120,14 @@ fn hurts_servers(scenario: &Scenario) -> Option<String> {
     scenario.steps.iter().find_map(|step| match &step.sentence {
         Sentence::FaultActive { fault } | Sentence::FaultStrikes { fault } => {
             let spec = registry::find(fault).ok()?;
-            let server = matches!(spec.needs, Need::Process("mysql" | "kafka"));
+            let server = matches!(
+                spec.needs,
+                Need::Process("mysql" | "kafka")
+                    | Need::Limits("mysql" | "kafka")
+                    | Need::Server
+                    | Need::ChangeLog(_)
+                    | Need::Broker
+            );
             server.then(|| format!("{} ({fault})", scenario.location()))
         }
         _ => None,
@@ -136,7 +143,8 @@ fn dcheck() -> Result<PathBuf, String> {
     existing(beside_us()?.join("dcheck"))
 }
 
-const WATCHDOG_ARGS: [&str; 7] = [
+/// The words of the built-in watchdog.
+pub const WATCHDOG_ARGS: [&str; 7] = [
     "watchdog",
     "--rules=${rules}",
     "--watch=${reconciler.url}",
@@ -146,7 +154,8 @@ const WATCHDOG_ARGS: [&str; 7] = [
     "--drill-clock",
 ];
 
-fn builtin_args(scenarios: &Path) -> Vec<String> {
+/// The words of the built-in reconciler.
+pub fn builtin_args(scenarios: &Path) -> Vec<String> {
     let plans = scenarios.join("plans").display().to_string();
     [
         "run",

@@ -2,12 +2,16 @@
 //! must answer.
 
 use super::app::AppFault;
+use super::broker::BrokerFault;
+use super::change_log::ChangeLogFault;
 use super::data::DataFault;
 use super::kafka::KafkaFault;
+use super::limit::LimitFault;
 use super::link::LinkFault;
 use super::mysql::MysqlFault;
 use super::process::ProcessFault;
 use super::rules::RulesFault;
+use super::server::ServerFault;
 use super::{FaultError, FaultSpec, Ground, Need, Params};
 
 pub(super) enum Fault {
@@ -18,6 +22,10 @@ pub(super) enum Fault {
     Process(ProcessFault),
     Rules(RulesFault),
     Data(DataFault),
+    Server(ServerFault),
+    ChangeLog(ChangeLogFault),
+    Broker(BrokerFault),
+    Limit(LimitFault),
 }
 
 impl Fault {
@@ -32,9 +40,13 @@ impl Fault {
             Need::Link(name) => Fault::Link(LinkFault::new(spec, params, ground, name)?),
             Need::Statements(name) => Fault::Mysql(MysqlFault::new(spec, params, ground, name)?),
             Need::Records(name) => Fault::Kafka(KafkaFault::new(spec, params, ground, name)?),
-            Need::Process(name) => Fault::Process(ProcessFault::new(spec, ground, name)?),
+            Need::Process(name) => Fault::Process(ProcessFault::new(spec, params, ground, name)?),
             Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
             Need::Books => Fault::Data(DataFault::new(spec, ground)?),
+            Need::Server => Fault::Server(ServerFault::new(spec, params, ground)?),
+            Need::ChangeLog(way) => Fault::ChangeLog(ChangeLogFault::new(spec, ground, way)?),
+            Need::Broker => Fault::Broker(BrokerFault::new(spec, params, ground)?),
+            Need::Limits(name) => Fault::Limit(LimitFault::new(spec, params, ground, name)?),
         })
     }
 
@@ -48,6 +60,10 @@ impl Fault {
             Fault::Process(fault) => fault.inject().await,
             Fault::Rules(fault) => fault.inject().await,
             Fault::Data(fault) => fault.inject().await,
+            Fault::Server(fault) => fault.inject().await,
+            Fault::ChangeLog(fault) => fault.inject().await,
+            Fault::Broker(fault) => fault.inject().await,
+            Fault::Limit(fault) => fault.inject().await,
         }
     }
 
@@ -61,6 +77,10 @@ impl Fault {
             Fault::Process(fault) => fault.bites().await.map(Some),
             Fault::Rules(fault) => fault.bites().await.map(Some),
             Fault::Data(fault) => fault.bites().await.map(Some),
+            Fault::Server(fault) => fault.bites().await.map(Some),
+            Fault::ChangeLog(fault) => fault.bites().await.map(Some),
+            Fault::Broker(fault) => fault.bites().await.map(Some),
+            Fault::Limit(fault) => fault.bites().await.map(Some),
         }
     }
 
@@ -74,6 +94,10 @@ impl Fault {
             Fault::Process(fault) => fault.heal().await,
             Fault::Rules(fault) => fault.heal().await,
             Fault::Data(fault) => fault.heal().await,
+            Fault::Server(fault) => fault.heal().await,
+            Fault::ChangeLog(fault) => fault.heal().await,
+            Fault::Broker(fault) => fault.heal().await,
+            Fault::Limit(fault) => fault.heal().await,
         }
     }
 
@@ -87,6 +111,10 @@ impl Fault {
             Fault::Process(fault) => fault.healed().await,
             Fault::Rules(fault) => fault.healed().await,
             Fault::Data(fault) => fault.healed().await,
+            Fault::Server(fault) => fault.healed().await,
+            Fault::ChangeLog(fault) => fault.healed().await,
+            Fault::Broker(fault) => fault.healed().await,
+            Fault::Limit(fault) => fault.healed().await,
         }
     }
 }

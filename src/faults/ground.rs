@@ -1,6 +1,6 @@
 //! What faults may touch in one cell. The one who leases the cell fills it in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +8,10 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use sqlx::mysql::MySqlConnectOptions;
 
+use super::broker::Broker;
 use super::{FaultError, FaultSpec, Need, Speech};
 use crate::proxy::Link;
+use crate::stage::Guardian;
 
 /// A process that can be killed, paused and restarted. Each call may be repeated.
 pub trait Process: Send + Sync {
@@ -27,6 +29,8 @@ pub trait Process: Send + Sync {
     fn speech(&self) -> Speech;
     /// Tells this life of the process from the one before: its pid, or a count of starts.
     fn life(&self) -> u64;
+    /// Its process on this machine, or why it cannot be touched there.
+    fn pid(&self) -> BoxFuture<'_, Result<u32, String>>;
 }
 
 /// Links by name (`cdc`, `sql`, `kafka`, `alerts`, `plans`, `shop-sql`, `shop-kafka`,
@@ -41,6 +45,12 @@ pub struct Ground {
     pub rules: Option<(PathBuf, String)>,
     /// The shop's schema, past every link.
     pub books: Option<MySqlConnectOptions>,
+    /// The cell's own MySQL server, to be changed as a whole; none where it is given.
+    pub server: Option<MySqlConnectOptions>,
+    /// The broker with the cell's own topics; none where it is given.
+    pub broker: Option<Broker>,
+    /// Told of what is changed on this machine before it is changed, and the names of the processes that are ours there.
+    pub limits: Option<(Guardian, BTreeSet<String>)>,
 }
 
 impl Ground {
@@ -77,6 +87,23 @@ impl Ground {
         self.books.clone().ok_or_else(missing)
     }
 
+    pub(super) fn server(&self, spec: &FaultSpec) -> Result<MySqlConnectOptions, FaultError> {
+        let missing = || Ground::missing(spec, "a MySQL server of its own".to_owned());
+        self.server.clone().ok_or_else(missing)
+    }
+
+    pub(super) fn broker(&self, spec: &FaultSpec) -> Result<Broker, FaultError> {
+        let missing = || Ground::missing(spec, "topics of its own on a broker of ours".to_owned());
+        self.broker.clone().ok_or_else(missing)
+    }
+
+    /// Whom to tell before process `name` is limited.
+    pub(super) fn limits(&self, spec: &FaultSpec, name: &str) -> Result<Guardian, FaultError> {
+        let missing = || Ground::missing(spec, format!("`{name}` as a process of this machine"));
+        let (guardian, ours) = self.limits.as_ref().ok_or_else(missing)?;
+        ours.contains(name).then(|| guardian.clone()).ok_or_else(missing)
+    }
+
     /// Can this fault be injected here?
     pub fn allows(&self, spec: &FaultSpec) -> Result<(), FaultError> {
         match spec.needs {
@@ -87,6 +114,12 @@ impl Ground {
             Need::Process(name) => self.process(spec, name).map(drop),
             Need::Rules => self.rules(spec).map(drop),
             Need::Books => self.books(spec).map(drop),
+            Need::Server => self.server(spec).map(drop),
+            Need::ChangeLog(name) => {
+                self.server(spec).and_then(|_| self.link(spec, name)).map(drop)
+            }
+            Need::Broker => self.broker(spec).map(drop),
+            Need::Limits(name) => self.limits(spec, name).map(drop),
         }
     }
 }

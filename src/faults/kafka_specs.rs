@@ -1,7 +1,7 @@
 //! The faults on single records and answers of Kafka as data: a row for each, with its parameters.
 
 use super::params::{Param, Scale};
-use super::registry::{DAY_MS, TOPICS};
+use super::registry::{DAY_MS, TOPIC_SOURCES};
 use super::spec::DELAY;
 use super::{Blast, FaultSpec, Late, Layer, Need};
 
@@ -54,7 +54,7 @@ const WRITERS: LinkRow = (
     ("produce", "19"),
     &["shop", "channel", "shop-kafka"],
 );
-const READER: LinkRow = ("dcheck-", "the reconciler", "kafka", ("fetch", "6"), TOPICS);
+const READER: LinkRow = ("dcheck-", "the reconciler", "kafka", ("fetch", "6"), TOPIC_SOURCES);
 
 pub(super) fn specs() -> Vec<FaultSpec> {
     let mut specs = records();

@@ -15,7 +15,7 @@ pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// it, the silence shows that it reaches the client.
 const SILENCE: Duration = Duration::from_millis(150);
 /// A listener closes and opens a moment after it was told to: it is asked again so long after.
-const ASK_AGAIN: Duration = Duration::from_millis(5);
+pub(super) const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {

@@ -8,11 +8,15 @@
 //!
 //! Try it: `cargo test --lib faults::`.
 //!
-//! Not covered: faults on disk, in the MySQL server, in the Kafka broker and most of those in data, a plan executor that lies
-//! (`domain/faults.md` lists them); the guard list of an `external` stage. Nothing here outlives a kill of the harness: links end with
-//! it, switches, rows and processes end with the cell's servers, which are the guardian's.
+//! Not covered: faults on disk, clock skew, most faults in data, a plan executor that lies (`domain/faults.md` lists
+//! them); the guard list of an `external` stage. Nothing here outlives a kill of the harness: links end with it,
+//! switches, rows, settings and processes end with the cell's servers, which are the guardian's, and it knows of each
+//! control group.
 
+mod ability;
 mod app;
+mod broker;
+mod change_log;
 mod data;
 mod defects;
 mod error;
@@ -21,6 +25,7 @@ mod ground;
 mod kafka;
 mod kafka_log;
 mod kafka_specs;
+mod limit;
 mod link;
 mod mysql;
 mod nemesis;
@@ -28,9 +33,12 @@ mod params;
 mod process;
 pub mod registry;
 mod rules;
+mod server;
 mod sounding;
 mod spec;
+mod sql;
 
+pub use broker::Broker;
 pub use error::FaultError;
 pub use ground::{Ground, Process};
 pub use nemesis::{Healed, Nemesis, Struck};

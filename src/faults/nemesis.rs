@@ -148,6 +148,12 @@ impl Nemesis {
         self.results()
     }
 
+    /// Heals once more what is proved healed: to heal twice must be as good as once.
+    pub async fn heal_again(&mut self, scribe: &Scribe, phase: Phase, limit: Duration) {
+        let healed = |live: &Live| matches!(live.state, State::Ended(Ok(_)));
+        self.heal(healed, scribe, phase, limit).await;
+    }
+
     /// Heals the faults that changed the books by hand: somebody has noticed, and takes the edit back.
     pub async fn take_back_edits(&mut self, scribe: &Scribe, phase: Phase, limit: Duration) {
         let is_edit = |live: &Live| live.is_live() && live.used.changes_books();
@@ -217,7 +223,11 @@ impl Nemesis {
     /// Processes that live faults keep from answering at all: nobody need ask them.
     pub fn absent(&self) -> BTreeSet<&'static str> {
         let process = |live: &Live| match live.spec.needs {
-            Need::Process(name) if live.is_live() && !live.spec.withholds.is_empty() => Some(name),
+            Need::Process(name) | Need::Limits(name)
+                if live.is_live() && !live.spec.withholds.is_empty() =>
+            {
+                Some(name)
+            }
             _ => None,
         };
         self.faults.iter().filter_map(process).collect()

@@ -1,10 +1,13 @@
-//! Faults on a process: killed, paused, restarted, paused briefly.
+//! Faults on a process: killed, paused, restarted, paused briefly, killed again and again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use super::params::{Param, Params, Scale};
 use super::sounding::{Sounding, sound};
 use super::{FaultError, FaultSpec, Ground, Process};
 
@@ -15,9 +18,11 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(1);
 /// MySQL is up 1 to 2 s after a kill, 5 s when eight start at once, 15 s in an official image.
 const START_LIMIT: Duration = Duration::from_secs(40);
 /// A port that refuses cannot be awaited, only asked again.
-const ASK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const ASK_EVERY: Duration = Duration::from_millis(20);
+/// A crash loop was seen when its process was gone so often, in a life of its own each time.
+const CRASHES_SEEN: usize = 2;
 /// One question to a process that may be starting.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
@@ -25,6 +30,21 @@ enum What {
     Paused,
     Restarted,
     PausedBriefly,
+    CrashLooping,
+}
+
+/// Of a crash loop.
+const UPTIME: &str = "uptime";
+
+pub(super) fn params(what: &str) -> Vec<Param> {
+    match what {
+        "crash-looping" => vec![Param {
+            name: UPTIME,
+            doc: "it lives so long after each start",
+            scale: Scale::Span { default_ms: 200, min_ms: 10, max_ms: 60_000 },
+        }],
+        _ => Vec::new(),
+    }
 }
 
 pub(super) struct ProcessFault {
@@ -34,11 +54,49 @@ pub(super) struct ProcessFault {
     /// The life that was hurt; none before the first touch.
     hurt: Option<u64>,
     done: bool,
+    uptime: Option<Duration>,
+    /// Kills it again and again.
+    crashes: Option<Loop>,
+}
+
+/// A loop that ends when it is told to, after the start it is at.
+struct Loop {
+    over: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+impl Loop {
+    fn of(process: Arc<dyn Process>, uptime: Duration) -> Loop {
+        let over = Arc::new(AtomicBool::new(false));
+        let told = over.clone();
+        let task = tokio::spawn(async move {
+            while !told.load(Ordering::Acquire) {
+                // What fails is tried again, and what never works is seen by the proofs.
+                let _ = process.kill().await;
+                sleep(uptime).await;
+                let _ = process.restart().await;
+                sleep(uptime).await;
+            }
+        });
+        Loop { over, task }
+    }
+
+    async fn end(&mut self) {
+        self.over.store(true, Ordering::Release);
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+    }
 }
 
 impl ProcessFault {
     pub fn new(
         spec: &'static FaultSpec,
+        params: &Params,
         ground: &Ground,
         name: &str,
     ) -> Result<ProcessFault, FaultError> {
@@ -47,10 +105,12 @@ impl ProcessFault {
             "paused" => What::Paused,
             "restarted" => What::Restarted,
             "paused-briefly" => What::PausedBriefly,
+            "crash-looping" => What::CrashLooping,
             other => unreachable!("the registry has no `{other}` for processes"),
         };
         let process = ground.process(spec, name)?;
-        Ok(ProcessFault { spec, process, what, hurt: None, done: false })
+        let uptime = (what == What::CrashLooping).then(|| params.duration(UPTIME));
+        Ok(ProcessFault { spec, process, what, hurt: None, done: false, uptime, crashes: None })
     }
 
     pub async fn inject(&mut self) -> Result<String, FaultError> {
@@ -58,12 +118,13 @@ impl ProcessFault {
             let life = self.process.life();
             self.hurt.get_or_insert(life);
             let struck = match self.what {
-                What::Killed => self.process.kill().await,
+                What::Killed | What::CrashLooping => self.process.kill().await,
                 What::Paused | What::PausedBriefly => self.process.pause().await,
                 What::Restarted => self.process.restart().await,
             };
             let failed = |reason| FaultError::Inject { fault: self.spec.id.clone(), reason };
             struck.map_err(failed)?;
+            self.crashes = self.uptime.map(|uptime| Loop::of(self.process.clone(), uptime));
             self.done = true;
         }
         Ok(format!("life {} was struck", self.hurt.unwrap_or_default()))
@@ -81,12 +142,15 @@ impl ProcessFault {
             What::Paused => self.silent(running).await,
             What::PausedBriefly => match self.silent(running).await {
                 Ok(silent) => match self.process.resume().await {
-                    Ok(()) => self.answers().await.map(|again| format!("{silent}; then {again}")),
+                    Ok(()) => {
+                        answers(&*self.process).await.map(|again| format!("{silent}; then {again}"))
+                    }
                     failed => failed.map(|()| silent),
                 },
                 not_paused => not_paused,
             },
-            What::Restarted => match self.answers().await {
+            What::CrashLooping => self.crashes_again().await,
+            What::Restarted => match answers(&*self.process).await {
                 Ok(_) if Some(self.process.life()) == self.hurt => {
                     Err("it is the same life as before".to_owned())
                 }
@@ -111,39 +175,63 @@ impl ProcessFault {
         }
     }
 
-    /// Asks until it answers.
-    async fn answers(&self) -> Result<String, String> {
+    /// Seen gone, in another life, and gone again.
+    async fn crashes_again(&self) -> Result<String, String> {
         let start = Instant::now();
-        loop {
-            let addr = self.process.address();
-            let sounding = sound(addr, self.process.speech(), ANSWER_LIMIT).await;
-            if let Sounding::Answer(_) = sounding {
-                let (life, took_ms) = (self.process.life(), start.elapsed().as_millis());
-                return Ok(format!("life {life} answers at {addr} after {took_ms} ms"));
-            }
+        let (mut gone, mut lives) = (0, vec![self.hurt.unwrap_or_default()]);
+        while gone < CRASHES_SEEN {
             if start.elapsed() > START_LIMIT {
                 let limit_s = START_LIMIT.as_secs();
-                return Err(format!("{addr} gives {} for {limit_s} s", sounding.describe()));
+                return Err(format!("it was seen gone {gone} times within {limit_s} s"));
             }
-            sleep(ASK_EVERY).await;
+            let life = self.process.life();
+            if !self.process.is_running().await {
+                gone += usize::from(lives.len() > gone);
+            } else if gone == lives.len() && lives.last() != Some(&life) {
+                lives.push(life);
+            }
+            sleep(ASK_EVERY / 4).await;
         }
+        Ok(format!("lives {lives:?} ended one after another"))
     }
 
     pub async fn heal(&mut self) -> Result<(), FaultError> {
         if self.hurt.is_none() {
             return Ok(());
         }
+        if let Some(crashes) = &mut self.crashes {
+            crashes.end().await;
+        }
+        self.crashes = None;
         let running = self.process.is_running().await;
         let mended = match self.what {
             _ if !running => self.process.restart().await,
             What::Paused | What::PausedBriefly => self.process.resume().await,
-            What::Killed | What::Restarted => Ok(()),
+            What::Killed | What::Restarted | What::CrashLooping => Ok(()),
         };
         mended.map_err(|reason| FaultError::Heal { fault: self.spec.id.clone(), reason })
     }
 
     pub async fn healed(&mut self) -> Result<String, FaultError> {
         let unproved = |reason| FaultError::NotHealed { fault: self.spec.id.clone(), reason };
-        self.answers().await.map_err(unproved)
+        answers(&*self.process).await.map_err(unproved)
+    }
+}
+
+/// Asks until it answers.
+pub(super) async fn answers(process: &dyn Process) -> Result<String, String> {
+    let start = Instant::now();
+    loop {
+        let addr = process.address();
+        let sounding = sound(addr, process.speech(), ANSWER_LIMIT).await;
+        if let Sounding::Answer(_) = sounding {
+            let (life, took_ms) = (process.life(), start.elapsed().as_millis());
+            return Ok(format!("life {life} answers at {addr} after {took_ms} ms"));
+        }
+        if start.elapsed() > START_LIMIT {
+            let limit_s = START_LIMIT.as_secs();
+            return Err(format!("{addr} gives {} for {limit_s} s", sounding.describe()));
+        }
+        sleep(ASK_EVERY).await;
     }
 }

@@ -3,9 +3,12 @@
 
 use std::sync::LazyLock;
 
+use super::limit::LIMITS;
 use super::spec::DELAY;
+
 use super::{
-    Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, defects, kafka_specs, mysql,
+    Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, broker, change_log, defects,
+    kafka_specs, limit, mysql, process, server,
 };
 
 /// Names shown for an id that does not exist.
@@ -23,7 +26,7 @@ const CHANNEL_DEAD: &[&str] = &["alert-channel-dead"];
 const EXECUTOR_DEAD: &[&str] = &["plan-executor-dead"];
 const SILENT: &[&str] = &["reconciler-silent"];
 const LAGGING: &[&str] = &["change-capture-stalled", "reconciler-lagging"];
-pub(super) const TOPICS: &[&str] =
+pub(super) const TOPIC_SOURCES: &[&str] =
     &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
 
 const LINKS: &[LinkRow] = &[
@@ -34,7 +37,7 @@ const LINKS: &[LinkRow] = &[
         &["binlog", "cdc"],
         BLIND,
     ),
-    ("kafka", "kafka", "Kafka to the reconciler", TOPICS, &[]),
+    ("kafka", "kafka", "Kafka to the reconciler", TOPIC_SOURCES, &[]),
     (
         "shop-kafka",
         "shop-kafka",
@@ -119,14 +122,25 @@ fn processes() -> Vec<FaultSpec> {
             ("paused", "stopped in mid-work; healing lets it go on"),
             ("restarted", "killed without warning and started again at once"),
             ("paused-briefly", "stopped in mid-work for a moment, and let go on"),
-        ] {
-            let away = matches!(what, "killed" | "paused");
+            ("crash-looping", "killed again and again, soon after each start; healing ends that"),
+        ]
+        .into_iter()
+        .chain(LIMITS)
+        {
+            let limits = LIMITS.iter().any(|(limit, _)| *limit == what);
+            let away = matches!(what, "killed" | "paused" | "crash-looping" | "out-of-memory");
             specs.push(FaultSpec {
                 id: format!("process.{name}.{what}"),
-                doc: format!("{name} is {doc}"),
+                doc: match limits {
+                    true => format!("{name} {doc}"),
+                    false => format!("{name} is {doc}"),
+                },
                 layer: Layer::Process,
-                params: Vec::new(),
-                needs: Need::Process(name),
+                params: match limits {
+                    true => limit::params(what),
+                    false => process::params(what),
+                },
+                needs: if limits { Need::Limits(name) } else { Need::Process(name) },
                 blast: Blast::Cell,
                 withholds: if away { withholds.to_vec() } else { Vec::new() },
                 raises: if away { raises.to_vec() } else { Vec::new() },
@@ -179,6 +193,9 @@ static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     all.extend(LINKS.iter().flat_map(links));
     all.extend(mysql::specs());
     all.extend(kafka_specs::specs());
+    all.extend(server::specs());
+    all.extend(change_log::specs());
+    all.extend(broker::specs());
     all.extend(processes());
     all.push(data());
     all.extend(watcher());

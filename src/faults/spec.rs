@@ -16,9 +16,9 @@ pub enum Layer {
     App,
     /// A link between two processes of a cell.
     Link,
-    /// Single statements, on a link that reads MySQL's packets.
+    /// Single statements, on a link that reads MySQL's packets, and the server itself.
     Mysql,
-    /// Single records and answers, on a link that reads Kafka's frames.
+    /// Single records and answers, on a link that reads Kafka's frames; and the broker itself.
     Kafka,
     Process,
     /// Rows that somebody changes past the shop.
@@ -45,6 +45,14 @@ pub enum Need {
     Rules,
     /// The shop's schema, by SQL past the shop.
     Books,
+    /// The cell's own MySQL server, by an administrator's SQL.
+    Server,
+    /// That server's change log, and the link of this name to its reader.
+    ChangeLog(&'static str),
+    /// The broker, by an administrator's orders about the cell's own topics.
+    Broker,
+    /// The process of this name as one of this machine, and its control groups.
+    Limits(&'static str),
 }
 
 /// How far a fault reaches: what may not be shared while it is live.
@@ -97,10 +105,10 @@ impl FaultSpec {
 
     pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
         let params = Params::check(self, given)?;
-        match self.layer {
-            Layer::Mysql => mysql::check(self, &params)?,
-            Layer::Kafka => kafka::check(self, &params)?,
-            Layer::App | Layer::Link | Layer::Process | Layer::Data | Layer::Watcher => {}
+        match self.needs {
+            Need::Statements(_) => mysql::check(self, &params)?,
+            Need::Records(_) => kafka::check(self, &params)?,
+            _ => {}
         }
         Ok(params)
     }

@@ -1,5 +1,6 @@
-//! What the faults of a scenario may touch: its cell's links, switches, processes and MySQL.
+//! What the faults of a scenario may touch: its cell's links, switches, processes, MySQL and topics.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::faults::{Ground, Nemesis, Process, Speech};
+use crate::faults::{Broker, Ground, Nemesis, Process, Speech};
 use crate::stage::cell::{Cell, RECONCILERS};
 use crate::stage::{Member, Service};
 
@@ -25,15 +26,26 @@ pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
             ground.links.insert((*name).to_owned(), link.clone());
         }
     }
+    let mut ours = BTreeSet::new();
     for (name, member) in cell.members() {
         // Faults call the system under test by its default's name.
         let name = if name == "reconciler" { "dcheck" } else { name };
+        if member.is_on_this_machine() {
+            ours.insert(name.to_owned());
+        }
         ground.processes.insert(name.to_owned(), Arc::new(CellProcess(member.clone())));
     }
     if !mysql.is_given() {
         let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
         ground.processes.insert("mysql".to_owned(), Arc::new(server));
+        if mysql.is_on_this_machine() {
+            ours.insert("mysql".to_owned());
+        }
+        ground.server = ground.books.clone();
+        let topic_prefix = cell.spec.topic_prefix.clone();
+        ground.broker = Some(Broker { at: cell.spec.kafka, topic_prefix });
     }
+    ground.limits = Some((cell.guardian().clone(), ours));
     if cell.spec.reconciler.rules.is_some() {
         ground.rules = Some((cell.spec.rules_dir(), cell.reconciler_url()));
     }
@@ -82,6 +94,14 @@ impl Process for CellProcess {
     fn life(&self) -> u64 {
         self.0.life()
     }
+
+    fn pid(&self) -> BoxFuture<'_, Result<u32, String>> {
+        async { self.0.pid().await.ok_or_else(elsewhere) }.boxed()
+    }
+}
+
+fn elsewhere() -> String {
+    "it is no process of ours on this machine".to_owned()
 }
 
 struct CellServer {
@@ -125,5 +145,9 @@ impl Process for CellServer {
 
     fn life(&self) -> u64 {
         self.life.load(Ordering::Relaxed)
+    }
+
+    fn pid(&self) -> BoxFuture<'_, Result<u32, String>> {
+        async { self.service.pid().await.ok_or_else(elsewhere) }.boxed()
     }
 }

@@ -19,5 +19,8 @@ mod run;
 mod unrest;
 mod world;
 
+pub use bench::{Bench, Demand, Ground};
+pub use conduct::Trouble;
+pub use ground::nemesis;
 pub use hearing::{Hearing, HearingError};
 pub use run::{Programs, RunError, RunOptions, RunResult, run, run_id, schema};

@@ -224,6 +224,11 @@ impl Cell {
         }
     }
 
+    /// Told of whatever is changed on this machine before it is changed.
+    pub fn guardian(&self) -> &Guardian {
+        &self.guardian
+    }
+
     /// Its processes by name.
     pub fn members(&self) -> impl Iterator<Item = (&'static str, &Arc<Member>)> {
         let ours = [("shop", &self.shop), ("channel", &self.channel)];

@@ -4,8 +4,8 @@
 //! MySQL runs by its own dynamic linker out of a Debian root folder, so the release of this machine
 //! is no matter; Kafka is a JVM with an archive of its classes. Each server's files lie in the
 //! run's state directory.
-//! Try it: `cargo test --test stage local`. Not covered: resource limits (cgroups belong to the
-//! faults).
+//! Try it: `cargo test --test stage local`. Not covered: resource limits (they belong to
+//! `groups`).
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -104,6 +104,19 @@ impl Member {
         self.life.load(Ordering::Relaxed)
     }
 
+    /// Its process is one of this machine, and not the engine's client.
+    pub fn is_on_this_machine(&self) -> bool {
+        self.container.is_none()
+    }
+
+    /// Its process, where that is one of this machine.
+    pub async fn pid(&self) -> Option<u32> {
+        if !self.is_on_this_machine() {
+            return None;
+        }
+        Some(self.process.lock().await.pid())
+    }
+
     pub async fn is_running(&self) -> bool {
         self.process.lock().await.exit().is_none()
     }

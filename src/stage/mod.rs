@@ -16,6 +16,7 @@ mod docker;
 pub mod engine;
 mod error;
 mod external;
+pub mod groups;
 mod guard;
 pub mod guardian;
 mod kafka;

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use super::StageError;
+use super::local::{Prepared, cache_dir};
+use super::{StageError, engine};
 
 /// Where servers come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,22 @@ pub enum Provider {
     Local,
     /// Given endpoints, guarded.
     External,
+}
+
+impl Provider {
+    /// Can it bring servers up on this machine? Else what is missing, with the way out; starts nothing.
+    pub async fn able(self) -> Result<(), StageError> {
+        let local = || Prepared::read(&cache_dir()).map(drop);
+        match self {
+            Provider::Local => local(),
+            Provider::Docker => engine::connect().await.map(drop).ok_or(StageError::NoEngine),
+            Provider::External => Ok(()),
+            Provider::Auto => match engine::connect().await {
+                Some(_) => Ok(()),
+                None => local(),
+            },
+        }
+    }
 }
 
 impl FromStr for Provider {

@@ -61,6 +61,7 @@ pub struct Service {
     /// The shop's schema; for MySQL.
     pub schema: String,
     given: bool,
+    on_this_machine: bool,
     backend: Arc<Mutex<Backend>>,
 }
 
@@ -73,9 +74,11 @@ impl std::fmt::Debug for Service {
 impl Service {
     pub(super) fn new(name: &str, kind: Kind, endpoint: SocketAddr, backend: Backend) -> Service {
         let given = matches!(backend, Backend::Given);
+        let on_this_machine = matches!(backend, Backend::Local(_));
         let backend = Arc::new(Mutex::new(backend));
         let (login, schema) = (Login::default(), mysql::SCHEMA.to_owned());
-        Service { name: name.to_owned(), kind, endpoint, login, schema, given, backend }
+        let name = name.to_owned();
+        Service { name, kind, endpoint, login, schema, given, on_this_machine, backend }
     }
 
     /// The same server, met as somebody else in another schema.
@@ -87,6 +90,11 @@ impl Service {
     /// Its owner keeps it: nothing of it may be killed or changed.
     pub fn is_given(&self) -> bool {
         self.given
+    }
+
+    /// Its process is one of ours on this machine; else the engine, a warm stage or somebody else is its parent.
+    pub fn is_on_this_machine(&self) -> bool {
+        self.on_this_machine
     }
 
     /// The same server under another name.
@@ -154,6 +162,14 @@ impl Service {
             Backend::Held(server) => server.is_running().await,
             // Its owner's business; who cannot use it says so.
             Backend::Given => true,
+        }
+    }
+
+    /// Its process, where that is one of ours on this machine.
+    pub async fn pid(&self) -> Option<u32> {
+        match &*self.backend.lock().await {
+            Backend::Local(server) => Some(server.pid()),
+            Backend::Docker(_) | Backend::Held(_) | Backend::Given => None,
         }
     }
 

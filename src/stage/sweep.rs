@@ -13,8 +13,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::engine;
 use super::state::{self, RUN_ENV, StateLock};
+use super::{engine, groups};
 
 /// From SIGKILL to the last leftover process being gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
@@ -72,6 +72,7 @@ pub async fn sweep() -> Swept {
     let ids: BTreeSet<&str> = dead.iter().map(|run| run.id.as_str()).collect();
     kill_leftovers(&ids, &mut swept).await;
     remove_containers(&ids, &mut swept).await;
+    swept.left.extend(groups::sweep(ids.iter().copied()));
     for run in &dead {
         match std::fs::remove_dir_all(&run.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -66,6 +66,8 @@ pub enum Cleanup {
     Dir(PathBuf),
     /// All containers labelled [`super::state::RUN_LABEL`] with this run's id.
     Containers,
+    /// A control group, removed when nothing lives in it any more.
+    Group(PathBuf),
     /// A command that heals something; safe to run when there is nothing to heal.
     Undo { program: String, args: Vec<String> },
 }

@@ -168,6 +168,7 @@ impl<'a> Server<'a> {
             clean &= match cleanup {
                 Cleanup::Dir(dir) => self.remove_dir(dir),
                 Cleanup::Containers => self.remove_containers(deadline),
+                Cleanup::Group(dir) => self.remove_group(dir),
                 Cleanup::Undo { .. } => true,
             };
         }
@@ -227,6 +228,11 @@ impl<'a> Server<'a> {
             }
             _ => true,
         }
+    }
+
+    fn remove_group(&mut self, dir: &Path) -> bool {
+        let removed = crate::stage::groups::remove_empty(dir);
+        removed.inspect_err(|why| self.note(why)).is_ok()
     }
 
     fn remove_containers(&mut self, deadline: Instant) -> bool {

@@ -1,0 +1,104 @@
+Feature: What provokes the faults that no shipped scenario names
+
+  Scenario: mysql.statement.refused
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.statement.slow
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.commit.ambiguous
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.read.stale
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "alipay" and is charged
+    And refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: mysql.dcheck-statement.refused
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.dcheck-statement.slow
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.dcheck-commit.ambiguous
+    Given order "O-1" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "alipay" and is charged
+
+  Scenario: mysql.dcheck-read.stale
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-3" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.dropped
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.late
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.reordered
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.tampered
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.poisoned
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.answer.refused
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.answer.slow
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.answer.lost
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-answer.refused
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-answer.slow
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-answer.lost
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.coordinator.moved
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-coordinator.moved
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
