@@ -141,8 +141,13 @@ impl Shop {
                 pretended.insert(format!("{kind}/{scope}"), breaker.clone());
                 breaker
             }
+            ["orders", _, "points"] => json!({"grants": "1"}),
             ["orders", order, act] => {
-                let status = if act == "strike-out" { "PENDING" } else { "PAID" };
+                let status = match act {
+                    "strike-out" => "PENDING",
+                    "return" => "RETURNED",
+                    _ => "PAID",
+                };
                 let said = json!({"order": order, "status": status});
                 pretended.insert(format!("orders/{order}"), said.clone());
                 said

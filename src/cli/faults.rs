@@ -107,6 +107,7 @@ fn bounds(param: &Param) -> String {
         Scale::Count { max, .. } => format!("1 to {max}"),
         Scale::Word { among, .. } => format!("one of {}", among.join(", ")),
         Scale::Name { .. } => "a bare name".to_owned(),
+        Scale::Text { .. } => "any text".to_owned(),
     }
 }
 
@@ -123,6 +124,7 @@ fn need(need: &Need) -> String {
         Need::Switches => "the shop's switches".to_owned(),
         Need::Link(name) => format!("link `{name}`"),
         Need::Statements(name) => format!("link `{name}`, which reads MySQL's packets"),
+        Need::Records(name) => format!("link `{name}`, which reads Kafka's frames"),
         Need::Process(name) => format!("process `{name}`"),
         Need::Rules => "rule files of the reconciler's own".to_owned(),
         Need::Books => "the shop's schema".to_owned(),

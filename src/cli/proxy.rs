@@ -67,7 +67,7 @@ async fn run(args: ProxyArgs) -> Result<(), Vec<String>> {
             );
         }
     }
-    let ended = async {
+    let ended = async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}

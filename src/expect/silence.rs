@@ -164,15 +164,6 @@ impl<'a> Case<'a> {
             }
             false => expected.contains(&(&alert.rule, &alert.subject)),
         };
-        let raised = self.alerts.iter().find(|seen| {
-            let in_time = !point.watcher || bite.is_some() && struck.is_some_and(|s| seen.seq > s);
-            seen.seq > begin && in_time && is_expected(seen.alert)
-        });
-        if let Some(seen) = raised {
-            let told =
-                format!("silent and settled; the canary's alert came for {}", seen.alert.subject);
-            return Ruling::pass(told);
-        }
         let bad = self.books.bad_rows_at(self.now).find(|row| row.owner == Owner::Canary);
         let cause = if point.watcher { bite } else { bad.map(|row| row.seen) };
         let last = self.entries().filter(|(_, entry)| is_canary_deed(entry)).last();
@@ -182,6 +173,16 @@ impl<'a> Case<'a> {
             (None, None) => (self.now, false),
         };
         let bound = Bound::new(Origin { at, what: "the canary".into(), proved }, point.detect_ms);
+        let raised = self.alerts.iter().find(|seen| {
+            let is_its = !point.watcher || bite.is_some() && struck.is_some_and(|s| seen.seq > s);
+            let in_time = !proved || seen.at <= bound.deadline();
+            seen.seq > begin && is_its && in_time && is_expected(seen.alert)
+        });
+        if let Some(seen) = raised {
+            let told =
+                format!("silent and settled; the canary's alert came for {}", seen.alert.subject);
+            return Ruling::pass(told);
+        }
         if self.now <= bound.deadline() {
             return self.wait(&bound);
         }

@@ -17,6 +17,9 @@ impl FaultSpec {
             Need::Switches => "the switch reads back as on, and the shop counts a hit",
             Need::Link(_) => "a question through the link gets the harm",
             Need::Statements(_) => "the link counts a hit, and the server greets through it",
+            Need::Records(_) => {
+                "the link counts a hit, and past it the log is read, or the broker asked"
+            }
             Need::Process(_) => "the process is asked for a sign of life",
             Need::Rules => "the reconciler answers the order to read its rules again",
             Need::Books => "the row reads back as edited",
@@ -31,7 +34,9 @@ impl FaultSpec {
     pub fn healed_by(&self) -> &'static str {
         match (self.needs.clone(), self.what_happened()) {
             (Need::Switches, _) => "the switch is turned off",
-            (Need::Link(_) | Need::Statements(_), _) => "the link is disarmed, and drained",
+            (Need::Link(_) | Need::Statements(_) | Need::Records(_), _) => {
+                "the link is disarmed, and drained"
+            }
             (Need::Process(_), "paused" | "paused-briefly") => "the process goes on",
             (Need::Process(_), _) => "the process is started again",
             (Need::Rules, _) => "the file is removed, and the rules are read again",

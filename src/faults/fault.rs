@@ -5,6 +5,7 @@ use super::app::AppFault;
 use super::broker::BrokerFault;
 use super::change_log::ChangeLogFault;
 use super::data::DataFault;
+use super::kafka::KafkaFault;
 use super::limit::LimitFault;
 use super::link::LinkFault;
 use super::mysql::MysqlFault;
@@ -17,6 +18,7 @@ pub(super) enum Fault {
     App(AppFault),
     Link(LinkFault),
     Mysql(MysqlFault),
+    Kafka(KafkaFault),
     Process(ProcessFault),
     Rules(RulesFault),
     Data(DataFault),
@@ -37,6 +39,7 @@ impl Fault {
             Need::Switches => Fault::App(AppFault::new(spec, params, ground)?),
             Need::Link(name) => Fault::Link(LinkFault::new(spec, params, ground, name)?),
             Need::Statements(name) => Fault::Mysql(MysqlFault::new(spec, params, ground, name)?),
+            Need::Records(name) => Fault::Kafka(KafkaFault::new(spec, params, ground, name)?),
             Need::Process(name) => Fault::Process(ProcessFault::new(spec, params, ground, name)?),
             Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
             Need::Books => Fault::Data(DataFault::new(spec, ground)?),
@@ -53,6 +56,7 @@ impl Fault {
             Fault::App(fault) => fault.inject().await,
             Fault::Link(fault) => fault.inject().await,
             Fault::Mysql(fault) => fault.inject().await,
+            Fault::Kafka(fault) => fault.inject().await,
             Fault::Process(fault) => fault.inject().await,
             Fault::Rules(fault) => fault.inject().await,
             Fault::Data(fault) => fault.inject().await,
@@ -69,6 +73,7 @@ impl Fault {
             Fault::App(fault) => fault.bites().await,
             Fault::Link(fault) => fault.bites().await.map(Some),
             Fault::Mysql(fault) => fault.bites().await,
+            Fault::Kafka(fault) => fault.bites().await,
             Fault::Process(fault) => fault.bites().await.map(Some),
             Fault::Rules(fault) => fault.bites().await.map(Some),
             Fault::Data(fault) => fault.bites().await.map(Some),
@@ -85,6 +90,7 @@ impl Fault {
             Fault::App(fault) => fault.heal().await,
             Fault::Link(fault) => fault.heal().await,
             Fault::Mysql(fault) => fault.heal().await,
+            Fault::Kafka(fault) => fault.heal().await,
             Fault::Process(fault) => fault.heal().await,
             Fault::Rules(fault) => fault.heal().await,
             Fault::Data(fault) => fault.heal().await,
@@ -101,6 +107,7 @@ impl Fault {
             Fault::App(fault) => fault.healed().await,
             Fault::Link(fault) => fault.healed().await,
             Fault::Mysql(fault) => fault.healed().await,
+            Fault::Kafka(fault) => fault.healed().await,
             Fault::Process(fault) => fault.healed().await,
             Fault::Rules(fault) => fault.healed().await,
             Fault::Data(fault) => fault.healed().await,

@@ -108,7 +108,9 @@ impl Ground {
     pub fn allows(&self, spec: &FaultSpec) -> Result<(), FaultError> {
         match spec.needs {
             Need::Switches => self.shop_url(spec).map(drop),
-            Need::Link(name) | Need::Statements(name) => self.link(spec, name).map(drop),
+            Need::Link(name) | Need::Statements(name) | Need::Records(name) => {
+                self.link(spec, name).map(drop)
+            }
             Need::Process(name) => self.process(spec, name).map(drop),
             Need::Rules => self.rules(spec).map(drop),
             Need::Books => self.books(spec).map(drop),

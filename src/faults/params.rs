@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::{FaultError, FaultSpec};
 
+/// As long as a topic's name can be.
+const TEXT_CHARS_MAX: usize = 249;
+
 /// One parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Param {
@@ -29,6 +32,8 @@ pub enum Scale {
     Word { default: &'static str, among: &'static [&'static str] },
     /// A bare name, of a table.
     Name { default: &'static str },
+    /// Any text, as a topic or a value has it.
+    Text { default: &'static str },
 }
 
 impl Param {
@@ -37,7 +42,9 @@ impl Param {
         match self.scale {
             Scale::Span { default_ms, .. } => format!("{default_ms} ms"),
             Scale::Count { default, .. } => default.to_string(),
-            Scale::Word { default, .. } | Scale::Name { default } => default.to_owned(),
+            Scale::Word { default, .. } | Scale::Name { default } | Scale::Text { default } => {
+                default.to_owned()
+            }
         }
     }
 
@@ -45,7 +52,7 @@ impl Param {
         match self.scale {
             Scale::Span { default_ms, .. } => Value::Ms(default_ms),
             Scale::Count { default, .. } => Value::Count(default),
-            Scale::Word { default, .. } | Scale::Name { default } => {
+            Scale::Word { default, .. } | Scale::Name { default } | Scale::Text { default } => {
                 Value::Word(default.to_owned())
             }
         }
@@ -80,6 +87,13 @@ impl Param {
                 }
                 Ok(Value::Word(name.to_owned()))
             }
+            Scale::Text { .. } => match text.trim() {
+                "" => Err("is empty; leave it out, or write a text".to_owned()),
+                long if long.chars().count() > TEXT_CHARS_MAX => {
+                    Err(format!("has more than {TEXT_CHARS_MAX} characters"))
+                }
+                text => Ok(Value::Word(text.to_owned())),
+            },
         }
     }
 }

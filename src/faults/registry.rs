@@ -8,7 +8,7 @@ use super::spec::DELAY;
 
 use super::{
     Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, broker, change_log, defects,
-    limit, mysql, process, server,
+    kafka_specs, limit, mysql, process, server,
 };
 
 /// Names shown for an id that does not exist.
@@ -38,6 +38,13 @@ const LINKS: &[LinkRow] = &[
         BLIND,
     ),
     ("kafka", "kafka", "Kafka to the reconciler", TOPIC_SOURCES, &[]),
+    (
+        "shop-kafka",
+        "shop-kafka",
+        "Kafka to the shop and the payment channel",
+        &["shop", "channel", "shop-kafka"],
+        &[],
+    ),
     ("alerts", "alerts", "alerts and plan events to the inbox", &["alerts"], CHANNEL_DEAD),
     ("pager", "pager", "alerts by the second channel", &["pager"], &[]),
     ("plans", "plans", "plan actions from the reconciler to the shop", &["plans"], EXECUTOR_DEAD),
@@ -185,6 +192,7 @@ static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     let mut all: Vec<FaultSpec> = defects::all().collect();
     all.extend(LINKS.iter().flat_map(links));
     all.extend(mysql::specs());
+    all.extend(kafka_specs::specs());
     all.extend(server::specs());
     all.extend(change_log::specs());
     all.extend(broker::specs());
@@ -248,6 +256,9 @@ mod tests {
             ("app.price-guard.bypassed", None, None, true),
             ("link.binlog.stalled", Some("binlog"), Some("change-capture-stalled"), false),
             ("mysql.commit.ambiguous", None, None, true),
+            ("kafka.record.doubled", None, None, true),
+            ("kafka.answer.lost", None, None, true),
+            ("link.shop-kafka.refused", Some("shop"), None, false),
             ("link.binlog.slow", None, None, false),
             ("link.channel-shop.reset", Some("channel"), None, false),
             ("link.alerts.reset", Some("alerts"), Some("alert-channel-dead"), false),

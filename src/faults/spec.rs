@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FaultError, Param, Params, mysql};
+use super::{FaultError, Param, Params, kafka, mysql};
 use crate::journal::FaultUse;
 
 /// The first part of an id, and what is touched.
@@ -18,7 +18,7 @@ pub enum Layer {
     Link,
     /// Single statements, on a link that reads MySQL's packets, and the server itself.
     Mysql,
-    /// The broker itself.
+    /// Single records and answers, on a link that reads Kafka's frames; and the broker itself.
     Kafka,
     Process,
     /// Rows that somebody changes past the shop.
@@ -37,6 +37,8 @@ pub enum Need {
     Link(&'static str),
     /// The link of this name, which reads MySQL's packets.
     Statements(&'static str),
+    /// The link of this name, which reads Kafka's frames.
+    Records(&'static str),
     /// The process of this name.
     Process(&'static str),
     /// The reconciler's rule files, and its console to have them read again.
@@ -103,8 +105,10 @@ impl FaultSpec {
 
     pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
         let params = Params::check(self, given)?;
-        if let Need::Statements(_) = self.needs {
-            mysql::check(self, &params)?;
+        match self.needs {
+            Need::Statements(_) => mysql::check(self, &params)?,
+            Need::Records(_) => kafka::check(self, &params)?,
+            _ => {}
         }
         Ok(params)
     }

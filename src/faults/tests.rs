@@ -77,15 +77,24 @@ async fn link(name: &str, clock: &Clock) -> Link {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = listener.local_addr().unwrap().to_string();
     serve(listener, matches!(name, "cdc" | "sql"), Arc::new(AtomicBool::new(true)));
-    let kind = if name == "kafka" { Kind::Kafka(Nodes::One) } else { Kind::Tcp };
+    let kind = if name.ends_with("kafka") { Kind::Kafka(Nodes::One) } else { Kind::Tcp };
     Link::open(LinkSpec::new(name, upstream, kind, clock.clone())).await.unwrap()
 }
 
 async fn links() -> Ground {
     let clock = Clock::starting_at(0);
     let mut ground = Ground::default();
-    for name in ["cdc", "sql", "kafka", "alerts", "pager", "plans", "shop-channel", "channel-shop"]
-    {
+    for name in [
+        "cdc",
+        "sql",
+        "kafka",
+        "shop-kafka",
+        "alerts",
+        "pager",
+        "plans",
+        "shop-channel",
+        "channel-shop",
+    ] {
         ground.links.insert(name.to_owned(), link(name, &clock).await);
     }
     ground
@@ -132,7 +141,7 @@ async fn every_link_fault_strikes_is_seen_and_heals_twice() {
             "healed:link.binlog.stalled",
         ]
     );
-    assert_eq!(told.iter().filter(|line| line.starts_with("healed:")).count(), 8 * 5, "once each");
+    assert_eq!(told.iter().filter(|line| line.starts_with("healed:")).count(), 9 * 5, "once each");
 }
 
 #[tokio::test]

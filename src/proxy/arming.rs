@@ -1,4 +1,4 @@
-//! What is put on a link and taken off: toxics for its bytes, rules for single statements.
+//! What is put on a link and taken off: toxics for its bytes, rules for single statements, records and answers.
 //!
 //! Each change publishes one snapshot and returns; no connection is waited for, and none sees half of it.
 
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ProxyError;
-use super::board::Armed;
+use super::board::{Armed, Board};
+use super::kafka::{self, KafkaRule, KafkaRuleView};
 use super::link::{Link, publish};
 use super::mysql::{ArmedRule, RuleView, StatementRule};
 use super::toxic::{Stamp, Toxic, ToxicId};
@@ -78,25 +79,61 @@ impl Link {
 
     /// Publishes a rule for single statements to every connection, live and new, and returns at once.
     pub fn arm_rule(&self, rule: StatementRule) -> Result<ToxicId, ProxyError> {
-        let toxic = rule.name();
-        let refuse =
-            |reason| Err(ProxyError::Toxic { link: self.name().to_owned(), toxic, reason });
-        if !self.shared().reads_mysql {
-            return refuse("the link does not read MySQL's packets".to_owned());
-        }
-        if let Some(reason) = rule.mistake() {
-            return refuse(reason);
-        }
-        let id = ToxicId(self.next_toxic.fetch_add(1, Ordering::Relaxed));
+        let mistake = if self.shared().reads_mysql {
+            rule.mistake()
+        } else {
+            Some("the link does not read MySQL's packets".to_owned())
+        };
+        let (name, id) = (rule.name(), self.next_id());
         let armed = Arc::new(ArmedRule::new(id, rule));
-        let fits = publish(self.shared(), |board| {
+        self.arm_one(name, mistake, |board| {
             let fits = board.rules.len() < TOXICS_MAX;
             if fits {
                 board.rules.push(armed);
             }
             fits
-        });
-        if fits { Ok(id) } else { refuse(format!("{TOXICS_MAX} rules are armed already")) }
+        })?;
+        Ok(id)
+    }
+
+    /// As [`Link::arm_rule`], for single records and answers of Kafka.
+    pub fn arm_kafka_rule(&self, rule: KafkaRule) -> Result<ToxicId, ProxyError> {
+        let mistake = if self.shared().addresses.is_some() {
+            rule.mistake()
+        } else {
+            Some("the link does not read Kafka's frames".to_owned())
+        };
+        let (name, id) = (rule.name(), self.next_id());
+        let armed = Arc::new(kafka::ArmedRule::new(id, rule));
+        self.arm_one(name, mistake, |board| {
+            let fits = board.kafka_rules.len() < TOXICS_MAX;
+            if fits {
+                board.kafka_rules.push(armed);
+            }
+            fits
+        })?;
+        Ok(id)
+    }
+
+    /// Puts one rule on the board by `add`, which says whether it had room.
+    fn arm_one(
+        &self,
+        toxic: &'static str,
+        mistake: Option<String>,
+        add: impl FnOnce(&mut Board) -> bool,
+    ) -> Result<(), ProxyError> {
+        let refuse =
+            |reason| Err(ProxyError::Toxic { link: self.name().to_owned(), toxic, reason });
+        match mistake {
+            Some(reason) => refuse(reason),
+            None if publish(self.shared(), add) => Ok(()),
+            None => refuse(format!("{TOXICS_MAX} rules are armed already")),
+        }
+    }
+
+    pub fn kafka_rules(&self) -> Vec<KafkaRuleView> {
+        let board = self.shared().board.borrow();
+        board.kafka_rules.iter().map(|rule| KafkaRuleView::of(rule)).collect()
     }
 
     pub fn rules(&self) -> Vec<RuleView> {
@@ -106,10 +143,13 @@ impl Link {
     /// Takes a toxic or a rule off; false where it was not there (any more).
     pub fn disarm(&self, id: ToxicId) -> bool {
         publish(self.shared(), |board| {
-            let before = board.armed.len() + board.rules.len();
+            let count =
+                |board: &Board| board.armed.len() + board.rules.len() + board.kafka_rules.len();
+            let before = count(board);
             board.armed.retain(|armed| armed.id != id);
             board.rules.retain(|rule| rule.id != id);
-            board.armed.len() + board.rules.len() < before
+            board.kafka_rules.retain(|rule| rule.id != id);
+            count(board) < before
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 
 use super::chain::Origin;
+use super::kafka;
 use super::mysql::ArmedRule;
 use super::toxic::{Cut, Due, Stamp, Toxic, ToxicId, ToxicKind, Toxicity};
 
@@ -47,6 +48,8 @@ pub(super) struct Board {
     pub armed: Vec<Arc<Armed>>,
     /// What single statements must obey, on a MySQL link.
     pub rules: Vec<Arc<ArmedRule>>,
+    /// What single records and answers must obey, on a Kafka link.
+    pub kafka_rules: Vec<Arc<kafka::ArmedRule>>,
     /// Connections of an earlier epoch are closed: their upstream is no longer the link's.
     pub epoch: u64,
     /// The link ends: every connection is cut so.
@@ -54,6 +57,12 @@ pub(super) struct Board {
 }
 
 impl Board {
+    /// Nothing is armed.
+    pub fn of(upstream: Arc<str>) -> Board {
+        let (armed, rules, kafka_rules) = (Vec::new(), Vec::new(), Vec::new());
+        Board { upstream, armed, rules, kafka_rules, epoch: 0, closing: None }
+    }
+
     pub fn toxics(&self) -> Vec<ArmedToxic> {
         let view = |armed: &Arc<Armed>| ArmedToxic {
             id: armed.id,
@@ -80,6 +89,7 @@ impl Board {
     /// Is the rule still armed?
     pub fn has_rule(&self, id: ToxicId) -> bool {
         self.rules.iter().any(|rule| rule.id == id)
+            || self.kafka_rules.iter().any(|rule| rule.id == id)
     }
 
     /// When the upstream is dialled for a client that came at `opened`; none: at once.

@@ -103,6 +103,11 @@ impl Chain {
         self.toxics.iter().any(|active| active.armed.toxic.discards())
     }
 
+    /// Does no toxic touch this direction?
+    pub fn is_empty(&self) -> bool {
+        self.toxics.is_empty()
+    }
+
     /// Do bytes pass piece by piece?
     pub fn is_paced(&self) -> bool {
         self.toxics.iter().any(|active| !matches!(active.memory, Memory::Nothing))

@@ -160,6 +160,7 @@ async fn cut(shared: &Shared, opened: Stamp, origin: Origin) -> End {
         armed.hit();
         return End::Cut(Cut::Reset);
     }
+    let mut told = None;
     loop {
         let now = board.borrow_and_update().clone();
         if let Some(how) = now.closing {
@@ -171,7 +172,11 @@ async fn cut(shared: &Shared, opened: Stamp, origin: Origin) -> End {
         let cut = now.cut(opened, origin);
         let due = cut.as_ref().map(|(due, ..)| *due);
         let cell_due = if let Some(Due::Cell(due)) = due { Some((due, 0)) } else { None };
-        shared.gauge.wait(Waiting::Cut(origin.connection), cell_due);
+        // The gauge is one for all connections, and mostly there is nothing to tell.
+        if cell_due != told {
+            shared.gauge.wait(Waiting::Cut(origin.connection), cell_due);
+            told = cell_due;
+        }
         let reached = async {
             match due {
                 Some(due) => due.reached(&shared.clock).await,

@@ -46,22 +46,23 @@ impl Filter {
     /// Takes `bytes` in, gives out what may go on. An error ends the connection, with the error as
     /// the link's note.
     pub fn feed(&mut self, bytes: Bytes, out: &mut Vec<Piece>) -> Result<(), String> {
-        let mut plain = Vec::new();
         match self {
-            Filter::Plain => plain.push(bytes),
-            Filter::KafkaRequests(requests) => requests.feed(bytes, &mut plain)?,
-            Filter::KafkaAnswers(answers) => answers.feed(bytes, &mut plain)?,
-            Filter::MysqlRequests(requests) => requests.feed(bytes, out)?,
-            Filter::MysqlAnswers(answers) => answers.feed(bytes, out)?,
+            Filter::Plain => {
+                out.push(bytes.into());
+                Ok(())
+            }
+            Filter::KafkaRequests(requests) => requests.feed(bytes, out),
+            Filter::KafkaAnswers(answers) => answers.feed(bytes, out),
+            Filter::MysqlRequests(requests) => requests.feed(bytes, out),
+            Filter::MysqlAnswers(answers) => answers.feed(bytes, out),
         }
-        out.extend(plain.into_iter().map(Piece::from));
-        Ok(())
     }
 
     /// The stream ended: what was gathered of a frame goes on as it came.
     pub fn finish(&mut self) -> Bytes {
         match self {
-            Filter::Plain | Filter::KafkaRequests(_) => Bytes::new(),
+            Filter::Plain => Bytes::new(),
+            Filter::KafkaRequests(requests) => requests.finish(),
             Filter::KafkaAnswers(answers) => answers.finish(),
             Filter::MysqlRequests(requests) => requests.finish(),
             Filter::MysqlAnswers(answers) => answers.finish(),
@@ -71,7 +72,8 @@ impl Filter {
     /// Bytes gathered and not given out yet.
     pub fn pending(&self) -> usize {
         match self {
-            Filter::Plain | Filter::KafkaRequests(_) => 0,
+            Filter::Plain => 0,
+            Filter::KafkaRequests(requests) => requests.pending(),
             Filter::KafkaAnswers(answers) => answers.pending(),
             Filter::MysqlRequests(requests) => requests.pending(),
             Filter::MysqlAnswers(answers) => answers.pending(),

@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::board::{ArmedToxic, Board};
 use super::door::Door;
 use super::gauge::{Gauge, Stats};
-use super::kafka::{AddressBook, Nodes};
+use super::kafka::{AddressBook, Nodes, Sequences};
 use super::toxic::Cut;
 use super::{ProxyError, connection};
 use crate::clock::{CellTime, Clock};
@@ -74,6 +74,8 @@ pub(super) struct Shared {
     pub gauge: Gauge,
     pub addresses: Option<AddressBook>,
     pub reads_mysql: bool,
+    /// What Kafka rules did to numbered records.
+    pub sequences: Sequences,
     next_connection: AtomicU64,
     listeners: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -193,8 +195,7 @@ impl Link {
             Kind::Tcp | Kind::Mysql => None,
             Kind::Kafka(nodes) => Some(AddressBook::new(nodes, addr)),
         };
-        let (upstream, armed, rules) = (upstream.into(), Vec::new(), Vec::new());
-        let board = Board { upstream, armed, rules, epoch: 0, closing: None };
+        let board = Board::of(upstream.into());
         let shared = Arc::new(Shared {
             name,
             clock,
@@ -203,6 +204,7 @@ impl Link {
             gauge: Gauge::default(),
             addresses,
             reads_mysql,
+            sequences: Sequences::default(),
             next_connection: AtomicU64::new(0),
             listeners: Mutex::new(Vec::new()),
         });

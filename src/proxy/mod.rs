@@ -1,5 +1,5 @@
 //! Every byte between a cell and its servers: TCP, MySQL and Kafka links, the toxics on them, and the rules that
-//! meet single statements.
+//! meet single statements, records and answers.
 //!
 //! A [`Link`] listens, dials its upstream for each client and relays both directions. What hurts it
 //! is a *board*: an immutable snapshot that arming publishes and that connections read. So arming
@@ -31,7 +31,10 @@ mod toxic;
 pub use board::ArmedToxic;
 pub use error::ProxyError;
 pub use gauge::Stats;
-pub use kafka::Nodes;
+pub use kafka::{
+    AnswerHarm, Api, Change, JsonPath, KafkaError, KafkaRule, KafkaRuleView, Nodes, RecordHarm,
+    Records, Struck, Target,
+};
 pub use link::{Kind, Link, LinkSpec};
 pub use mysql::{Harm, Point, RuleView, SqlError, StatementKind, StatementRule};
 pub use toxic::{

@@ -298,6 +298,42 @@ async fn two_hundred_cycles_under_traffic_never_hang() {
     eventually("empty", || link.held_bytes() == 0 && link.stats().connections_open == 0).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_arrives_whole_whatever_is_armed_meanwhile() {
+    let link = link_to(&echo().await).await;
+    let sent = pattern(48 * 1024 * 1024);
+    let (mut reader, mut writer) = dial(&link).await.into_split();
+    let copy = sent.clone();
+    tokio::spawn(async move {
+        writer.write_all(&copy).await.unwrap();
+        writer.shutdown().await.unwrap();
+    });
+    let arming = link.clone();
+    let changes = tokio::spawn(async move {
+        for cycle in 0_u64.. {
+            let toxic = match cycle % 3 {
+                0 => Toxic::latency(3, 2, Direction::Both),
+                1 => Toxic::stall(Direction::ToUpstream),
+                _ => Toxic::stall(Direction::ToClient),
+            };
+            let id = arming.arm(toxic).unwrap();
+            tokio::time::sleep(Duration::from_millis(cycle % 5)).await;
+            arming.disarm(id);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    timeout(LIMIT, reader.read_to_end(&mut answer)).await.unwrap().unwrap();
+    changes.abort();
+    assert!(answer == sent, "all of it, in order, and then the end");
+    let stats = link.stats();
+    let whole = sent.len() as u64;
+    let counted = [stats.bytes_from_client, stats.bytes_to_upstream];
+    assert_eq!(counted, [whole; 2]);
+    assert_eq!([stats.bytes_from_upstream, stats.bytes_to_client], [whole; 2]);
+    timeout(LIMIT, link.drained()).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_upstream_may_be_away_and_may_change() {
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();

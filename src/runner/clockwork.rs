@@ -14,6 +14,8 @@ use crate::probe::{Inbox, Marks, Reconciler, Recorder, Truth};
 use crate::proxy::Link;
 use crate::wire::{Advance, ClockReport, MarkKind, Watermark};
 
+/// Those whose doings reach the reconciler by its sources: a mark that is to be read must stand behind all of them.
+const HOUSE: &[&str] = &["shop", "channel"];
 /// Between two rounds: long enough for a message to cross a link, short beside a scenario.
 const ROUND_PAUSE: Duration = Duration::from_millis(4);
 /// While the reconciler alone is at work, the others are asked again only after so long: a question costs shop, books and
@@ -115,7 +117,8 @@ impl Clockwork {
         let started = Instant::now();
         self.pay_owed().await?;
         let posts = self.instruments.inbox.activity();
-        let mark = self.mark(MarkKind::Beat).await?;
+        // Written once the house is idle, and again where the house has worked since.
+        let (mut mark, mut marked) = (0, None);
         // A link that delivers later must still deliver what is due.
         let is_link = |name: &String| self.links.iter().any(|link| link.name() == name);
         let sources: Vec<String> = excused.iter().filter(|n| !is_link(n)).cloned().collect();
@@ -134,6 +137,10 @@ impl Clockwork {
             if late {
                 round.forgive(mark, excused);
             }
+            if marked.is_none() && round.idle(HOUSE, self.clock.now()) {
+                mark = self.mark(MarkKind::Beat).await?;
+                marked = Some(round.done_by(HOUSE));
+            }
             let unrest = silent.or_else(|| {
                 let reason = round.unrest(mark, excused, self.clock.now())?;
                 Some(blame(&round, reason, mark, excused, self.clock.now()))
@@ -147,8 +154,9 @@ impl Clockwork {
             if unrest.is_some() || !rests {
                 still = Instant::now();
             }
+            let stands = marked.as_ref() == Some(&round.done_by(HOUSE));
             match unrest {
-                None if overdue && rests && still.elapsed() >= quiet => {
+                None if stands && overdue && rests && still.elapsed() >= quiet => {
                     self.settle_truth(mark).await?;
                     let real_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
                     let excused = excused.to_vec();
@@ -159,6 +167,10 @@ impl Clockwork {
                 None => {
                     if started.elapsed() > HOUSE_LIMIT + self.timing.deaf_limit {
                         return Err(endless(before.as_ref().unwrap_or(&round), &round));
+                    }
+                    if !stands {
+                        mark = self.mark(MarkKind::Beat).await?;
+                        marked = Some(round.done_by(HOUSE));
                     }
                     (before, alone) = (Some(round), None);
                 }

@@ -66,6 +66,19 @@ impl Round {
         activity(self) == activity(before)
     }
 
+    /// What `names` have done so far: the same before a mark is written and at rest, or the mark does not stand behind all
+    /// that they sent.
+    pub fn done_by(&self, names: &[&str]) -> Vec<(String, u64)> {
+        let of = |s: &&Sounding| names.contains(&s.name.as_str());
+        self.soundings.iter().filter(of).map(|s| (s.name.clone(), s.activity)).collect()
+    }
+
+    /// Nobody among `names` has something to do now.
+    pub fn idle(&self, names: &[&str], now: CellTime) -> bool {
+        let works = |s: &Sounding| s.busy > 0 || s.next_due.is_some_and(|due| due <= now);
+        !self.soundings.iter().any(|s| names.contains(&s.name.as_str()) && works(s))
+    }
+
     /// Some process knows that it is blind to a source.
     pub fn knows_it_is_blind(&self) -> bool {
         self.soundings.iter().any(|sounding| sounding.blind)
@@ -137,6 +150,18 @@ mod tests {
         let worked = Round { soundings: vec![sounding("shop", 0, 5), sounding("channel", 0, 2)] };
         assert!(before.rests_after(&before.clone()));
         assert!(!worked.rests_after(&before));
+    }
+
+    #[test]
+    fn what_is_done_after_a_mark_shows_and_only_of_those_who_are_asked_about() {
+        let round = |shop, reconciler| Round {
+            soundings: vec![sounding("shop", 0, shop), sounding("reconciler", 1, reconciler)],
+        };
+        let marked = round(4, 2).done_by(&["shop"]);
+        assert_eq!(round(4, 3).done_by(&["shop"]), marked);
+        assert_ne!(round(5, 2).done_by(&["shop"]), marked);
+        assert!(round(4, 2).idle(&["shop"], CellTime(0)));
+        assert!(!round(4, 2).idle(&["shop", "reconciler"], CellTime(0)));
     }
 
     #[test]

@@ -36,3 +36,68 @@ Feature: What provokes the faults that no shipped scenario names
     Given item "SKU-1" has a 7-day median of 1,999.00 CNY
     When a seller who means 1,999.00 CNY bids 1,999.00 CNY for item "SKU-1"
     And a seller who means 1,999.00 CNY bids 1,999.00 CNY for item "SKU-1"
+
+  Scenario: kafka.record.dropped
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.late
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.reordered
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.tampered
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.record.poisoned
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.answer.refused
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.answer.slow
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.answer.lost
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-answer.refused
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-answer.slow
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-answer.lost
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.coordinator.moved
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+
+  Scenario: kafka.dcheck-coordinator.moved
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And refund "R-2" of 1.00 CNY on order "O-1" is paid out

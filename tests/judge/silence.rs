@@ -125,6 +125,7 @@ fn silence_is_proved() {
         }
         story
     };
+    let sung_at = |at| canary(quiet()).at(at).alert(RULE, Subject::new("refund", "R-c"), PAID);
     let run = |story: Story, id: &str| {
         let effect = Effect::Stops("refund".into());
         story.plan((PLAN, id), alipay(), effect, PlanState::Effective, None)
@@ -140,6 +141,8 @@ fn silence_is_proved() {
         ("the canary is silent so far", canary(quiet()), Looks(57_000)),
         ("the canary is silent", canary(quiet()).at(63_001), Is(Word::SilenceUnproved)),
         ("the canary sings", sings(canary(quiet())), Is(Word::Proved)),
+        ("the canary sings at the deadline", sung_at(63_000), Is(Word::Proved)),
+        ("the canary sings too late", sung_at(63_001), Is(Word::SilenceUnproved)),
         (
             "settled only after it",
             sings(canary(control()).rest(4)).at(601_001),

@@ -20,6 +20,15 @@ pub struct Rule {
     pub reads_log: bool,
     /// It says nothing before this much time has passed: a window, or staleness.
     pub delay_ms: i64,
+    /// The part of the reconciler that it watches, where it watches one.
+    pub watches: Option<String>,
+}
+
+impl Rule {
+    /// Told by a process of its own, whatever the reconciler does.
+    pub fn is_the_watchdogs(&self) -> bool {
+        self.watches.as_deref() == Some("reconciler")
+    }
 }
 
 /// An `alert … is raised`.
@@ -71,6 +80,16 @@ impl Facts {
     /// How long the rules that it names take to speak.
     pub fn delay_ms(&self) -> i64 {
         self.alerts.iter().map(|asked| asked.rule.delay_ms).max().unwrap_or(0)
+    }
+
+    /// Those of [`Facts::alerts`] that the reconciler itself sends.
+    pub fn sent(&self) -> impl Iterator<Item = &AskedAlert> {
+        self.alerts.iter().filter(|asked| !asked.rule.is_the_watchdogs())
+    }
+
+    /// It hears that a part of the reconciler does not work.
+    pub fn watches(&self, part: &str) -> bool {
+        self.alerts.iter().any(|asked| asked.rule.watches.as_deref() == Some(part))
     }
 
     /// The plan that it asks for stops something.
@@ -166,6 +185,7 @@ fn rule(entry: &Node) -> Rule {
     Rule {
         id: text("id").expect("checked").to_owned(),
         reads_log: table || text("source") == Some("binlog"),
+        watches: text("watches").map(str::to_owned),
         delay_ms: ["window", "stale_after", "after"].map(span).into_iter().max().unwrap_or(0),
     }
 }

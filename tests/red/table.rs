@@ -8,6 +8,7 @@
 //! - An alert that comes after its deadline and within as much again is late; after that it never came.
 //! - A plan matters where a sentence asks for it. What undoes a stop cannot touch a repair, and a notice undoes nothing.
 //! - What the reconciler does to things that are good is told wherever it does it: among controls and attacks alike.
+//! - A part's alert is lost with whoever answers in that part's stead. The watchdog is a process of its own, and no mode's.
 //! - Modes whose reconciler says nothing, or not what time it lives in, spoil every scenario that has to hear it.
 
 use lossdrill::journal::Word;
@@ -28,7 +29,7 @@ const fn row(mode: &'static str, word: fn(&Facts) -> Word) -> Row {
 }
 
 /// How long the saboteur holds back a late alert and a late plan.
-const ALERT_HELD_MS: i64 = 75_000;
+const ALERT_HELD_MS: i64 = 62_000;
 const PLAN_HELD_MS: i64 = 302_000;
 
 pub const TABLE: &[Row] = &[
@@ -69,7 +70,7 @@ pub const TABLE: &[Row] = &[
     // ---- Plans.
     row("plan-without-effect", |s| {
         let notice = s.plan.as_ref().is_none_or(|plan| plan.effect == Effect::Notifies);
-        attack(s, !notice, Word::PlanWithoutEffect)
+        pretended(s).unwrap_or_else(|| attack(s, !notice, Word::PlanWithoutEffect))
     }),
     row("plan-out-of-scope", |s| attack(s, s.stops(), Word::PlanOutOfScope)),
     row("plan-unannounced", |s| attack(s, s.plan.is_some(), Word::PlanNotStarted)),
@@ -107,16 +108,15 @@ fn attack(scenario: &Facts, hit: bool, word: Word) -> Word {
 
 /// `word` where the scenario, or its canary, is heard by an alert.
 fn heard(scenario: &Facts, word: Word) -> Word {
-    if scenario.alerts.is_empty() { Word::Proved } else { word }
+    if scenario.sent().next().is_none() { Word::Proved } else { word }
 }
 
 /// Alerts of the rules in `lost` never come. One that is listed under `with:` and never fires is red, where other
 /// alerts are asked about; any alert of a canary's proves that it was heard.
 fn unheard(scenario: &Facts, lost: impl Fn(&Rule) -> bool) -> Word {
-    let mut asked = scenario.alerts.iter().map(|asked| &asked.rule);
+    let mut asked = scenario.sent().map(|asked| &asked.rule);
     if scenario.control {
-        let all = !scenario.alerts.is_empty() && asked.all(lost);
-        return if all { Word::SilenceUnproved } else { Word::Proved };
+        return if asked.all(lost) { heard(scenario, Word::SilenceUnproved) } else { Word::Proved };
     }
     let with = || scenario.no_other_alert && scenario.with.iter().any(&lost);
     if asked.any(&lost) || with() { Word::Never } else { Word::Proved }
@@ -124,8 +124,12 @@ fn unheard(scenario: &Facts, lost: impl Fn(&Rule) -> bool) -> Word {
 
 /// Alerts come when their rule speaks, and [`ALERT_HELD_MS`] after it.
 fn late(scenario: &Facts) -> Word {
+    // Held back is acknowledged: a dead channel is not seen.
+    if scenario.watches("alert-channel") {
+        return if scenario.control { Word::SilenceUnproved } else { Word::Never };
+    }
     let after_ms = |rule: &Rule| rule.delay_ms + ALERT_HELD_MS;
-    let mut asked = scenario.alerts.iter();
+    let mut asked = scenario.sent();
     if scenario.control {
         let missed = asked.all(|asked| after_ms(&asked.rule) > scenario.detect_ms);
         return if missed { heard(scenario, Word::SilenceUnproved) } else { Word::Proved };
@@ -138,7 +142,16 @@ fn late(scenario: &Facts) -> Word {
     }
 }
 
+/// Whoever answers in the plans' targets' stead hides that they do not answer.
+fn pretended(scenario: &Facts) -> Option<Word> {
+    let word = if scenario.control { Word::SilenceUnproved } else { Word::Never };
+    scenario.watches("plan-executor").then_some(word)
+}
+
 fn plan_late(scenario: &Facts) -> Word {
+    if let Some(word) = pretended(scenario) {
+        return word;
+    }
     let Some(plan) = &scenario.plan else { return Word::Proved };
     let after_ms = scenario.delay_ms() + PLAN_HELD_MS;
     match after_ms {

@@ -23,6 +23,7 @@ mod toxics;
 mod wanted;
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -60,17 +61,30 @@ impl Admin {
         config::load(&self.proxies, text).await
     }
 
-    /// Answers until `end` comes; then closes every proxy in good order.
-    pub async fn serve(self, end: impl Future<Output = ()>) -> Result<(), ProxyError> {
+    /// Answers until `end` comes; then closes every proxy in good order. On a thread of its own: bytes that pass,
+    /// however many, delay no change.
+    pub async fn serve(
+        self,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ProxyError> {
         let listen = self.addr.to_string();
-        let router = http::router(self.proxies.clone());
-        let reaper = self.proxies.clone();
-        let served = tokio::select! {
-            served = async { axum::serve(self.listener, router).await } => served,
-            () = leases::reap(&reaper) => Ok(()),
-            () = end => Ok(()),
-        };
-        self.proxies.close().await;
+        let proxies = self.proxies.clone();
+        let apart = tokio::task::spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(self.answer(end))
+        });
+        let served = apart.await.expect("the API does not panic");
+        proxies.close().await;
         served.map_err(|source| ProxyError::Admin { listen, source })
+    }
+
+    async fn answer(self, end: impl Future<Output = ()>) -> io::Result<()> {
+        let listener = TcpListener::from_std(self.listener.into_std()?)?;
+        let router = http::router(self.proxies.clone());
+        tokio::select! {
+            served = async { axum::serve(listener, router).await } => served,
+            () = leases::reap(&self.proxies) => Ok(()),
+            () = end => Ok(()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify, watch};
 
 use super::fields::Fields;
@@ -66,6 +67,8 @@ fn not_armed(error: ProxyError) -> Mistake {
 pub(super) struct Proxies {
     seed: u64,
     clock: Clock,
+    /// Where the links live: not where changes are asked for.
+    runtime: Handle,
     writing: Mutex<()>,
     state: watch::Sender<Arc<State>>,
     /// A lease was taken, renewed or ended.
@@ -73,9 +76,11 @@ pub(super) struct Proxies {
 }
 
 impl Proxies {
+    /// Links live on the runtime of the caller.
     pub fn new(seed: u64, clock: Clock) -> Proxies {
         let state = watch::Sender::new(Arc::new(State::default()));
-        Proxies { seed, clock, writing: Mutex::new(()), state, leased: Notify::new() }
+        let runtime = Handle::current();
+        Proxies { seed, clock, runtime, writing: Mutex::new(()), state, leased: Notify::new() }
     }
 
     pub fn state(&self) -> Arc<State> {
@@ -120,6 +125,7 @@ impl Proxies {
             seed,
             ..LinkSpec::new(name, upstream, Kind::Tcp, self.clock.clone())
         };
+        let _there = self.runtime.enter();
         let link = Link::open_now(spec).map_err(not_opened)?;
         let toxics: Vec<_> = proxy.toxics.drain(..).map(|placed| placed.named).collect();
         let ids = link.swap(&[], &armable(toxics.iter())).map_err(not_armed)?;

@@ -1,20 +1,19 @@
-//! Answers: matched with what was asked; those that may hold addresses are gathered, rewritten and
-//! sent on.
+//! Answers: matched with what was asked; those that may hold addresses, or that a rule met, are
+//! gathered, rewritten and sent on.
 
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::ApiKey;
 
-use super::exchange::{Asked, Exchange};
-use super::{FRAME_BYTES_MAX, rewrite, versions};
+use super::exchange::{Asked, Exchange, Reply};
+use super::walk::Lost;
+use super::{FRAME_BYTES_MAX, GATHERED_BYTES_MAX, api, framed, produce, rewrite, versions};
+use crate::proxy::filter::{Late, Piece};
 use crate::proxy::link::Shared;
 
 /// Length and correlation id.
 const HEAD_BYTES: usize = 8;
-/// A frame gathered whole: 50 MiB is what consumers ask for at most by default, and one batch may
-/// go above it.
-const GATHERED_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 pub(in crate::proxy) struct Answers {
     exchange: Arc<Exchange>,
@@ -40,21 +39,21 @@ impl Answers {
         self.gathered.split().freeze()
     }
 
-    pub fn feed(&mut self, mut bytes: Bytes, out: &mut Vec<Bytes>) -> Result<(), String> {
+    pub fn feed(&mut self, mut bytes: Bytes, out: &mut Vec<Piece>) -> Result<(), String> {
         while !bytes.is_empty() {
             if self.exchange.is_raw() {
-                out.push(self.finish());
+                out.push(self.finish().into());
                 self.whole = None;
-                out.push(bytes);
+                out.push(bytes.into());
                 return Ok(());
             }
             if self.left > 0 {
                 let part = bytes.split_to(self.left.min(bytes.len()));
                 self.left -= part.len();
-                out.push(part);
+                out.push(part.into());
                 continue;
             }
-            let wanted = self.whole.map_or(HEAD_BYTES, |(_, length)| length);
+            let wanted = self.whole.as_ref().map_or(HEAD_BYTES, |(_, length)| *length);
             let part = bytes.split_to(bytes.len().min(wanted - self.gathered.len()));
             self.gathered.extend_from_slice(&part);
             if self.gathered.len() < wanted {
@@ -64,7 +63,8 @@ impl Answers {
                 None => self.start(out)?,
                 Some((asked, _)) => {
                     let frame = self.finish();
-                    out.push(self.rewritten(asked, frame)?);
+                    let late = asked.late();
+                    out.push(Piece { bytes: self.rewritten(asked, frame)?, late });
                 }
             }
         }
@@ -72,7 +72,7 @@ impl Answers {
     }
 
     /// A frame's head is there: does it go by, or is it gathered?
-    fn start(&mut self, out: &mut Vec<Bytes>) -> Result<(), String> {
+    fn start(&mut self, out: &mut Vec<Piece>) -> Result<(), String> {
         let word = |at: usize| {
             let mut word = [0; 4];
             word.copy_from_slice(&self.gathered[at..at + 4]);
@@ -84,8 +84,13 @@ impl Answers {
             _ => return Err(format!("an answer of length {length} is no Kafka answer: closed")),
         };
         let asked = self.exchange.answer(correlation).map_err(|why| format!("{why}: closed"))?;
+        if let Reply::Lost(rule) = &asked.reply {
+            rule.hit();
+            return Err("cut after a request was done and before its answer, as armed".to_owned());
+        }
         let mut gather = rewrite::may_hold_addresses(asked.api, asked.version)
-            || asked.api == ApiKey::ApiVersions as i16;
+            || asked.api == ApiKey::ApiVersions as i16
+            || matches!(asked.reply, Reply::Instead(_) | Reply::Gone(_) | Reply::Error(..));
         if gather && length > GATHERED_BYTES_MAX {
             let Asked { api, version, .. } = asked;
             self.shared.note(&format!(
@@ -98,7 +103,7 @@ impl Answers {
             self.whole = Some((asked, length));
         } else {
             self.left = length - HEAD_BYTES;
-            out.push(self.finish());
+            out.push(Piece { bytes: self.finish(), late: asked.late() });
         }
         Ok(())
     }
@@ -106,6 +111,10 @@ impl Answers {
     /// The frame as the client gets it: the very same bytes where nothing is replaced or it cannot
     /// be read.
     fn rewritten(&self, asked: Asked, frame: Bytes) -> Result<Bytes, String> {
+        let frame = self.as_ruled(&asked, frame)?;
+        if matches!(asked.reply, Reply::Instead(_)) {
+            return Ok(frame);
+        }
         let Asked { api, version, .. } = asked;
         let book = self.shared.addresses.as_ref().expect("invariant: a Kafka link has addresses");
         let body = &frame[4..];
@@ -117,21 +126,44 @@ impl Answers {
         };
         match result {
             Ok(None) => Ok(frame),
-            Ok(Some(body)) => {
-                let length = i32::try_from(body.len()).map_err(|_| "an answer grew past 2 GiB")?;
-                let mut whole = BytesMut::with_capacity(body.len() + 4);
-                whole.extend_from_slice(&length.to_be_bytes());
-                whole.extend_from_slice(&body);
-                Ok(whole.freeze())
-            }
-            Err(rewrite::Trouble::Lost(lost)) => {
-                self.shared.note(&format!(
-                    "answer of api {api} v{version} has no {} at byte {}: passed raw",
-                    lost.expected, lost.at
-                ));
-                Ok(frame)
-            }
+            Ok(Some(body)) => framed(&body),
+            Err(rewrite::Trouble::Lost(lost)) => Ok(self.unread(&asked, &lost, frame)),
             Err(rewrite::Trouble::Address(why)) => Err(why),
         }
+    }
+
+    /// The frame as a rule wants it, before addresses are replaced.
+    fn as_ruled(&self, asked: &Asked, frame: Bytes) -> Result<Bytes, String> {
+        let body = &frame[4..];
+        let made = match &asked.reply {
+            Reply::Instead(body) => return framed(body),
+            Reply::Gone(gone) => produce::with_gone(asked.version, body, gone),
+            Reply::Error(rule, error) => api::refused(asked.api, asked.version, body, *error)
+                .inspect(|made| made.iter().for_each(|_| rule.hit())),
+            Reply::Pass | Reply::Late(..) | Reply::Lost(_) => Ok(None),
+        };
+        match made {
+            Ok(Some(body)) => framed(&body),
+            Ok(None) => Ok(frame),
+            Err(lost) => Ok(self.unread(asked, &lost, frame)),
+        }
+    }
+
+    fn unread(&self, asked: &Asked, lost: &Lost, frame: Bytes) -> Bytes {
+        let Asked { api, version, .. } = asked;
+        let Lost { at, expected } = lost;
+        let text =
+            format!("answer of api {api} v{version} has no {expected} at byte {at}: passed raw");
+        self.shared.note(&text);
+        frame
+    }
+}
+
+impl Asked {
+    /// The delay that a rule gives to the answer; counted here, for here it begins.
+    fn late(&self) -> Option<Late> {
+        let Reply::Late(rule, late) = &self.reply else { return None };
+        rule.hit();
+        Some(*late)
     }
 }

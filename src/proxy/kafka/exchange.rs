@@ -2,17 +2,37 @@
 //! order of the requests.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use super::api::KafkaError;
+use super::rule::ArmedRule;
+use super::surgery::Spot;
+use crate::proxy::filter::Late;
 
 /// Requests in flight on one connection; clients send 5 to 1000.
 const IN_FLIGHT_MAX: usize = 65_536;
 
+/// What becomes of an answer.
+#[derive(Clone, Debug)]
+pub(super) enum Reply {
+    Pass,
+    /// This one (but for its length), whatever the broker says.
+    Instead(Vec<u8>),
+    /// As if the broker had seen these partitions, too.
+    Gone(Vec<Spot>),
+    Error(Arc<ArmedRule>, KafkaError),
+    Late(Arc<ArmedRule>, Late),
+    /// The connection is cut in its place.
+    Lost(Arc<ArmedRule>),
+}
+
 /// One request that has an answer to come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(in crate::proxy) struct Asked {
     pub correlation: i32,
     pub api: i16,
     pub version: i16,
+    pub(super) reply: Reply,
 }
 
 #[derive(Default)]

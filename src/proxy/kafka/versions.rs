@@ -1,5 +1,5 @@
-//! The ApiVersions answer, patched in place: a client must not choose a version whose addresses the
-//! link cannot find.
+//! The ApiVersions answer, patched in place: a client must not choose a version whose addresses or
+//! topics the link cannot find.
 //!
 //! Only the APIs that are rewritten are capped. `max_version` is two bytes, so no length changes;
 //! any version of the answer itself can be read, its list of APIs has the same shape from v3 on.
@@ -7,6 +7,7 @@
 use kafka_protocol::messages as m;
 use kafka_protocol::protocol::Message;
 
+use super::produce;
 use super::rewrite::Trouble;
 use super::walk::Walk;
 
@@ -18,9 +19,8 @@ fn cap(api: i16) -> Option<i16> {
     let both = |request: i16, response: i16| Some(request.min(response));
     let max = |range: kafka_protocol::protocol::VersionRange| range.max;
     match m::ApiKey::try_from(api).ok()? {
-        m::ApiKey::Produce => {
-            both(max(m::ProduceRequest::VERSIONS), max(m::ProduceResponse::VERSIONS))
-        }
+        // Later ones tell topics by an id, and a rule knows them by name.
+        m::ApiKey::Produce => Some(*produce::VERSIONS.end()),
         m::ApiKey::Fetch => both(max(m::FetchRequest::VERSIONS), max(m::FetchResponse::VERSIONS)),
         m::ApiKey::Metadata => {
             both(max(m::MetadataRequest::VERSIONS), max(m::MetadataResponse::VERSIONS))

@@ -51,6 +51,23 @@ impl<'a> Walk<'a> {
         Ok(i32::from_be_bytes(self.fixed("a 32-bit number")?))
     }
 
+    pub fn i64(&mut self) -> Walked<i64> {
+        Ok(i64::from_be_bytes(self.fixed("a 64-bit number")?))
+    }
+
+    /// A signed varint of at most 64 bits, as records have them.
+    pub fn varint(&mut self) -> Walked<i64> {
+        let mut value = 0_u64;
+        for shift in (0..70).step_by(7) {
+            let [byte] = self.fixed("a varint")?;
+            value |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or_default();
+            if byte & 0x80 == 0 {
+                return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
+            }
+        }
+        self.lost("a varint of at most 10 bytes")
+    }
+
     /// An unsigned varint of at most 32 bits.
     pub fn uvarint(&mut self) -> Walked<u32> {
         let mut value = 0_u64;
@@ -79,6 +96,19 @@ impl<'a> Walk<'a> {
         let Some(length) = self.length(flexible)? else { return Ok(None) };
         let bytes = self.bytes(length, "a string")?;
         std::str::from_utf8(bytes).map(Some).or(self.lost("UTF-8"))
+    }
+
+    /// Bytes that may be null; `flexible`: compact.
+    pub fn blob(&mut self, flexible: bool) -> Walked<Option<&'a [u8]>> {
+        let length = if flexible {
+            (self.uvarint()? as usize).checked_sub(1)
+        } else {
+            match self.i32()? {
+                -1 => None,
+                length => Some(usize::try_from(length).or(self.lost("a length of bytes"))?),
+            }
+        };
+        length.map(|length| self.bytes(length, "whole bytes")).transpose()
     }
 
     /// The number of an array's elements, 0 for null. Each takes at least a byte, so a lying count
@@ -151,12 +181,22 @@ pub(super) fn put_uvarint(out: &mut Vec<u8>, value: usize) {
     out.push(left as u8);
 }
 
+/// As [`Walk::varint`] reads it.
+pub(super) fn put_varint(out: &mut Vec<u8>, value: i64) {
+    let mut left = ((value << 1) ^ (value >> 63)) as u64;
+    while left >= 0x80 {
+        out.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    out.push(left as u8);
+}
+
 /// A string, not null, as the wire has it.
 pub(super) fn put_string(out: &mut Vec<u8>, text: &str, flexible: bool) {
     if flexible {
         put_uvarint(out, text.len() + 1);
     } else {
-        let length = i16::try_from(text.len()).expect("invariant: a host name is short");
+        let length = i16::try_from(text.len()).expect("invariant: a name is short");
         out.extend_from_slice(&length.to_be_bytes());
     }
     out.extend_from_slice(text.as_bytes());
@@ -191,5 +231,11 @@ mod tests {
             put_uvarint(&mut out, value);
             assert_eq!(Walk::new(&out).uvarint(), Ok(value as u32), "{value}");
         }
+        for value in [0, 1, -1, 63, -64, 64, 1 << 40, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            assert_eq!(Walk::new(&out).varint(), Ok(value), "{value}");
+        }
+        assert!(Walk::new(&[0xff; 11]).varint().is_err());
     }
 }

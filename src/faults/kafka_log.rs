@@ -1,0 +1,64 @@
+//! A look into a topic's log, past every link: how often does a record stand there?
+
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use crate::proxy::Struck;
+
+/// A record that was just sent stands in the log within milliseconds; this only bounds a starved machine.
+const LIMIT: Duration = Duration::from_secs(5);
+/// How far back from the end: what suffered last is among the last.
+const BACK: i64 = 500;
+/// Between two looks for what is not there yet.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How many such records stand at the end of their log, as soon as there are `least`, or after the limit.
+pub(super) async fn count(broker: &str, struck: Struck, least: usize) -> Result<usize, String> {
+    let broker = broker.to_owned();
+    let looking = tokio::task::spawn_blocking(move || {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let found = look(&broker, &struck, end).map_err(|error| {
+                format!("the log of `{}` cannot be read: {error}", struck.topic)
+            })?;
+            if found >= least || Instant::now() >= end {
+                return Ok(found);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    });
+    looking.await.unwrap_or_else(|error| Err(error.to_string()))
+}
+
+fn look(broker: &str, struck: &Struck, end: Instant) -> Result<usize, KafkaError> {
+    let left = || end.saturating_duration_since(Instant::now()).max(PAUSE);
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", broker)
+        // Named because librdkafka assigns nothing without it; the group itself is never joined.
+        .set("group.id", "lossdrill-log")
+        .set("enable.auto.commit", "false")
+        .set("broker.address.family", "v4")
+        .set("fetch.wait.max.ms", "50")
+        .create()?;
+    let (low, high) = consumer.fetch_watermarks(&struck.topic, struck.partition, left())?;
+    let mut list = TopicPartitionList::new();
+    let from = Offset::Offset((high - BACK).max(low));
+    list.add_partition_offset(&struck.topic, struck.partition, from)?;
+    consumer.assign(&list)?;
+    let mut found = 0;
+    if low == high {
+        return Ok(found);
+    }
+    while Instant::now() < end {
+        let Some(message) = consumer.poll(left()) else { continue };
+        let message = message?;
+        found += usize::from(struck.is(message.key(), message.payload()));
+        if message.offset() + 1 >= high {
+            break;
+        }
+    }
+    Ok(found)
+}
