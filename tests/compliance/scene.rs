@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use lossdrill::author::{CheckArgs, Checked, check};
 use lossdrill::cli::system::{WATCHDOG_ARGS, builtin_args};
 use lossdrill::clock::{parse_rfc3339, wall_ms};
-use lossdrill::faults::{FaultError, FaultSpec, Healed, Layer, Nemesis, registry};
+use lossdrill::faults::{FaultError, FaultSpec, Healed, Layer, Need, Nemesis, registry};
 use lossdrill::forge::Seed;
 use lossdrill::journal::{Journal, Phase, Scribe};
 use lossdrill::runner::{Bench, Demand, Ground, Hearing, Programs, nemesis, schema};
@@ -14,6 +14,8 @@ use lossdrill::stage::cell::{ReconcilerSpec, Start};
 use lossdrill::stage::{Guardian, Provider, Stage};
 use lossdrill::steps::{Kind, Known, Move, Names, Scenario, Script, read_feature};
 use lossdrill::wire::{Advance, MarkKind};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::declared::Seen;
 use crate::servers;
@@ -169,6 +171,9 @@ impl Scene {
                 self.make(one, nemesis, scribe).await?;
             }
         }
+        if spec.what_happened() == "moved" {
+            self.ask_for_a_group(spec).await;
+        }
         for _ in 0..=ADVANCES {
             // A shop that reads stale rows finds no rest: first the bite, then the rest.
             if let Some(seen) = self.met(spec, nemesis, scribe).await {
@@ -183,6 +188,22 @@ impl Scene {
             }
         }
         Err(Failed::Broken(format!("no traffic of `{}` has met it", scenario.name)))
+    }
+
+    /// Neither the shop nor the built-in reconciler keeps a group: somebody else asks for its offsets through the link.
+    async fn ask_for_a_group(&self, spec: &FaultSpec) {
+        let Need::Records(link) = spec.needs else { return };
+        let broker = self.bench().cell.links[link].addr().to_string();
+        let asked = tokio::task::spawn_blocking(move || {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", broker).set("group.id", "compliance");
+            let consumer: BaseConsumer = config.create().expect("a client");
+            let mut list = TopicPartitionList::new();
+            list.add_partition("orders.events", 0);
+            consumer.committed_offsets(list, WORK_LIMIT).map(drop)
+        });
+        // That it was refused once, and served then, is the fault's doing.
+        let _ = asked.await.expect("asking does not panic");
     }
 
     /// Waits a moment for what the reconciler, or a timer of real time, makes of the acts.

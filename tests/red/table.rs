@@ -56,7 +56,7 @@ pub const TABLE: &[Row] = &[
     row("wrong-amount", |s| attack(s, s.names_amount, Word::WrongAmount)),
     row("wrong-loss-point", |s| {
         let own = |rule: &Rule| s.rules.iter().any(|own| own.id == rule.id);
-        attack(s, s.alerts.iter().any(|asked| own(&asked.rule)), Word::WrongLossPoint)
+        attack(s, s.sent().any(|asked| own(&asked.rule)), Word::WrongLossPoint)
     }),
     row("second-fingerprint", |s| attack(s, true, heard(s, Word::Duplicate))),
     row("cries-wolf:bid-below-market@SKU-1", cries_at_bids),
