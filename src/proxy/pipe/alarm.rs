@@ -1,7 +1,7 @@
-//! Waits for an instant to the tenth of a millisecond. The runtime counts whole ones and rounds up, twice: a chunk
-//! would go one and a half late.
+//! Waits for an instant by the kernel's own timer: the runtime counts whole milliseconds and rounds up, and a chunk would
+//! go that much late.
 //!
-//! The kernel's own timer, as a descriptor; a direction has one from its first wait on. Where there is no descriptor
+//! The timer is a descriptor; a direction has one from its first wait on. Where there is no descriptor
 //! left, the runtime's timer does.
 
 use std::io;
