@@ -20,7 +20,7 @@ use rdkafka::{ClientConfig, TopicPartitionList};
 use crate::declared::Seen;
 use crate::servers;
 
-/// What no shipped scenario provokes; a scenario is named for its fault.
+/// What no shipped scenario provokes, and what a plan of an earlier fault might stop: a scenario is named for its fault.
 const TRAFFIC: &str = include_str!("traffic.feature");
 /// A MySQL server that has to start again is the longest.
 const HEAL_LIMIT: Duration = Duration::from_secs(60);
@@ -147,7 +147,7 @@ impl Scene {
         let names = |scenario: &&Scenario| {
             scenario.name == spec.id || scenario.faults().any(|(id, _)| id == spec.id)
         };
-        let all = self.texts.scenarios.iter().chain(&self.provoking);
+        let all = self.provoking.iter().chain(&self.texts.scenarios);
         let no_traffic = || Failed::Broken("nothing provokes it: see traffic.feature".to_owned());
         let scenario = all.clone().find(names).ok_or_else(no_traffic)?.clone();
         let suffix = format!("p{}", self.plays);

@@ -1,4 +1,4 @@
-Feature: What provokes the faults that no shipped scenario names
+Feature: What provokes the faults that no shipped scenario names, or that plans of others would stop
 
   Scenario: mysql.statement.refused
     Given order "O-1" awaits payment of 10.00 CNY
@@ -38,66 +38,85 @@ Feature: What provokes the faults that no shipped scenario names
     And a seller who means 1,999.00 CNY bids 1,999.00 CNY for item "SKU-1"
 
   Scenario: kafka.record.dropped
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
+
+  Scenario: kafka.record.doubled
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.record.late
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.record.reordered
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.record.tampered
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.record.poisoned
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.answer.refused
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.answer.slow
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.answer.lost
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.dcheck-answer.refused
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.dcheck-answer.slow
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.dcheck-answer.lost
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.coordinator.moved
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
 
   Scenario: kafka.dcheck-coordinator.moved
-    Given order "O-1" was paid 10.00 CNY through channel "alipay"
-    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
-    And refund "R-2" of 1.00 CNY on order "O-1" is paid out
+    Given order "O-1" awaits payment of 10.00 CNY
+    And order "O-2" awaits payment of 10.00 CNY
+    When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
+    And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
