@@ -17,20 +17,18 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// How many such records stand at the end of their log, as soon as there are `least`, or after the limit.
 pub(super) async fn count(broker: &str, struck: Struck, least: usize) -> Result<usize, String> {
-    let broker = broker.to_owned();
-    let looking = tokio::task::spawn_blocking(move || {
-        let end = Instant::now() + LIMIT;
-        loop {
-            let found = look(&broker, &struck, end).map_err(|error| {
-                format!("the log of `{}` cannot be read: {error}", struck.topic)
-            })?;
-            if found >= least || Instant::now() >= end {
-                return Ok(found);
-            }
-            std::thread::sleep(PAUSE);
+    let end = Instant::now() + LIMIT;
+    loop {
+        let (broker, about) = (broker.to_owned(), struck.clone());
+        let looking = tokio::task::spawn_blocking(move || look(&broker, &about, end));
+        let found = looking.await.map_err(|error| error.to_string())?;
+        let found = found
+            .map_err(|error| format!("the log of `{}` cannot be read: {error}", struck.topic))?;
+        if found >= least || Instant::now() >= end {
+            return Ok(found);
         }
-    });
-    looking.await.unwrap_or_else(|error| Err(error.to_string()))
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 fn look(broker: &str, struck: &Struck, end: Instant) -> Result<usize, KafkaError> {

@@ -50,7 +50,7 @@ impl Scene {
     pub async fn set(provider: Provider) -> Scene {
         let shop = env!("CARGO_BIN_EXE_shop");
         let dcheck = env!("CARGO_BIN_EXE_dcheck");
-        let guardian = servers::guardian("compliance").await;
+        let guardian = servers::guardian(&format!("compliance-{provider:?}").to_lowercase()).await;
         let ddl = schema(Path::new(shop)).await.expect("the shop prints its schema");
         let stage = Stage::up_fresh(servers::options(provider, &guardian, &ddl), &guardian).await;
         let args = CheckArgs::default();
