@@ -1,12 +1,15 @@
 //! Ports for servers and processes: below the ephemeral range, so that a restart finds its own free
 //! again.
 //!
-//! A port is handed out once per process of the harness. Another run may still take it between here
-//! and the bind: who starts a server tries again with another, a named number of times.
+//! A port is handed out once per process of the harness, and kept from other runs for a while: the UDP port of the same
+//! number, which nobody here uses, is held. Whoever else takes it between here and the bind: who starts a server tries
+//! again with another, a named number of times.
 //! Try it: `cargo test --lib stage::ports`.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::StageError;
 
@@ -19,7 +22,11 @@ const STEP: u32 = 101;
 /// Starts of a server whose port was taken in the meantime.
 pub(super) const TRIES: usize = 3;
 
+/// Ports that are kept from other runs, the latest: by then whoever asked for an earlier one has bound it.
+const HELD_MAX: usize = 64;
+
 static NEXT: AtomicU32 = AtomicU32::new(0);
+static HELD: Mutex<VecDeque<UdpSocket>> = Mutex::new(VecDeque::new());
 
 /// A port of 127.0.0.1 that nothing listens on.
 pub fn free_port() -> Result<u16, StageError> {
@@ -29,7 +36,14 @@ pub fn free_port() -> Result<u16, StageError> {
         let turn = NEXT.fetch_add(1, Ordering::Relaxed) % count;
         let offset = (start + turn * STEP) % count;
         let port = FIRST + u16::try_from(offset).expect("invariant: below the number of ports");
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if let Ok(claim) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        {
+            let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+            held.push_back(claim);
+            if held.len() > HELD_MAX {
+                held.pop_front();
+            }
             return Ok(port);
         }
     }
@@ -50,6 +64,13 @@ mod tests {
             assert!((FIRST..=LAST).contains(&port));
         }
         drop(listener);
+    }
+
+    #[test]
+    fn another_run_leaves_what_was_handed_out_here() {
+        let port = free_port().unwrap();
+        assert!(UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_err(), "it is claimed");
+        assert!(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok(), "for whoever asked");
     }
 
     #[test]
