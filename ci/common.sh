@@ -43,3 +43,15 @@ locked() {
   "$@"
   exec 9>&-
 }
+
+# venv HOME PINS: a folder of Python packages, pinned by hash; quick when they are there
+venv() {
+  local home=$1 pins=$2 stamp
+  stamp=$(cat "$pins" <(python3 --version) | sha256sum | cut -c1-16)
+  [ "$(cat "$home/prepared" 2>/dev/null || true)" != "$stamp" ] || return 0
+  rm -rf "$home"
+  mkdir -p "$(dirname "$home")"
+  python3 -m venv "$home" || die "python3 cannot make a venv; on Debian: apt-get install -y python3-venv"
+  "$home/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$pins" >&2
+  echo "$stamp" >"$home/prepared"
+}

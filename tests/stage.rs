@@ -10,6 +10,7 @@ use lossdrill::stage::guardian::Cleanup;
 use lossdrill::stage::sweep::sweep;
 use lossdrill::stage::warm::{self, HoldSpec};
 use lossdrill::stage::{Guardian, ProcSpec, Process, Provider, Service, Stage, StageOptions};
+use lossdrill::stage::{cluster, topics};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder};
 use servers::{PROGRAM, guardian, have};
@@ -218,6 +219,59 @@ async fn guardian_refuses_what_it_cannot_do() {
     assert!(guardian.bye().await);
 }
 
+/// Brokers that are one cluster, and a server that follows another; nothing of them is left behind.
+async fn servers_that_belong_together(stage: &Stage) {
+    let brokers = stage.own_cluster("together").await.unwrap();
+    assert_eq!(brokers.len(), cluster::BROKERS);
+    // Refused where there are fewer than it is to lie on.
+    topics::create(brokers[0].endpoint, &["t.".to_owned()], cluster::BROKERS).await.unwrap();
+    let primary = stage.mysql("together").await.unwrap();
+    connect(&primary).await.query_drop("INSERT INTO t VALUES (1, 'before')").await.unwrap();
+    let replica = stage.replica(&primary).await.unwrap();
+    let mut at_replica = connect(&replica).await;
+    let rows: Option<u64> = at_replica.query_first("SELECT COUNT(*) FROM t").await.unwrap();
+    assert_eq!(rows, Some(1), "what stood there before is there at once");
+    let refused = at_replica.query_drop("INSERT INTO t VALUES (2, 'there')").await.unwrap_err();
+    assert!(refused.to_string().contains("read-only"), "{refused}");
+    connect(&primary).await.query_drop("INSERT INTO t VALUES (2, 'after')").await.unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while at_replica.query_first::<u64, _>("SELECT COUNT(*) FROM t").await.unwrap() != Some(2) {
+        assert!(Instant::now() < end, "a change follows");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(at_replica);
+    let servers: Vec<Service> = brokers.into_iter().chain([replica, primary]).collect();
+    let endpoints: Vec<_> = servers.iter().map(|server| server.endpoint).collect();
+    // A lease of several ends with the handle to its first.
+    for server in servers {
+        server.remove().await.unwrap();
+    }
+    for endpoint in endpoints {
+        let refused = || std::net::TcpStream::connect(endpoint).is_err().then_some(());
+        within(Duration::from_secs(10), refused).await.expect("it is gone");
+    }
+}
+
+async fn together_on(provider: Provider, name: &str) {
+    if !have(provider) {
+        return;
+    }
+    let guardian = guardian(name).await;
+    let stage = Stage::up_fresh(options(provider, &guardian), &guardian).await.unwrap();
+    servers_that_belong_together(&stage).await;
+    assert!(guardian.bye().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn local_servers_belong_together() {
+    together_on(Provider::Local, "together").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn docker_servers_belong_together() {
+    together_on(Provider::Docker, "together-docker").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn warm_servers_are_leased_and_taken_back() {
     if !have(Provider::Local) {
@@ -261,6 +315,7 @@ async fn warm_servers_are_leased_and_taken_back() {
     let rows: Option<u64> =
         connect(&mysql).await.query_first("SELECT COUNT(*) FROM t").await.unwrap();
     assert_eq!(rows, Some(0), "a fresh server");
+    servers_that_belong_together(&stage).await;
     options.schema_sql.push_str(" -- other");
     let own = Stage::up(options, &again).await.unwrap();
     assert!(!own.is_warm(), "another schema does not fit");

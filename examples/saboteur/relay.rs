@@ -169,7 +169,7 @@ impl Relay {
         }
         let posted = self.post(&url, &webhook).await;
         if let Some(first) = webhook.alerts.first().filter(|alert| alert.status == "firing") {
-            self.beside(first).await;
+            self.beside(&url, first).await;
         }
         posted
     }
@@ -182,8 +182,8 @@ impl Relay {
         self.post(url, &webhook).await;
     }
 
-    /// What some modes add to the scenario's first alert.
-    async fn beside(&self, alert: &WebhookAlert) {
+    /// What some modes add to the scenario's first alert, on the channel that it went by.
+    async fn beside(&self, url: &str, alert: &WebhookAlert) {
         let adds = matches!(self.mode, Mode::CriesAtStrangers | Mode::PlanBesideThePoint);
         if !adds || self.forged.load(Ordering::SeqCst) {
             return;
@@ -195,7 +195,7 @@ impl Relay {
             return;
         }
         if self.mode == Mode::CriesAtStrangers {
-            self.post(&self.ends.alerts, &forgery::at_stranger(alert, &stranger)).await;
+            self.post(url, &forgery::at_stranger(alert, &stranger)).await;
         } else {
             self.press_the_button(&stranger, &alert.fingerprint).await;
         }

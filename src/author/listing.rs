@@ -22,6 +22,7 @@ struct RowView {
     example_en: &'static str,
     example_zh: &'static str,
     takes_table: bool,
+    takes_plan: bool,
 }
 
 /// The sentences in which every word of `search` occurs, in either language, doc or id.
@@ -83,6 +84,7 @@ impl Listing {
             example_en: row.example_en,
             example_zh: row.example_zh,
             takes_table: row.takes_table,
+            takes_plan: row.takes_plan,
         };
         let rows: Vec<RowView> = self.rows.iter().map(view).collect();
         let value = serde_json::json!({ "sentences": rows, "parameters": PARAMETER_TYPES });

@@ -80,6 +80,9 @@ pub enum Command {
     /// The parent of every local process of a run
     #[command(hide = true)]
     Guardian { state_dir: PathBuf },
+    /// Undoes what a dead run has recorded in its state directory; for its guardian
+    #[command(hide = true)]
+    Undo { state_dir: PathBuf },
 }
 
 /// Where the texts are.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::stage::{failed, told};
 use crate::expect::span_text;
 use crate::faults::{Blast, FaultSpec, Need, Param, Scale, registry};
 use crate::journal::Exit;
-use crate::stage::{Provider, sweep};
+use crate::stage::{Provider, sweep, undo};
 
 const PROVIDERS: [(&str, Provider); 3] =
     [("local", Provider::Local), ("docker", Provider::Docker), ("external", Provider::External)];
@@ -32,6 +33,20 @@ pub async fn faults(args: FaultsArgs) -> Exit {
             let swept = sweep::sweep().await;
             println!("{swept}");
             if swept.is_clean() { Exit::Proved } else { Exit::Dirty }
+        }
+    }
+}
+
+/// What a dead run has recorded; told line by line.
+pub async fn undo(state_dir: &Path) -> Exit {
+    match undo::carry_out(state_dir).await {
+        Ok(undone) => {
+            undone.iter().for_each(|line| println!("{line}"));
+            Exit::Proved
+        }
+        Err(why) => {
+            eprintln!("error: {why}");
+            Exit::Dirty
         }
     }
 }
@@ -122,7 +137,7 @@ fn reach(blast: Blast) -> &'static str {
 fn need(need: &Need) -> String {
     match need {
         Need::Switches => "the shop's switches".to_owned(),
-        Need::Link(name) => format!("link `{name}`"),
+        Need::Link(name) | Need::Orders(name) => format!("link `{name}`"),
         Need::Statements(name) => format!("link `{name}`, which reads MySQL's packets"),
         Need::Records(name) => format!("link `{name}`, which reads Kafka's frames"),
         Need::Process(name) => format!("process `{name}`"),
@@ -131,6 +146,57 @@ fn need(need: &Need) -> String {
         Need::Server => "a MySQL server of its own".to_owned(),
         Need::ChangeLog(name) => format!("a MySQL server of its own, and link `{name}`"),
         Need::Broker => "topics of its own on a broker of ours".to_owned(),
+        Need::Replica => "a replica of its MySQL server".to_owned(),
+        Need::Cluster => "more than one broker of its own".to_owned(),
+        Need::Group => "a consumer group of its own at a broker of ours".to_owned(),
+        Need::Offsets(name) => format!("process `{name}`, and the position that it keeps"),
         Need::Limits(name) => format!("`{name}` as a process of this machine"),
+        Need::Calls(name) => {
+            format!("`{name}` as a process of this machine that the stage started")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(id: &str, providers: &[(&'static str, Option<&str>)]) -> View {
+        let spec = registry::find(id).unwrap();
+        let standing =
+            |why: &Option<&str>| Standing { works: why.is_none(), why: why.map(str::to_owned) };
+        let providers = providers.iter().map(|(name, why)| (*name, standing(why))).collect();
+        View { spec, proved_by: spec.proved_by(), healed_by: spec.healed_by(), providers }
+    }
+
+    /// The rows are to be copied below a step; who reads it on a terminal sees a fault as one block.
+    #[test]
+    fn a_fault_is_a_block_of_its_own() {
+        let providers = [("local", None), ("external", Some("a given server is its owner's"))];
+        assert_eq!(
+            view("process.mysql.crash-looping", &providers).text(),
+            "process.mysql.crash-looping\n    \
+             mysql is killed again and again, soon after each start; healing ends that\n    \
+             | uptime | 200 ms |  it lives so long after each start; 10 ms to 60 s\n    \
+             reaches its cell; needs process `mysql`\n    \
+             proved: the process is asked for a sign of life; healed: the process is started again\n    \
+             external cannot here: a given server is its owner's; local works\n\n"
+        );
+        let text = view("kafka.topic.deleted", &[("local", None)]).text();
+        let rows: Vec<&str> = text.lines().filter(|line| line.contains('|')).collect();
+        let row = "    | topic | orders.events |  by its logical name; \
+                   one of orders.events, refund.events, channel.flow";
+        assert_eq!(rows, [row]);
+        assert!(!view("link.binlog.stalled", &[("local", None)]).text().contains('|'));
+    }
+
+    #[test]
+    fn json_tells_why_only_where_it_does_not_work() {
+        let view = view("link.binlog.stalled", &[("docker", Some("no engine")), ("local", None)]);
+        let told = serde_json::to_value(&view).unwrap();
+        assert_eq!(told["id"], "link.binlog.stalled");
+        let docker = serde_json::json!({"works": false, "why": "no engine"});
+        let providers = serde_json::json!({"docker": docker, "local": {"works": true}});
+        assert_eq!(told["providers"], providers);
     }
 }

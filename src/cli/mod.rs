@@ -70,6 +70,7 @@ async fn dispatch(command: Command) -> crate::journal::Exit {
         Command::Stage(args) => stage::stage(args).await,
         Command::Faults(args) => faults::faults(args).await,
         Command::Proxy(args) => proxy::proxy(args).await,
+        Command::Undo { state_dir } => faults::undo(&state_dir).await,
         Command::Guardian { .. } => unreachable!("`main` serves it before the runtime starts"),
     }
 }

@@ -9,12 +9,12 @@ use super::args::Sources;
 use crate::author::Checked;
 use crate::catalog::Catalog;
 use crate::config::{Settings, SystemKind, SystemUnderTest, or_known};
-use crate::faults::{Need, registry};
+use crate::faults::registry;
 use crate::probe::RuleNames;
 use crate::runner::{Hearing, Programs};
 use crate::stage::cell::{ReconcilerSpec, Start};
 use crate::stage::{ContainerSpec, ExternalSpec, Provider, StageError};
-use crate::steps::{Scenario, Sentence};
+use crate::steps::Scenario;
 
 /// Where the built-in reconciler keeps its results, on the same server.
 const RESULTS_SCHEMA: &str = "dcheck";
@@ -115,23 +115,14 @@ pub fn external(
     }))
 }
 
-/// `LOCATION: FAULT`, where a step of the scenario strikes a server.
+/// `LOCATION (FAULT)`, where a fault of the scenario strikes a server.
 fn hurts_servers(scenario: &Scenario) -> Option<String> {
-    scenario.steps.iter().find_map(|step| match &step.sentence {
-        Sentence::FaultActive { fault } | Sentence::FaultStrikes { fault } => {
-            let spec = registry::find(fault).ok()?;
-            let server = matches!(
-                spec.needs,
-                Need::Process("mysql" | "kafka")
-                    | Need::Limits("mysql" | "kafka")
-                    | Need::Server
-                    | Need::ChangeLog(_)
-                    | Need::Broker
-            );
-            server.then(|| format!("{} ({fault})", scenario.location()))
-        }
-        _ => None,
-    })
+    let strikes = |fault: &str| {
+        let spec = registry::find(fault).ok();
+        spec.is_some_and(|spec| spec.barred(Provider::External).is_some())
+    };
+    let (fault, _) = scenario.faults().find(|(fault, _)| strikes(fault))?;
+    Some(format!("{} ({fault})", scenario.location()))
 }
 
 /// The practice shop's program.
@@ -163,6 +154,7 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         &format!("--plans={plans}"),
         "--cdc=${mysql.cdc}",
         "--sql=${mysql.url}",
+        "--lookups=${mysql.lookups}",
         "--kafka=${kafka.bootstrap}",
         "--topic-prefix=${topic.prefix}",
         "--topics=${topics}",

@@ -2,8 +2,8 @@
 //!
 //! Asks this machine about what only a machine can say (control groups); starts and changes nothing that stays.
 
-use super::limit;
 use super::{FaultSpec, Need, Params};
+use super::{failover, limit};
 use crate::stage::{Provider, groups};
 
 const OWNERS: &str =
@@ -16,6 +16,7 @@ impl FaultSpec {
         match self.needs {
             Need::Switches => "the switch reads back as on, and the shop counts a hit",
             Need::Link(_) => "a question through the link gets the harm",
+            Need::Orders(_) => "the stand-in counts the orders that it has lied about",
             Need::Statements(_) => "the link counts a hit, and the server greets through it",
             Need::Records(_) => {
                 "the link counts a hit, and past it the log is read, or the broker asked"
@@ -26,6 +27,16 @@ impl FaultSpec {
             Need::Server => "another connection gets the harm",
             Need::ChangeLog(_) => "the server lists its logs",
             Need::Broker => "another client asks the broker for the topic",
+            Need::Calls(_) => {
+                "another connection gets the harm, and the calls that suffered are counted"
+            }
+            Need::Replica if self.what_happened() == failover::WHAT => {
+                "another connection through each link is answered by the other server, and may write"
+            }
+            Need::Replica => "a change at the primary is not seen there yet",
+            Need::Cluster => "another client is told who leads",
+            Need::Group => "the broker's own log tells generation after generation",
+            Need::Offsets(_) => "the stored position is what it was again, by reading",
             Need::Limits(_) => "the kernel counts, while many ask for a sign of life",
         }
     }
@@ -37,6 +48,7 @@ impl FaultSpec {
             (Need::Link(_) | Need::Statements(_) | Need::Records(_), _) => {
                 "the link is disarmed, and drained"
             }
+            (Need::Orders(_), _) => "the link leads to the shop again",
             (Need::Process(_), "paused" | "paused-briefly") => "the process goes on",
             (Need::Process(_), _) => "the process is started again",
             (Need::Rules, _) => "the file is removed, and the rules are read again",
@@ -48,6 +60,16 @@ impl FaultSpec {
             (Need::ChangeLog(_), _) => "nothing has to be undone",
             (Need::Broker, "deleted") => "the topic is made anew, empty",
             (Need::Broker, _) => "nothing can be undone: the records are gone",
+            (Need::Calls(_), _) => {
+                "the order is taken back, the process started again where it ended"
+            }
+            (Need::Replica, failover::WHAT) => {
+                "the first server is started again, catches up, and leads again"
+            }
+            (Need::Replica, _) => "it may apply what it is told at once",
+            (Need::Cluster, _) => "the first leaders lead again",
+            (Need::Group, _) => "the last member leaves, and none comes any more",
+            (Need::Offsets(_), _) => "it has read on, or its position is put back",
             (Need::Limits(_), "out-of-memory") => "the group is removed, the process started again",
             (Need::Limits(_), _) => "the group is removed",
         }
@@ -55,22 +77,34 @@ impl FaultSpec {
 
     /// Is it possible with servers of `provider` on this machine? Else why not.
     pub fn able(&self, provider: Provider) -> Result<(), String> {
-        match (&self.needs, provider) {
-            (
-                Need::Process("mysql")
-                | Need::Limits("mysql")
-                | Need::Server
-                | Need::ChangeLog(_)
-                | Need::Broker,
-                Provider::External,
-            ) => Err(OWNERS.to_owned()),
-            (Need::Limits("mysql"), Provider::Docker) => Err(ENGINES.to_owned()),
-            (Need::Limits(_), _) => {
+        match (self.barred(provider), &self.needs) {
+            (Some(why), _) => Err(why.to_owned()),
+            (None, Need::Limits(_)) => {
                 let defaults = Params::check(self, &Default::default());
                 let defaults = defaults.expect("invariant: defaults are within their bounds");
                 groups::able(limit::limit(self, &defaults))
             }
-            _ => Ok(()),
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Why no machine can do it with servers of `provider`; none where one can.
+    pub fn barred(&self, provider: Provider) -> Option<&'static str> {
+        match (&self.needs, provider) {
+            (
+                Need::Process("mysql" | "kafka")
+                | Need::Limits("mysql" | "kafka")
+                | Need::Calls(_)
+                | Need::Server
+                | Need::ChangeLog(_)
+                | Need::Broker
+                | Need::Group
+                | Need::Cluster
+                | Need::Replica,
+                Provider::External,
+            ) => Some(OWNERS),
+            (Need::Limits("mysql" | "kafka") | Need::Calls(_), Provider::Docker) => Some(ENGINES),
+            _ => None,
         }
     }
 }

@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
 
+use super::link::ASK_AGAIN;
 use super::{FaultError, FaultSpec, Ground, Params};
 
 /// The shop answers in milliseconds; this only bounds a starved machine.
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
+/// A shop whose database has come back refuses once for each connection that it had: over within milliseconds.
+const AGAIN_LIMIT: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug, Deserialize)]
 struct Switch {
@@ -103,12 +107,26 @@ impl AppFault {
 
     pub async fn heal(&mut self) -> Result<(), FaultError> {
         let failed = |reason| FaultError::Heal { fault: self.spec.id.clone(), reason };
-        self.put(false, &json!({})).await.map_err(failed)
+        let off = json!({});
+        let start = Instant::now();
+        while let Err(reason) = self.put(false, &off).await {
+            if start.elapsed() > AGAIN_LIMIT {
+                return Err(failed(reason));
+            }
+            sleep(ASK_AGAIN).await;
+        }
+        Ok(())
     }
 
     pub async fn healed(&mut self) -> Result<String, FaultError> {
         let unproved = |reason| FaultError::NotHealed { fault: self.spec.id.clone(), reason };
-        let now = self.read().await.map_err(unproved)?;
+        let start = Instant::now();
+        let now = loop {
+            match self.read().await {
+                Err(_) if start.elapsed() < AGAIN_LIMIT => sleep(ASK_AGAIN).await,
+                read => break read.map_err(unproved)?,
+            }
+        };
         if now.on {
             return Err(unproved(format!("switch `{}` reads back as on", self.switch)));
         }

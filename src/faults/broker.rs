@@ -1,8 +1,7 @@
 //! Faults inside the Kafka broker, on the cell's own topics: deleted, or cut by retention.
 //!
 //! Neither brings records back: what is healed of a deleted topic is that it is there again, empty. The topics are
-//! the cell's own and carry its prefix, so that no other cell feels it. Not covered: offsets of groups (neither shop
-//! nor the built-in reconciler keeps any at the broker), leaders, rebalances, brokers that are given.
+//! the cell's own and carry its prefix, so that no other cell feels it. Not covered: brokers that are given.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,11 +26,16 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 /// Each topic of a cell has this one.
 const PARTITION: i32 = 0;
 
-/// Where the broker is, and what stands before the logical names of the cell's topics.
+/// Where the broker is, and what there is the cell's own.
 #[derive(Clone, Debug)]
 pub struct Broker {
     pub at: SocketAddr,
+    /// How many there are of it.
+    pub brokers: usize,
+    /// Stands before the logical names of its topics.
     pub topic_prefix: String,
+    /// The consumer group that the reconciler is told to use.
+    pub group: String,
 }
 
 pub(super) fn specs() -> [FaultSpec; 2] {
@@ -54,9 +58,12 @@ pub(super) fn specs() -> [FaultSpec; 2] {
     };
     let doc = "a topic is deleted with all that is in it; healing makes it anew, empty";
     let mut deleted = spec("topic.deleted", doc);
+    deleted.raises = vec!["records-unread"];
     deleted.withholds = [&["shop", "channel"][..], TOPIC_SOURCES].concat();
     let doc = "all records of a topic are dropped as too old, read or not; they are gone for good";
-    [deleted, spec("retention.cut", doc)]
+    let mut cut = spec("retention.cut", doc);
+    cut.raises = vec!["records-unread"];
+    [deleted, cut]
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,11 +201,14 @@ impl BrokerFault {
         if !self.doomed {
             return Ok(());
         }
-        let failed = |reason| FaultError::Heal { fault: self.spec.id.clone(), reason };
-        // What was deleted only half would be taken for still there.
-        let _ = self.becomes(false).await;
+        let id = self.spec.id.clone();
+        let failed = |reason| FaultError::Heal { fault: id.clone(), reason };
+        // What was deleted only half would be taken for still there, and an order that nobody awaits may still be carried
+        // out: one that was obeyed tells that there is none left.
+        self.delete().await.map_err(failed)?;
+        self.becomes(false).await.map_err(failed)?;
         let prefix = [self.broker.topic_prefix.clone()];
-        let made = topics::create(self.broker.at, &prefix).await;
+        let made = topics::create(self.broker.at, &prefix, self.broker.brokers).await;
         made.map_err(|error| failed(error.to_string()))?;
         self.doomed = false;
         Ok(())

@@ -11,7 +11,7 @@ use sqlx::mysql::MySqlConnectOptions;
 use super::broker::Broker;
 use super::{FaultError, FaultSpec, Need, Speech};
 use crate::proxy::Link;
-use crate::stage::Guardian;
+use crate::stage::{Guardian, Service};
 
 /// A process that can be killed, paused and restarted. Each call may be repeated.
 pub trait Process: Send + Sync {
@@ -33,8 +33,16 @@ pub trait Process: Send + Sync {
     fn pid(&self) -> BoxFuture<'_, Result<u32, String>>;
 }
 
+/// The cell's own database and the replica that follows it.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub primary: Service,
+    pub replica: Service,
+}
+
 /// Links by name (`cdc`, `sql`, `kafka`, `alerts`, `plans`, `shop-sql`, `shop-kafka`,
-/// `shop-channel`, `channel-shop`), processes by name (`shop`, `channel`, `dcheck`, `mysql`).
+/// `shop-channel`, `channel-shop`), processes by name (`shop`, `channel`, `dcheck`, `mysql`; `kafka` where the broker is the
+/// cell's own).
 #[derive(Clone, Default)]
 pub struct Ground {
     pub links: BTreeMap<String, Link>,
@@ -43,10 +51,12 @@ pub struct Ground {
     pub processes: BTreeMap<String, Arc<dyn Process>>,
     /// The reconciler's own copy of its rule files, and its console, past every link.
     pub rules: Option<(PathBuf, String)>,
-    /// The shop's schema, past every link.
+    /// The shop's schema, past every link, as the shop is let in.
     pub books: Option<MySqlConnectOptions>,
-    /// The cell's own MySQL server, to be changed as a whole; none where it is given.
+    /// The cell's own MySQL server as its administrator, to be changed as a whole; none where it is given.
     pub server: Option<MySqlConnectOptions>,
+    /// That server and a replica of it, where there is one.
+    pub pair: Option<Pair>,
     /// The broker with the cell's own topics; none where it is given.
     pub broker: Option<Broker>,
     /// Told of what is changed on this machine before it is changed, and the names of the processes that are ours there.
@@ -97,6 +107,16 @@ impl Ground {
         self.broker.clone().ok_or_else(missing)
     }
 
+    pub(super) fn pair(&self, spec: &FaultSpec) -> Result<Pair, FaultError> {
+        let missing = || Ground::missing(spec, "a replica of its MySQL server".to_owned());
+        self.pair.clone().ok_or_else(missing)
+    }
+
+    pub(super) fn cluster(&self, spec: &FaultSpec) -> Result<Broker, FaultError> {
+        let missing = || Ground::missing(spec, "more than one broker of its own".to_owned());
+        self.broker.clone().filter(|broker| broker.brokers > 1).ok_or_else(missing)
+    }
+
     /// Whom to tell before process `name` is limited.
     pub(super) fn limits(&self, spec: &FaultSpec, name: &str) -> Result<Guardian, FaultError> {
         let missing = || Ground::missing(spec, format!("`{name}` as a process of this machine"));
@@ -108,18 +128,24 @@ impl Ground {
     pub fn allows(&self, spec: &FaultSpec) -> Result<(), FaultError> {
         match spec.needs {
             Need::Switches => self.shop_url(spec).map(drop),
-            Need::Link(name) | Need::Statements(name) | Need::Records(name) => {
-                self.link(spec, name).map(drop)
-            }
+            Need::Link(name)
+            | Need::Orders(name)
+            | Need::Statements(name)
+            | Need::Records(name) => self.link(spec, name).map(drop),
             Need::Process(name) => self.process(spec, name).map(drop),
             Need::Rules => self.rules(spec).map(drop),
             Need::Books => self.books(spec).map(drop),
-            Need::Server => self.server(spec).map(drop),
+            Need::Server => self.server(spec).and_then(|_| self.books(spec)).map(drop),
             Need::ChangeLog(name) => {
                 self.server(spec).and_then(|_| self.link(spec, name)).map(drop)
             }
-            Need::Broker => self.broker(spec).map(drop),
-            Need::Limits(name) => self.limits(spec, name).map(drop),
+            Need::Replica => self.pair(spec).map(drop),
+            Need::Cluster => self.cluster(spec).map(drop),
+            Need::Broker | Need::Group => self.broker(spec).map(drop),
+            Need::Offsets(name) => {
+                self.books(spec).and_then(|_| self.process(spec, name)).map(drop)
+            }
+            Need::Limits(name) | Need::Calls(name) => self.limits(spec, name).map(drop),
         }
     }
 }

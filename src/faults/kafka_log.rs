@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use crate::proxy::Struck;
@@ -32,6 +33,29 @@ pub(super) async fn count(broker: &str, struck: Struck, least: usize) -> Result<
 }
 
 fn look(broker: &str, struck: &Struck, end: Instant) -> Result<usize, KafkaError> {
+    let mut found = 0;
+    each_of(broker, (&struck.topic, struck.partition), end, |record| {
+        found += usize::from(struck.is(record.key(), record.payload()));
+    })?;
+    Ok(found)
+}
+
+/// Shows the last records of a topic's only partition.
+pub(super) fn each(
+    broker: &str,
+    topic: &str,
+    end: Instant,
+    show: impl FnMut(&BorrowedMessage<'_>),
+) -> Result<(), KafkaError> {
+    each_of(broker, (topic, 0), end, show)
+}
+
+fn each_of(
+    broker: &str,
+    (topic, partition): (&str, i32),
+    end: Instant,
+    mut show: impl FnMut(&BorrowedMessage<'_>),
+) -> Result<(), KafkaError> {
     let left = || end.saturating_duration_since(Instant::now()).max(PAUSE);
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", broker)
@@ -41,22 +65,21 @@ fn look(broker: &str, struck: &Struck, end: Instant) -> Result<usize, KafkaError
         .set("broker.address.family", "v4")
         .set("fetch.wait.max.ms", "50")
         .create()?;
-    let (low, high) = consumer.fetch_watermarks(&struck.topic, struck.partition, left())?;
+    let (low, high) = consumer.fetch_watermarks(topic, partition, left())?;
     let mut list = TopicPartitionList::new();
     let from = Offset::Offset((high - BACK).max(low));
-    list.add_partition_offset(&struck.topic, struck.partition, from)?;
+    list.add_partition_offset(topic, partition, from)?;
     consumer.assign(&list)?;
-    let mut found = 0;
     if low == high {
-        return Ok(found);
+        return Ok(());
     }
     while Instant::now() < end {
         let Some(message) = consumer.poll(left()) else { continue };
         let message = message?;
-        found += usize::from(struck.is(message.key(), message.payload()));
+        show(&message);
         if message.offset() + 1 >= high {
             break;
         }
     }
-    Ok(found)
+    Ok(())
 }

@@ -123,6 +123,8 @@ fn records() -> Vec<FaultSpec> {
         vec![delay("it reaches the broker so much later, with what its connection sends next")];
     let mut late = one("late", "a message is late, its sender waits for it", held);
     late.late = Late { withholds: row.4, raises: &[] };
+    let mut poisoned = one("poisoned", "a message arrives as nobody can decode it", vec![]);
+    poisoned.raises = vec!["messages-undecodable"];
     let change = vec![
         text(
             "field",
@@ -141,7 +143,7 @@ fn records() -> Vec<FaultSpec> {
             vec![],
         ),
         one("tampered", "a message arrives with another value, and nothing tells", change),
-        one("poisoned", "a message arrives as nobody can decode it", vec![]),
+        poisoned,
     ]
 }
 

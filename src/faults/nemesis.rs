@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::{Instant, timeout};
 
 use super::fault::Fault;
+use super::hand::Hand;
 use super::{FaultError, FaultSpec, Ground, Need, registry};
 use crate::journal::{Event, FaultUse, Phase, Scribe};
 
@@ -46,7 +48,7 @@ enum State {
 struct Live {
     spec: &'static FaultSpec,
     used: FaultUse,
-    fault: Fault,
+    fault: Hand,
     state: State,
 }
 
@@ -85,7 +87,7 @@ impl Nemesis {
         if self.faults.iter().any(|live| live.spec.id == spec.id && !healed(live)) {
             return Err(FaultError::Twice { fault: id.to_owned() });
         }
-        let fault = Fault::new(spec, &checked, &self.ground)?;
+        let fault = Hand::of(Fault::new(spec, &checked, &self.ground)?);
         let used = spec.used(params, &checked);
         scribe.write(phase, Event::FaultArmed { fault: used.clone() });
         self.faults.push(Live { spec, used, fault, state: State::Armed });
@@ -148,6 +150,13 @@ impl Nemesis {
         self.results()
     }
 
+    /// Heals the fault of this id where it is live, after a last look whether traffic has met it. A heal that fails
+    /// leaves it live.
+    pub async fn heal_one(&mut self, id: &str, scribe: &Scribe, phase: Phase, limit: Duration) {
+        self.confirm_bites(scribe, phase).await;
+        self.heal(|live| live.is_live() && live.spec.id == id, scribe, phase, limit).await;
+    }
+
     /// Heals once more what is proved healed: to heal twice must be as good as once.
     pub async fn heal_again(&mut self, scribe: &Scribe, phase: Phase, limit: Duration) {
         let healed = |live: &Live| matches!(live.state, State::Ended(Ok(_)));
@@ -172,16 +181,16 @@ impl Nemesis {
         // still dead.
         let mut undone = BTreeMap::new();
         for (index, live) in self.faults.iter_mut().enumerate().rev().filter(|(_, l)| wanted(l)) {
-            undone.insert(index, within(end, live.fault.heal()).await.is_ok());
+            let heal = live.fault.does(|fault| fault.heal().boxed());
+            undone.insert(index, within(end, heal).await.is_ok());
         }
         for (index, live) in self.faults.iter_mut().enumerate().rev().filter(|(_, l)| wanted(l)) {
             let undone = undone.get(&index).copied().unwrap_or_default();
-            let fault = &mut live.fault;
             let heal = async {
                 if !undone {
-                    fault.heal().await?;
+                    live.fault.does(|fault| fault.heal().boxed()).await?;
                 }
-                fault.healed().await
+                live.fault.does(|fault| fault.healed().boxed()).await
             };
             let result = within(end, heal).await;
             let fault = live.spec.id.clone();
@@ -247,7 +256,8 @@ async fn inject(live: &mut Live, scribe: &Scribe, phase: Phase) -> Result<Struck
     scribe.write(phase, Event::FaultIntent { fault: live.used.clone() });
     live.state = State::Touched;
     let id = live.spec.id.clone();
-    let evidence = timeout(INJECT_LIMIT, live.fault.inject()).await.unwrap_or_else(|_| {
+    let inject = live.fault.does(|fault| fault.inject().boxed());
+    let evidence = timeout(INJECT_LIMIT, inject).await.unwrap_or_else(|_| {
         let reason = format!("it took more than {} s", INJECT_LIMIT.as_secs());
         Err(FaultError::Inject { fault: id.clone(), reason })
     })?;
@@ -268,7 +278,8 @@ async fn prove(
     phase: Phase,
 ) -> Result<Option<String>, FaultError> {
     let fault = live.spec.id.clone();
-    let seen = timeout(BITE_LIMIT, live.fault.bites()).await.unwrap_or_else(|_| {
+    let bites = live.fault.does(|fault| fault.bites().boxed());
+    let seen = timeout(BITE_LIMIT, bites).await.unwrap_or_else(|_| {
         let reason = format!("the proof took more than {} s", BITE_LIMIT.as_secs());
         Err(FaultError::NoBite { fault: fault.clone(), reason })
     })?;

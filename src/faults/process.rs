@@ -149,7 +149,7 @@ impl ProcessFault {
                 },
                 not_paused => not_paused,
             },
-            What::CrashLooping => self.crashes_again().await,
+            What::CrashLooping => self.crashes_again(START_LIMIT).await,
             What::Restarted => match answers(&*self.process).await {
                 Ok(_) if Some(self.process.life()) == self.hurt => {
                     Err("it is the same life as before".to_owned())
@@ -176,13 +176,12 @@ impl ProcessFault {
     }
 
     /// Seen gone, in another life, and gone again.
-    async fn crashes_again(&self) -> Result<String, String> {
+    async fn crashes_again(&self, limit: Duration) -> Result<String, String> {
         let start = Instant::now();
         let (mut gone, mut lives) = (0, vec![self.hurt.unwrap_or_default()]);
         while gone < CRASHES_SEEN {
-            if start.elapsed() > START_LIMIT {
-                let limit_s = START_LIMIT.as_secs();
-                return Err(format!("it was seen gone {gone} times within {limit_s} s"));
+            if start.elapsed() > limit {
+                return Err(format!("it was seen gone {gone} times within {limit:?}"));
             }
             let life = self.process.life();
             if !self.process.is_running().await {
@@ -206,6 +205,10 @@ impl ProcessFault {
         let running = self.process.is_running().await;
         let mended = match self.what {
             _ if !running => self.process.restart().await,
+            // The order may have been given, and be carried out later: a new life knows nothing of it.
+            What::Killed | What::Restarted | What::CrashLooping if !self.done => {
+                self.process.restart().await
+            }
             What::Paused | What::PausedBriefly => self.process.resume().await,
             What::Killed | What::Restarted | What::CrashLooping => Ok(()),
         };
@@ -235,3 +238,7 @@ pub(super) async fn answers(process: &dyn Process) -> Result<String, String> {
         sleep(ASK_EVERY).await;
     }
 }
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;

@@ -7,8 +7,9 @@ use super::limit::LIMITS;
 use super::spec::DELAY;
 
 use super::{
-    Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, broker, change_log, defects,
-    kafka_specs, limit, mysql, process, server,
+    Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, broker, calls, change_log, data,
+    defects, failover, kafka_specs, leader, liar, limit, mysql, offsets, process, replica, server,
+    storm,
 };
 
 /// Names shown for an id that does not exist.
@@ -28,6 +29,10 @@ const SILENT: &[&str] = &["reconciler-silent"];
 const LAGGING: &[&str] = &["change-capture-stalled", "reconciler-lagging"];
 pub(super) const TOPIC_SOURCES: &[&str] =
     &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
+
+/// What is away with the broker.
+pub(super) const NO_BROKER: &[&str] =
+    &["shop", "channel", TOPIC_SOURCES[0], TOPIC_SOURCES[1], TOPIC_SOURCES[2], TOPIC_SOURCES[3]];
 
 const LINKS: &[LinkRow] = &[
     (
@@ -71,6 +76,7 @@ const PROCESSES: &[(&str, &[&str], &[&str])] = &[
     ("channel", &["channel"], &[]),
     ("dcheck", &["dcheck"], SILENT),
     ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
+    ("kafka", NO_BROKER, &[]),
 ];
 
 fn links(row: &LinkRow) -> [FaultSpec; 5] {
@@ -152,22 +158,6 @@ fn processes() -> Vec<FaultSpec> {
     specs
 }
 
-fn data() -> FaultSpec {
-    FaultSpec {
-        id: "data.bill-amount.edited".to_owned(),
-        doc: "somebody edits the newest open bill in the books by hand, with a digit too many"
-            .to_owned(),
-        layer: Layer::Data,
-        params: Vec::new(),
-        needs: Need::Books,
-        blast: Blast::Cell,
-        withholds: Vec::new(),
-        raises: Vec::new(),
-        waits_for_traffic: false,
-        late: Late::default(),
-    }
-}
-
 fn watcher() -> Vec<FaultSpec> {
     let spec = |id: &str, doc: &str, raises: &[&'static str]| FaultSpec {
         id: format!("watcher.{id}"),
@@ -195,10 +185,17 @@ static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     all.extend(kafka_specs::specs());
     all.extend(server::specs());
     all.extend(change_log::specs());
+    all.push(replica::spec());
+    all.push(failover::spec());
     all.extend(broker::specs());
+    all.extend(offsets::specs());
+    all.push(storm::spec());
+    all.push(leader::spec());
     all.extend(processes());
-    all.push(data());
+    all.extend(calls::specs());
+    all.extend(data::specs());
     all.extend(watcher());
+    all.push(liar::spec());
     all
 });
 

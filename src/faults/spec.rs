@@ -21,6 +21,8 @@ pub enum Layer {
     /// Single records and answers, on a link that reads Kafka's frames; and the broker itself.
     Kafka,
     Process,
+    /// What a server asks of the kernel for its files.
+    Disk,
     /// Rows that somebody changes past the shop.
     Data,
     /// What the reconciler itself lives by.
@@ -35,6 +37,8 @@ pub enum Need {
     Switches,
     /// The link of this name.
     Link(&'static str),
+    /// The link of this name, by which orders go to the shop.
+    Orders(&'static str),
     /// The link of this name, which reads MySQL's packets.
     Statements(&'static str),
     /// The link of this name, which reads Kafka's frames.
@@ -47,12 +51,22 @@ pub enum Need {
     Books,
     /// The cell's own MySQL server, by an administrator's SQL.
     Server,
+    /// A replica of that server, which look-ups are asked of.
+    Replica,
     /// That server's change log, and the link of this name to its reader.
     ChangeLog(&'static str),
     /// The broker, by an administrator's orders about the cell's own topics.
     Broker,
+    /// Brokers of the cell's own that are one cluster.
+    Cluster,
+    /// A consumer group of the reconciler's own, at a broker of ours.
+    Group,
+    /// The position that the process of this name keeps in its database, and the process.
+    Offsets(&'static str),
     /// The process of this name as one of this machine, and its control groups.
     Limits(&'static str),
+    /// The process of this name as one of this machine, and the library before its C library.
+    Calls(&'static str),
 }
 
 /// How far a fault reaches: what may not be shared while it is live.

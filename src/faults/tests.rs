@@ -305,6 +305,11 @@ async fn what_a_cell_lacks_is_said_when_it_is_armed() {
         ("app.refund-guard.bypassed", "the practice shop's switches"),
         ("link.kafka.stalled", "a link `kafka`"),
         ("process.mysql.killed", "a process `mysql`"),
+        ("kafka.offsets.rewound", "the practice shop's schema"),
+        ("kafka.leader.moved", "more than one broker of its own"),
+        ("mysql.replica.lagging", "a replica of its MySQL server"),
+        ("mysql.server.failed-over", "a replica of its MySQL server"),
+        ("disk.kafka.full", "`kafka` as a process of this machine"),
         ("process.mysql.kiled", "the nearest are process.mysql.killed"),
     ] {
         let error = nemesis.arm(id, none(), &run.scribe, Phase::Given).unwrap_err().to_string();

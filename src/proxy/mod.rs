@@ -19,6 +19,7 @@ mod board;
 mod chain;
 mod connection;
 mod door;
+mod dry;
 mod error;
 mod filter;
 mod gauge;
@@ -29,6 +30,7 @@ mod pipe;
 mod toxic;
 
 pub use board::ArmedToxic;
+pub use dry::Dry;
 pub use error::ProxyError;
 pub use gauge::Stats;
 pub use kafka::{

@@ -45,6 +45,14 @@ fn scenario_json(seed: u64, scenario: &ScenarioView) -> Value {
             })
         })
         .collect();
+    let faults: Vec<Value> = scenario
+        .spans
+        .iter()
+        .map(|span| {
+            let (struck, healed) = (milestone(Some(span.struck)), milestone(span.healed));
+            json!({"fault": span.fault, "struck": struck, "healed": healed})
+        })
+        .collect();
     json!({
         "id": scenario.id,
         "name": facts.name,
@@ -62,6 +70,7 @@ fn scenario_json(seed: u64, scenario: &ScenarioView) -> Value {
         "alert": milestone(scenario.alert),
         "plan": milestone(scenario.plan),
         "contained": milestone(scenario.contained),
+        "faults": faults,
         "loss_peak": scenario.loss_peak,
         "exposure_peak": scenario.exposure_peak,
         "expectations": expectations,

@@ -17,6 +17,7 @@ mod json;
 mod junit;
 pub mod merge;
 mod messages;
+mod spans;
 mod summary;
 pub mod terminal;
 mod view;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 
 use crate::journal::{Entry, JournalError, read_journal};
 use crate::steps::Language;
+pub use spans::FaultSpan;
 pub use view::{Milestone, RunView, ScenarioView};
 
 /// The journal's name inside a run directory.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::spans::{FaultSpan, fault_spans};
 use crate::clock::CellTime;
 use crate::journal::{
     Basis, Books, Entry, Event, Expectation, Flaw, History, Phase, ScenarioFacts, ServiceFacts,
@@ -77,6 +78,7 @@ pub struct ScenarioView {
     pub alerts: Vec<(Milestone, Alert)>,
     pub plans: Vec<(Milestone, PlanRun)>,
     pub faults: Vec<(String, String)>,
+    pub spans: Vec<FaultSpan>,
     pub notes: Vec<String>,
     pub evidence_files: Vec<(String, String)>,
     pub acts: usize,
@@ -216,8 +218,7 @@ impl ScenarioView {
             plan: effective.map(|(at, _)| *at),
             contained,
             origin: origin.as_ref().map(|origin| origin.at),
-            origin_is: origin
-                .map_or_else(|| "nothing bad was seen".to_owned(), |origin| origin.what),
+            origin_is: origin.as_ref().map_or("nothing bad was seen", |one| &one.what).to_owned(),
             loss_peak: peak(&books.curve(), books.currency),
             exposure_peak: peak(&books.exposure_curve(), books.currency),
             loss: books.curve(),
@@ -225,6 +226,7 @@ impl ScenarioView {
             alerts,
             plans,
             faults: faults_of(history),
+            spans: fault_spans(history, since),
             notes: notes_of(history),
             evidence_files: texts(history, |event| match event {
                 Event::Evidence { what, file, .. } => Some((what.clone(), file.clone())),

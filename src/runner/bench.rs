@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
 use super::conduct::Trouble;
+use super::more::More;
 use super::run::Programs;
 use crate::clock::{Clock, monotonic_us, wall_ms};
 use crate::journal::Word;
@@ -20,7 +21,7 @@ use crate::platform::{Builtin, Platform};
 use crate::probe::{Inbox, Marks, Reconciler, Recorder, Servers, Topics, Truth, TruthAt};
 use crate::stage::cell::{Cell, CellSpec, Start};
 use crate::stage::guardian::Guardian;
-use crate::stage::{Service, Stage, topics};
+use crate::stage::{Service, Stage, StageError, topics};
 
 /// A process of the house that takes longer to be ready than this is broken.
 const HOUSE_READY_LIMIT: Duration = Duration::from_secs(30);
@@ -63,6 +64,8 @@ pub struct Demand {
 pub struct Bench {
     pub cell: Cell,
     pub mysql: Service,
+    /// What its faults need more: brokers of its own, a replica.
+    pub beside: Vec<Service>,
     pub platform: Platform,
     pub recorder: Recorder,
     pub inbox: Inbox,
@@ -103,7 +106,7 @@ impl Ground {
     }
 
     /// A cell with everything ready; the error says whose fault it is that there is none.
-    pub async fn bench(&self) -> Result<Bench, Trouble> {
+    pub async fn bench(&self, more: More) -> Result<Bench, Trouble> {
         let down = |what: &str, error: &dyn std::fmt::Display| {
             Trouble::inconclusive(Word::StageDown, format!("{what}: {error}"))
         };
@@ -111,36 +114,46 @@ impl Ground {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         let run = self.guardian.run_id();
         let name = format!("{}-c{number}", run.rsplit('-').next().unwrap_or(run));
-        let kafka = self.stage.kafka().endpoint;
-        let prefixes = [self.stage.topic_prefix(&name)];
-        let (mysql, made) = tokio::join!(self.mysql(&name), topics::create(kafka, &prefixes));
-        let mysql = mysql.map_err(|e| down("bring up mysql", &e))?;
-        made.map_err(|e| down("bring up kafka", &e))?;
+        let prefix = self.stage.topic_prefix(&name).map_err(|e| down("name the topics", &e))?;
+        let kafka = self.kafka(&name, &prefix, more);
+        let (mysql, brokers) = tokio::join!(self.mysql(&name, more), kafka);
+        let (mysql, replica) = mysql.map_err(|e| down("bring up mysql", &e))?;
+        let brokers = brokers.map_err(|e| down("bring up kafka", &e))?;
         let fresh = || Clock::starting_at(self.epoch_ms);
         let clock = self.lasting.clone().unwrap_or_else(fresh);
         let recorder = Recorder::new(clock.clone());
         let spec = self.programs.hearing.inbox().map_err(|e| down("open the inbox", &e))?;
         let inbox = Inbox::open(spec, recorder.clone()).await;
         let inbox = inbox.map_err(|e| down("open the inbox", &e))?;
-        let [prefix] = prefixes;
-        let spec = self.spec(&name, prefix, &mysql, inbox.address());
+        let kafka = brokers.first().map_or(self.stage.kafka().endpoint, |first| first.endpoint);
+        let spec = CellSpec {
+            topic_prefix: prefix,
+            kafka,
+            brokers: brokers.len().max(1),
+            replica: replica.as_ref().map(|replica| replica.endpoint),
+            ..self.spec(&name, &mysql, inbox.address())
+        };
         let cell = Cell::start(&self.guardian, spec, clock).await;
         let cell = cell.map_err(|e| down("start the cell", &e))?;
         let bench = self.instruments(cell, mysql, inbox, recorder).await;
         let mut bench = bench.map_err(|(what, error)| down(what, &error))?;
+        bench.beside = brokers.into_iter().chain(replica).collect();
         bench.readiness = ready(&bench, self.deaf_limit).await;
         Ok(bench)
     }
 
     /// The next cell: one that was made ready ahead of need, or a new one; then makes sure of the ones after it.
-    pub async fn take(self: &Arc<Ground>) -> Result<Bench, Trouble> {
+    pub async fn take(self: &Arc<Ground>, more: More) -> Result<Bench, Trouble> {
         self.prepare();
+        if !more.is_nothing() {
+            return self.bench(more).await;
+        }
         let first = self.ahead.lock().expect("no holder panics").pop_front();
         let bench = match first {
             Some(coming) => coming.await.unwrap_or_else(|error| {
                 Err(Trouble::inconclusive(Word::StageDown, format!("prepare a cell: {error}")))
             }),
-            None => self.bench().await,
+            None => self.bench(More::default()).await,
         };
         self.prepare();
         bench
@@ -155,7 +168,7 @@ impl Ground {
                 return;
             }
             let ground = self.clone();
-            ahead.push_back(tokio::spawn(async move { ground.bench().await }));
+            ahead.push_back(tokio::spawn(async move { ground.bench(More::default()).await }));
         }
     }
 
@@ -165,44 +178,68 @@ impl Ground {
         for coming in left {
             coming.abort();
             if let Ok(Ok(bench)) = coming.await {
-                let Bench { cell, mysql, .. } = bench;
-                self.give_back(cell, mysql).await;
+                let Bench { cell, mysql, beside, .. } = bench;
+                self.give_back(cell, mysql, beside).await;
             }
         }
     }
 
-    fn spec(
-        &self,
-        name: &str,
-        topic_prefix: String,
-        mysql: &Service,
-        inbox: SocketAddr,
-    ) -> CellSpec {
+    fn spec(&self, name: &str, mysql: &Service, inbox: SocketAddr) -> CellSpec {
         CellSpec {
             name: name.to_owned(),
-            topic_prefix,
+            topic_prefix: String::new(),
             dir: self.dir.join(name),
             mysql: mysql.endpoint,
-            login: mysql.login.clone(),
+            replica: None,
+            login: mysql.programs(),
             schema: mysql.schema.clone(),
             kafka: self.stage.kafka().endpoint,
+            brokers: 1,
             inbox,
             shop_program: self.programs.shop.clone(),
             reconciler: self.programs.reconciler.clone(),
         }
     }
 
-    async fn mysql(&self, name: &str) -> Result<Service, crate::stage::StageError> {
+    /// The cell's topics, on brokers of its own where it needs them; none where it shares the one.
+    async fn kafka(&self, name: &str, prefix: &str, more: More) -> Result<Vec<Service>, String> {
+        let said = |error: StageError| error.to_string();
+        let brokers = match more {
+            More { cluster: true, .. } => self.stage.own_cluster(name).await.map_err(said)?,
+            More { broker: true, .. } => vec![self.stage.own_kafka(name).await.map_err(said)?],
+            _ => Vec::new(),
+        };
+        let at = brokers.first().unwrap_or(self.stage.kafka()).endpoint;
+        let made = topics::create(at, &[prefix.to_owned()], brokers.len().max(1)).await;
+        made.map(|()| brokers).map_err(|error| error.to_string())
+    }
+
+    /// The cell's server, and its replica where it needs one.
+    async fn mysql(
+        &self,
+        name: &str,
+        more: More,
+    ) -> Result<(Service, Option<Service>), StageError> {
+        if more.replica {
+            // One whose log is whole: an idle one may have lost its beginning.
+            let primary = self.stage.mysql(name).await?;
+            let replica = self.stage.replica(&primary).await?;
+            return Ok((primary, Some(replica)));
+        }
         let idle = self.idle.lock().expect("no holder panics").pop();
         match idle {
-            Some(service) => Ok(service.renamed(name)),
-            None => self.stage.mysql(name).await,
+            Some(service) => Ok((service.renamed(name), None)),
+            None => Ok((self.stage.mysql(name).await?, None)),
         }
     }
 
     /// Ends the cell; its MySQL is used again when it can be proved clean.
-    pub async fn give_back(&self, cell: Cell, mysql: Service) {
+    pub async fn give_back(&self, cell: Cell, mysql: Service, beside: Vec<Service>) {
         cell.stop().await;
+        for server in beside {
+            // The guardian has it still, should this fail.
+            let _ = server.remove().await;
+        }
         if mysql.is_running().await && self.stage.clean(&mysql).await.is_ok() {
             self.idle.lock().expect("no holder panics").push(mysql);
         } else {
@@ -228,7 +265,7 @@ impl Ground {
         });
         let platform = platform.map_err(|e| ("make the platform's client", e.to_string()))?;
         let servers = Servers {
-            mysql: (mysql.endpoint.ip().to_string(), mysql.endpoint.port()),
+            mysql: (cell.mysql().ip().to_string(), cell.mysql().port()),
             login: mysql.login.clone(),
             schema: mysql.schema.clone(),
             bootstrap: cell.spec.kafka.to_string(),
@@ -247,8 +284,19 @@ impl Ground {
         let at = self.programs.hearing.reconciler_at(&cell);
         let reconciler = Reconciler::new(at, recorder.clone());
         let reconciler = reconciler.map_err(|e| ("make the reconciler's probe", e.to_string()))?;
-        let readiness = Ok(());
-        Ok(Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, readiness })
+        let (readiness, beside) = (Ok(()), Vec::new());
+        Ok(Bench {
+            cell,
+            mysql,
+            beside,
+            platform,
+            recorder,
+            inbox,
+            truth,
+            marks,
+            reconciler,
+            readiness,
+        })
     }
 }
 

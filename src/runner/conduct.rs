@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::clockwork::Clockwork;
 use super::feed::Feed;
+use super::play::Play;
 use super::unrest::{Unrest, WATCHDOG};
 use crate::faults::Nemesis;
 use crate::forge;
@@ -20,7 +21,7 @@ use crate::stage::Service;
 use crate::stage::cell::Cell;
 use crate::steps::{self, Kind, Move, Scenario, Script, Step};
 
-/// Healthy acts around a scenario: half of them before its Whens.
+/// Healthy acts around a scenario: half of them before its Whens. A plan of faults may need more.
 pub const HEALTHY_ACTS: usize = 20;
 
 /// A watchdog has no store and no history: it is there in a moment.
@@ -59,6 +60,7 @@ impl From<Unrest> for Trouble {
 pub struct Home {
     pub cell: Cell,
     pub mysql: Service,
+    pub beside: Vec<Service>,
     pub started: Instant,
 }
 
@@ -85,7 +87,10 @@ pub struct Conduct {
     pub phase: Phase,
     pub registered: Vec<Registered>,
     pub trouble: Option<Trouble>,
+    pub(super) scenario: Arc<Scenario>,
     pub(super) background: VecDeque<Act>,
+    /// The plan of faults that goes on.
+    pub(super) play: Option<Play>,
     pub(super) next_act: u64,
     pub(super) canary_sent: bool,
     /// The kinds of the subjects for which plans are to take effect.
@@ -113,7 +118,7 @@ pub struct Parts {
 
 impl Conduct {
     pub fn new(parts: Parts) -> Conduct {
-        let background = background(&parts.scenario, &parts.seed);
+        let background = background(&parts.scenario, &parts.seed, HEALTHY_ACTS);
         let healthy_item = background.iter().find_map(|act| match act {
             Act::ListItem { sku, median, .. } => Some((sku.clone(), *median)),
             _ => None,
@@ -135,12 +140,14 @@ impl Conduct {
             registered: Vec::new(),
             trouble: None,
             background,
+            play: None,
             next_act: 0,
             canary_sent: false,
             plan_scopes: steps::plan_scopes(&parts.scenario)
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
+            scenario: parts.scenario,
             elsewhere: BTreeMap::new(),
             begun: false,
             panics: super::panics::mark(),
@@ -218,6 +225,7 @@ impl Conduct {
 
     /// Intent, act, outcome. A Given that is refused leaves the books in no known state.
     pub async fn act(&mut self, role: Role, act: Act) -> Result<Outcome, Trouble> {
+        self.strokes(1).await?;
         let id = self.next_act;
         self.next_act += 1;
         self.scribe.write(self.phase, Event::Intent { id, role, act: act.clone() });
@@ -232,6 +240,7 @@ impl Conduct {
 
     /// Every intent, then all acts side by side, each with its outcome as it comes.
     pub(super) async fn at_once(&mut self, role: Role, acts: Vec<Act>) -> Result<(), Trouble> {
+        self.strokes(acts.len()).await?;
         let first = self.next_act;
         for act in &acts {
             self.scribe
@@ -252,11 +261,13 @@ impl Conduct {
     async fn begin(&mut self) -> Result<(), Trouble> {
         self.begun = true;
         self.enter(Phase::Steady);
-        let half = self.background.len() / 2;
-        self.traffic(half).await?;
+        self.traffic(HEALTHY_ACTS / 2).await?;
         self.rest().await?;
         self.steady()?;
         self.enter(Phase::Inject);
+        let scenario = self.scenario.clone();
+        self.begin_plan(scenario.plan(), "plan of faults").await?;
+        // After a plan's healthy traffic: what strikes the next of something is meant for the scenario's own acts.
         self.inject().await?;
         self.enter(Phase::When);
         Ok(())
@@ -346,13 +357,13 @@ impl Conduct {
 
 /// Healthy traffic that keeps away from the scenario's own channels: a breaker on one of them must not decide, by
 /// the order of two threads, what becomes of an honest refund.
-fn background(scenario: &Scenario, seed: &forge::Seed) -> VecDeque<Act> {
+pub(super) fn background(scenario: &Scenario, seed: &forge::Seed, count: usize) -> VecDeque<Act> {
     let named = |channel: &&&str| {
         let quoted = |text: &str| text.contains(**channel);
         !scenario.steps.iter().any(|step| quoted(&step.text))
     };
     let free: Vec<&str> = forge::CHANNELS.iter().filter(named).copied().collect();
-    let mut acts = forge::healthy(seed.derive("background"), HEALTHY_ACTS);
+    let mut acts = forge::healthy(seed.derive("background"), count);
     if let Some(first) = free.first() {
         for act in &mut acts {
             redirect(act, |channel| {

@@ -11,6 +11,7 @@ use super::bench::{Bench, Ground};
 use super::clockwork::{Clockwork, Instruments, Timing};
 use super::conduct::{Conduct, Home, Parts, Trouble};
 use super::feed::Feed;
+use super::more::More;
 use super::run::REAL_TIME;
 use super::unrest::WATCHDOG;
 use crate::catalog::Catalog;
@@ -110,11 +111,12 @@ impl Desk {
     /// A conduct for `scenario` on a cell of its own; none when there is no cell, which is a verdict already.
     pub async fn open(&self, scenario: &Arc<Scenario>) -> Option<Conduct> {
         let mut stopped = self.stop.subscribe();
+        let more = More::of_scenario(scenario, &self.scenarios);
         let ended = || Err(Trouble::inconclusive(Word::NotJudged, RUN_ENDED));
         let bench = tokio::select! {
             biased;
             _ = stopped.wait_for(|stopped| *stopped) => ended(),
-            bench = self.ground.take() => bench,
+            bench = self.ground.take(more) => bench,
         };
         let bench = match bench {
             Ok(bench) => bench,
@@ -134,7 +136,9 @@ impl Desk {
     }
 
     fn conduct(&self, scenario: &Arc<Scenario>, bench: Bench, started: Instant) -> Conduct {
-        let Bench { cell, mysql, platform, recorder, inbox, truth, marks, reconciler, .. } = bench;
+        let Bench {
+            cell, mysql, beside, platform, recorder, inbox, truth, marks, reconciler, ..
+        } = bench;
         let feed = Feed::new(&self.register.journal, &scenario.id);
         let scribe = self.register.journal.scribe(&scenario.id, cell.clock.clone());
         let seed = forge::Seed::of_scenario(self.register.run_seed, &scenario.id);
@@ -147,7 +151,7 @@ impl Desk {
         }
         recorder.set_scribe(Some(scribe.clone()));
         recorder.set_phase(Phase::Given);
-        let nemesis = super::ground::nemesis(&cell, &mysql);
+        let nemesis = super::ground::nemesis(&cell, &mysql, &beside);
         let links = cell.links.values().cloned().collect();
         let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
         let hearing = &self.ground.programs.hearing;
@@ -164,7 +168,7 @@ impl Desk {
             scenario: scenario.clone(),
             facts,
             canary,
-            home: Home { cell, mysql, started },
+            home: Home { cell, mysql, beside, started },
             works,
             platform,
             nemesis,
@@ -186,9 +190,9 @@ impl Desk {
         if self.fail_fast && ended.verdict == Verdict::Fail {
             self.stop.send_replace(true);
         }
-        let Home { cell, mysql, .. } = conduct.home;
+        let Home { cell, mysql, beside, .. } = conduct.home;
         drop(conduct.works);
-        self.ground.give_back(cell, mysql).await;
+        self.ground.give_back(cell, mysql, beside).await;
     }
 
     /// Copies the processes' logs beside the journal, under `evidence/`.

@@ -8,16 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::faults::{Broker, Ground, Nemesis, Process, Speech};
+use crate::faults::{Broker, Ground, Nemesis, Pair, Process, Speech};
 use crate::stage::cell::{Cell, RECONCILERS};
-use crate::stage::{Member, Service};
+use crate::stage::{Kind, Login, Member, Service};
 
 /// The nemesis of one scenario, with everything of its cell in reach.
 ///
-/// A given MySQL is nobody's to kill, and a reconciler that runs elsewhere is behind no link.
-pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
-    let (login, at) = (&cell.spec.login, cell.spec.mysql);
-    let books = login.sqlx(&at.ip().to_string(), at.port()).database(&cell.spec.schema);
+/// A given MySQL is nobody's to kill, and a reconciler that runs elsewhere is behind no link. `beside` are its own brokers
+/// and its replica.
+pub fn nemesis(cell: &Cell, mysql: &Service, beside: &[Service]) -> Nemesis {
+    let at = cell.mysql();
+    let met_as =
+        |login: &Login| login.sqlx(&at.ip().to_string(), at.port()).database(&cell.spec.schema);
+    let books = met_as(&cell.spec.login);
     let mut ground =
         Ground { shop_url: Some(cell.shop.base_url()), books: Some(books), ..Ground::default() };
     let foreign = cell.reconciler.is_none();
@@ -36,14 +39,23 @@ pub fn nemesis(cell: &Cell, mysql: &Service) -> Nemesis {
         ground.processes.insert(name.to_owned(), Arc::new(CellProcess(member.clone())));
     }
     if !mysql.is_given() {
-        let server = CellServer { service: mysql.clone(), life: AtomicU64::new(1) };
-        ground.processes.insert("mysql".to_owned(), Arc::new(server));
-        if mysql.is_on_this_machine() {
-            ours.insert("mysql".to_owned());
+        let own_broker = beside.iter().find(|server| server.kind == Kind::Kafka);
+        for (name, service) in [("mysql", Some(mysql)), ("kafka", own_broker)] {
+            let Some(service) = service else { continue };
+            let server = CellServer { service: service.clone(), life: AtomicU64::new(1) };
+            ground.processes.insert(name.to_owned(), Arc::new(server));
+            if service.is_on_this_machine() {
+                ours.insert(name.to_owned());
+            }
         }
-        ground.server = ground.books.clone();
+        ground.server = Some(met_as(&mysql.login));
+        let replica = beside.iter().find(|server| server.kind == Kind::MySql);
+        ground.pair =
+            replica.map(|replica| Pair { primary: mysql.clone(), replica: replica.clone() });
         let topic_prefix = cell.spec.topic_prefix.clone();
-        ground.broker = Some(Broker { at: cell.spec.kafka, topic_prefix });
+        let group = cell.fill("${group}");
+        ground.broker =
+            Some(Broker { at: cell.spec.kafka, brokers: cell.spec.brokers, topic_prefix, group });
     }
     ground.limits = Some((cell.guardian().clone(), ours));
     if cell.spec.reconciler.rules.is_some() {
@@ -140,7 +152,10 @@ impl Process for CellServer {
     }
 
     fn speech(&self) -> Speech {
-        Speech::Mysql
+        match self.service.kind {
+            Kind::MySql => Speech::Mysql,
+            Kind::Kafka => Speech::Kafka,
+        }
     }
 
     fn life(&self) -> u64 {

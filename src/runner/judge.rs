@@ -81,6 +81,7 @@ impl Conduct {
     }
 
     async fn judge(&mut self) -> Result<(), Trouble> {
+        self.play_out().await?;
         let rest_of_it = self.background.len();
         self.traffic(rest_of_it).await?;
         self.enter(Phase::Judge);

@@ -181,10 +181,12 @@ impl Conduct {
             self.canary_expects(&mut script, step)?;
         }
         self.rest().await?;
+        self.begin_plan(attack.plan(), "canary's plan of faults").await?;
         self.inject().await?;
         for step in attack.steps.iter().filter(|step| step.kind == Kind::When) {
             self.canary_step(&mut script, step).await?;
         }
+        self.play_out().await?;
         Ok(true)
     }
 

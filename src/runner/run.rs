@@ -13,6 +13,7 @@ use super::bench::{Demand, Ground};
 use super::conduct::Trouble;
 use super::desk::{Desk, Outcome, RUN_ENDED, Register};
 use super::hearing::Hearing;
+use super::more::More;
 use super::world;
 use crate::catalog::Catalog;
 use crate::clock::{monotonic_us, wall_ms};
@@ -239,7 +240,9 @@ async fn play(
     if !options.programs.hearing.advances() {
         scribe.write(Phase::Start, Event::Note { text: REAL_TIME.to_owned() });
     }
-    let demand = Demand { scenarios: options.selected.len(), one_by_one: options.one_by_one };
+    let plain = |one: &&Arc<Scenario>| More::of_scenario(one, &scenarios).is_nothing();
+    let scenarios_alike = options.selected.iter().filter(plain).count();
+    let demand = Demand { scenarios: scenarios_alike, one_by_one: options.one_by_one };
     let ground = Ground::new(
         stage.clone(),
         guardian.clone(),

@@ -5,7 +5,7 @@
 //! inbox are above: their addresses come in with [`CellSpec`]; what `${…}` may name is in `wiring`.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -32,10 +32,15 @@ pub struct CellSpec {
     pub topic_prefix: String,
     pub dir: PathBuf,
     pub mysql: SocketAddr,
+    /// A replica of it, where a scenario needs one: look-ups go there.
+    pub replica: Option<SocketAddr>,
+    /// Who its programs are there.
     pub login: Login,
     /// The shop's schema.
     pub schema: String,
     pub kafka: SocketAddr,
+    /// How many there are of it: a cluster where more than one.
+    pub brokers: usize,
     /// Where alerts and plan runs are posted.
     pub inbox: SocketAddr,
     pub shop_program: PathBuf,
@@ -119,6 +124,15 @@ pub const LINKS: [(&str, &str); 10] = [
     ("channel-shop", "channel -> shop"),
 ];
 
+/// The link to the replica: reconciler -> its look-ups. Only in a cell that has one.
+pub(super) const LOOKUPS: &str = "lookups";
+
+/// The link by which the harness itself meets the databases, only in a cell that has a replica: either may lead. No fault
+/// harms it.
+pub const OURS: &str = "ours";
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// The links that the reconciler uses.
 pub const RECONCILERS: [&str; 5] = ["cdc", "sql", "kafka", "alerts", "plans"];
 
@@ -176,6 +190,11 @@ impl Cell {
         format!("http://127.0.0.1:{}", self.values["port"])
     }
 
+    /// Where the harness meets the database that the cell's programs write to, past whatever a fault may harm.
+    pub fn mysql(&self) -> SocketAddr {
+        self.links.get(OURS).map_or(self.spec.mysql, Link::addr)
+    }
+
     pub fn watchdog_log(&self) -> PathBuf {
         self.spec.dir.join("watchdog.log")
     }
@@ -191,7 +210,7 @@ impl Cell {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let mut values = self.values.clone();
         values.insert("reconciler.url", self.reconciler_url());
-        values.insert("mysql.direct", self.spec.login.url(self.spec.mysql, &self.spec.schema));
+        values.insert("mysql.direct", self.spec.login.url(self.mysql(), &self.spec.schema));
         values.insert("listen", address.to_string());
         let args = words.iter().map(|word| fill(word, &values)).collect();
         let proc = ProcSpec {
@@ -282,6 +301,10 @@ async fn open_links(
         let (upstream, kind) = match name {
             "cdc" => (spec.mysql, Kind::Tcp),
             "sql" | "shop-sql" => (spec.mysql, Kind::Mysql),
+            "kafka" | "shop-kafka" if spec.brokers > 1 => {
+                // Each node is dialled where it says it is.
+                (spec.kafka, Kind::Kafka(Nodes::PerNode(BTreeMap::new())))
+            }
             "kafka" | "shop-kafka" => (spec.kafka, Kind::Kafka(Nodes::One)),
             "alerts" | "pager" => (spec.inbox, Kind::Tcp),
             "plans" | "channel-shop" => (shop, Kind::Tcp),
@@ -294,6 +317,14 @@ async fn open_links(
         let opened = Link::open(link_spec).await;
         let failed = |source| CellError::Link { cell: spec.name.clone(), name, source };
         links.insert(name, opened.map_err(failed)?);
+    }
+    let Some(replica) = spec.replica else { return Ok(links) };
+    let beside = [(LOOKUPS, replica, Kind::Mysql, reach), (OURS, spec.mysql, Kind::Tcp, LOCAL)];
+    for (name, to, kind, at) in beside {
+        let mut link_spec = LinkSpec::new(name, to.to_string(), kind, clock.clone());
+        link_spec.listen = SocketAddr::new(at, 0);
+        let failed = |source| CellError::Link { cell: spec.name.clone(), name, source };
+        links.insert(name, Link::open(link_spec).await.map_err(failed)?);
     }
     Ok(links)
 }

@@ -1,7 +1,8 @@
 //! Provider `external`: a MySQL and a Kafka that the user gives, used behind the guard (`guard`).
 //!
 //! Nothing is touched before every check has passed, and all that fail are told at once. What a drill makes there has a name
-//! that this file knows, and goes by that name: the tables of the DDL, the schemas beside, the topics of its cells. Servers are
+//! that this file knows, and goes by that name: the tables of the DDL, the schemas beside, the topics of its cells; a kill of
+//! the harness changes nothing about that (`undo`). Servers are
 //! never killed, paused or reconfigured. Try it: `cargo test --test foreign`. Not covered: TLS, and Kafka with a login.
 
 use std::collections::BTreeSet;
@@ -13,15 +14,19 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use super::guard::{
-    address, look, look_beside, marker_sql, places, refusals, refused, table_names,
+    address, lock_tables, look, look_beside, marker_sql, places, refusals, refused, table_names,
 };
+use super::guardian::{Cleanup, Guardian};
 use super::service::{Backend, Kind, Service};
+use super::undo::{self, Record};
 use super::{Login, StageError, kafka, topics};
 use crate::config::Guard;
 use crate::journal::ServiceFacts;
 
 /// A given server that is up answers in milliseconds; over a network it gets this much.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Nobody else makes tables in a schema that is ours; this only bounds the end of the connection before.
+const TABLES_S: u32 = 5;
 /// What the configuration gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalSpec {
@@ -44,15 +49,19 @@ pub(super) struct External {
     kafka: SocketAddr,
     spec: ExternalSpec,
     ddl: String,
-    made: Mutex<BTreeSet<String>>,
+    made: Made,
     /// Holds the schema's lock: two drills in one schema would judge each other's money.
     _lock: Conn,
     pub facts: Vec<ServiceFacts>,
 }
 
 impl External {
-    /// Checks everything, then makes the tables.
-    pub async fn open(spec: &ExternalSpec, ddl: &str) -> Result<External, StageError> {
+    /// Checks everything, writes down what will be made, then makes the tables.
+    pub async fn open(
+        spec: &ExternalSpec,
+        ddl: &str,
+        guardian: &Guardian,
+    ) -> Result<External, StageError> {
         let places = places(spec)?;
         let mut refusals = refusals(spec, &places);
         let mysql = address(&places.mysql, spec.guard.allow_remote, &mut refusals);
@@ -78,6 +87,16 @@ impl External {
         }
         let version: Option<String> =
             conn.query_first("SELECT VERSION()").await.map_err(failed(mysql))?;
+        let record = Record {
+            mysql,
+            user: places.login.user.clone(),
+            password: places.login.password.clone(),
+            schema: places.schema.clone(),
+            tables,
+            beside: spec.beside.clone(),
+            kafka,
+            topic_prefixes: BTreeSet::new(),
+        };
         let external = External {
             mysql,
             login: places.login,
@@ -89,7 +108,7 @@ impl External {
             kafka,
             spec: spec.clone(),
             ddl: ddl.to_owned(),
-            made: Mutex::default(),
+            made: Made::write_down(record, guardian).await?,
             _lock: conn,
         };
         external.remake().await?;
@@ -106,11 +125,11 @@ impl External {
     }
 
     /// What stands before the logical names of a cell's topics; what is made there is remembered.
-    pub fn topic_prefix(&self, cell: &str) -> String {
+    pub fn topic_prefix(&self, cell: &str) -> Result<String, StageError> {
         let first = &self.spec.guard.topic_prefixes[0];
         let prefix = if self.spec.fixed_topics { first.clone() } else { format!("{first}{cell}.") };
-        self.made.lock().expect("no holder panics").insert(prefix.clone());
-        prefix
+        self.made.change(|prefixes| prefixes.insert(prefix.clone()))?;
+        Ok(prefix)
     }
 
     /// Empty tables again, and the cells' topics gone: what the next scenario finds.
@@ -126,17 +145,18 @@ impl External {
         self.drop_topics().await?;
         let mut conn = self.connect().await?;
         let dropped = self.drop_tables(&mut conn).await;
-        dropped.map_err(failed(self.mysql))
+        dropped.map_err(failed(self.mysql))?;
+        self.made.forget().await
     }
 
     async fn drop_topics(&self) -> Result<(), StageError> {
-        let made = std::mem::take(&mut *self.made.lock().expect("no holder panics"));
-        let made: Vec<String> = made.into_iter().collect();
+        let made = self.made.topic_prefixes();
         topics::delete(self.kafka, &made).await.map_err(|error| StageError::Engine {
             what: "delete topics",
             service: self.kafka.to_string(),
             error: error.to_string(),
-        })
+        })?;
+        self.made.change(|prefixes| prefixes.retain(|prefix| !made.contains(prefix)))
     }
 
     async fn connect(&self) -> Result<Conn, StageError> {
@@ -147,6 +167,7 @@ impl External {
     async fn remake(&self) -> Result<(), StageError> {
         let mut conn = self.connect().await?;
         let made = async {
+            lock_tables(&mut conn, &self.schema, TABLES_S).await?;
             self.drop_tables(&mut conn).await?;
             conn.query_drop(format!("USE `{}`", self.schema)).await?;
             conn.query_drop(&self.ddl).await?;
@@ -167,6 +188,42 @@ impl External {
             conn.query_drop(format!("DROP DATABASE IF EXISTS `{beside}`")).await?;
         }
         Ok(())
+    }
+}
+
+/// What was made on the given servers, as the undo record has it: should this process be killed, the guardian undoes it.
+struct Made {
+    record: Mutex<Record>,
+    guardian: Guardian,
+    cleanup: u64,
+}
+
+impl Made {
+    async fn write_down(record: Record, guardian: &Guardian) -> Result<Made, StageError> {
+        let dir = guardian.state_dir();
+        record.write(&dir).map_err(StageError::io("write the undo record in", &dir))?;
+        let program = guardian.program().display().to_string();
+        let args = vec!["undo".to_owned(), dir.display().to_string()];
+        let cleanup = guardian.add_cleanup(Cleanup::Undo { program, args }).await?;
+        Ok(Made { record: Mutex::new(record), guardian: guardian.clone(), cleanup })
+    }
+
+    fn topic_prefixes(&self) -> Vec<String> {
+        let record = self.record.lock().expect("no holder panics");
+        record.topic_prefixes.iter().cloned().collect()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeSet<String>) -> T) -> Result<(), StageError> {
+        let mut record = self.record.lock().expect("no holder panics");
+        change(&mut record.topic_prefixes);
+        let dir = self.guardian.state_dir();
+        record.write(&dir).map_err(StageError::io("write the undo record in", &dir))
+    }
+
+    async fn forget(&self) -> Result<(), StageError> {
+        self.guardian.drop_cleanup(self.cleanup).await?;
+        let dir = self.guardian.state_dir();
+        undo::forget(&dir).map_err(StageError::io("remove the undo record in", &dir))
     }
 }
 

@@ -11,11 +11,13 @@ use super::external::ExternalSpec;
 use super::{Login, StageError};
 
 /// The owner's word that a schema is for drills: a row of this table in it.
-const MARKER_TABLE: &str = "lossdrill_marker";
+pub(super) const MARKER_TABLE: &str = "lossdrill_marker";
 /// What the row says.
 const MARKER: &str = "drill";
 /// Words in a name that nobody gives to a server for drills.
 const PRODUCTION: [&str; 7] = ["prod", "production", "prd", "live", "primary", "master", "prod1"];
+/// What a drill that was killed has made is taken away within this, by who holds the schema for it.
+const LOCK_S: u32 = 5;
 const SYSTEM_SCHEMAS: [&str; 4] = ["mysql", "sys", "information_schema", "performance_schema"];
 /// What change capture needs, and is the owner's to set: (variable, value).
 const CAPTURE: [(&str, &str); 4] = [
@@ -209,11 +211,36 @@ pub(super) async fn look(
         refusals
             .push(format!("schema `{schema}` has tables that are not ours ({others:?}): {told}"));
     }
-    let lock = format!("SELECT GET_LOCK('lossdrill.{schema}', 0)");
-    if conn.query_first::<Option<i64>, _>(lock).await?.flatten() != Some(1) {
+    if !lock_schema(conn, schema, LOCK_S).await? {
         refusals.push(format!("another drill is running in schema `{schema}`"));
     }
     Ok(())
+}
+
+/// To be held by who makes or drops tables in the schema: a server goes on with what it was told after its client was
+/// killed, and who undoes that waits for the end of it.
+pub(super) async fn lock_tables(
+    conn: &mut Conn,
+    schema: &str,
+    limit_s: u32,
+) -> Result<(), mysql_async::Error> {
+    match lock_schema(conn, &format!("{schema}.tables"), limit_s).await? {
+        true => Ok(()),
+        false => {
+            let told = format!("another connection still makes tables in schema `{schema}`");
+            Err(mysql_async::Error::Other(told.into()))
+        }
+    }
+}
+
+/// Makes the schema this connection's, for as long as it lives; false where it is another's for all of `limit_s`.
+pub(super) async fn lock_schema(
+    conn: &mut Conn,
+    schema: &str,
+    limit_s: u32,
+) -> Result<bool, mysql_async::Error> {
+    let lock = format!("SELECT GET_LOCK('lossdrill.{schema}', {limit_s})");
+    Ok(conn.query_first::<Option<i64>, _>(lock).await?.flatten() == Some(1))
 }
 
 /// A schema of the system under test: not there yet, or left by a drill that was killed.
@@ -232,7 +259,7 @@ pub(super) async fn look_beside(
 }
 
 /// None where there is no such schema.
-async fn tables_of(
+pub(super) async fn tables_of(
     conn: &mut Conn,
     schema: &str,
 ) -> Result<Option<Vec<String>>, mysql_async::Error> {
@@ -245,7 +272,7 @@ async fn tables_of(
     conn.exec(names, (schema,)).await.map(Some)
 }
 
-async fn is_marked(
+pub(super) async fn is_marked(
     conn: &mut Conn,
     schema: &str,
     tables: &[String],

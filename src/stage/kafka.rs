@@ -1,12 +1,14 @@
 //! What a drill's Kafka broker is, wherever it runs: its properties, its readiness, its first
 //! topic.
 //!
-//! One JVM is broker and controller. Clients are told the broker's real address (a link that stands
-//! before it rewrites answers); the broker itself goes by a second listener, so that a fault before
-//! the first one never cuts it off from itself. Creates no topics but `__consumer_offsets`, whose
-//! first use costs clients a second otherwise.
+//! One JVM is broker and controller; where a cell needs a cluster, more brokers join the first one.
+//! Clients are told the broker's real address (a link that stands before it rewrites answers); the
+//! broker itself goes by a second listener, so that a fault before the first one never cuts it off
+//! from itself. Creates no topics but `__consumer_offsets`, whose first use costs clients a second
+//! otherwise.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -27,20 +29,33 @@ const ADMIN_LIMIT: Duration = Duration::from_secs(20);
 
 pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
-/// The broker's own properties, for listeners `client` (advertised as `advertised`), `inner` and
-/// `controller`.
-pub(super) fn properties(
-    client: &str,
-    advertised: &str,
-    inner: &str,
-    controller: &str,
-) -> Vec<(&'static str, String)> {
-    let listeners = format!("PLAINTEXT://{client},INTERNAL://{inner},CONTROLLER://{controller}");
+/// The node that is controller too; it alone decides, so that the others may come and go.
+pub(super) const CONTROLLER_ID: usize = 1;
+
+/// One broker, and where it listens.
+pub(super) struct Node<'a> {
+    pub id: usize,
+    pub client: &'a str,
+    /// What clients are told.
+    pub advertised: &'a str,
+    pub inner: &'a str,
+    /// Of the whole cluster.
+    pub controller: &'a str,
+}
+
+/// The broker's own properties.
+pub(super) fn properties(node: &Node<'_>) -> Vec<(&'static str, String)> {
+    let Node { id, client, advertised, inner, controller } = node;
+    let (roles, more) = match *id {
+        CONTROLLER_ID => ("broker,controller", format!(",CONTROLLER://{controller}")),
+        _ => ("broker", String::new()),
+    };
+    let listeners = format!("PLAINTEXT://{client},INTERNAL://{inner}{more}");
     let protocols = "PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT";
     let mut all = vec![
-        ("process.roles", "broker,controller".to_owned()),
-        ("node.id", "1".to_owned()),
-        ("controller.quorum.voters", format!("1@{controller}")),
+        ("process.roles", roles.to_owned()),
+        ("node.id", id.to_string()),
+        ("controller.quorum.voters", format!("{CONTROLLER_ID}@{controller}")),
         ("controller.listener.names", "CONTROLLER".to_owned()),
         ("listeners", listeners),
         ("advertised.listeners", format!("PLAINTEXT://{advertised},INTERNAL://{inner}")),
@@ -107,6 +122,29 @@ fn looks_ready(endpoint: SocketAddr, offsets_topic: bool) -> bool {
         !topic.partitions().is_empty() && topic.partitions().iter().all(|p| p.leader() >= 0)
     });
     !metadata.brokers().is_empty() && (led || !offsets_topic)
+}
+
+/// Makes formatted data those of a node that is no controller.
+pub(super) fn settle(data: &Path, id: usize) -> Result<(), StageError> {
+    let log = data.join("__cluster_metadata-0");
+    std::fs::remove_dir_all(&log).map_err(StageError::io("remove", &log))?;
+    let file = data.join("meta.properties");
+    let text = std::fs::read_to_string(&file).map_err(StageError::io("read", &file))?;
+    // It gives itself a directory id at its first start.
+    let kept = text.lines().filter(|line| !line.starts_with("directory.id="));
+    let line = |line: &str| match line.starts_with("node.id=") {
+        true => format!("node.id={id}\n"),
+        false => format!("{line}\n"),
+    };
+    let text: String = kept.map(line).collect();
+    std::fs::write(&file, text).map_err(StageError::io("write", &file))
+}
+
+/// Returns when the cluster at `endpoint` has `count` brokers. Never by itself otherwise: the caller bounds it.
+pub(super) async fn whole(endpoint: SocketAddr, count: usize) {
+    while brokers(endpoint).await.ok() != Some(count) {
+        tokio::time::sleep(LOOK_PAUSE).await;
+    }
 }
 
 /// How many brokers the cluster at `endpoint` has.
@@ -183,7 +221,14 @@ mod tests {
 
     #[test]
     fn the_broker_reaches_itself_by_a_listener_of_its_own() {
-        let all = properties("0.0.0.0:9092", "127.0.0.1:20001", "127.0.0.1:2", "127.0.0.1:3");
+        let node = Node {
+            id: CONTROLLER_ID,
+            client: "0.0.0.0:9092",
+            advertised: "127.0.0.1:20001",
+            inner: "127.0.0.1:2",
+            controller: "127.0.0.1:3",
+        };
+        let all = properties(&node);
         let value = |key: &str| all.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
         assert_eq!(value("inter.broker.listener.name"), Some("INTERNAL"));
         assert_eq!(
@@ -191,5 +236,22 @@ mod tests {
             Some("PLAINTEXT://127.0.0.1:20001,INTERNAL://127.0.0.1:2")
         );
         assert_eq!(value("controller.quorum.voters"), Some("1@127.0.0.1:3"));
+        assert!(value("listeners").unwrap().ends_with("CONTROLLER://127.0.0.1:3"));
+        let second = properties(&Node { id: 2, ..node });
+        let value = |key: &str| second.iter().find(|(k, _)| *k == key).map(|(_, v)| v.as_str());
+        assert_eq!((value("node.id"), value("process.roles")), (Some("2"), Some("broker")));
+        assert_eq!(value("controller.quorum.voters"), Some("1@127.0.0.1:3"));
+        assert!(!value("listeners").unwrap().contains("CONTROLLER"));
+    }
+
+    #[test]
+    fn a_second_nodes_data_are_its_own() {
+        let data = tempfile::tempdir().unwrap();
+        std::fs::create_dir(data.path().join("__cluster_metadata-0")).unwrap();
+        let file = data.path().join("meta.properties");
+        std::fs::write(&file, "#\nnode.id=1\ndirectory.id=x\ncluster.id=c\n").unwrap();
+        settle(data.path(), 2).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "#\nnode.id=2\ncluster.id=c\n");
+        assert_eq!(std::fs::read_dir(data.path()).unwrap().count(), 1);
     }
 }

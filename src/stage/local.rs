@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::guardian::{Guardian, ProcSpec, Process, Signal};
 use super::ports::free_port;
 use super::service::{Kind, START_LIMIT};
-use super::{StageError, disk, kafka, mysql, template};
+use super::{StageError, calls, disk, kafka, mysql, template};
 use crate::journal::ServiceFacts;
 
 /// Lines of a server's log that an error quotes.
@@ -80,7 +80,7 @@ impl Prepared {
     }
 }
 
-const MYSQL_KEYS: [&str; 5] = ["version", "root", "loader", "library_path", "template"];
+const MYSQL_KEYS: [&str; 6] = ["version", "root", "loader", "library_path", "template", "preload"];
 const KAFKA_KEYS: [&str; 6] = ["version", "java", "classpath", "archive", "template", "log4j"];
 
 fn read_lines(
@@ -124,32 +124,47 @@ impl LocalServer {
         let dir = new_dir(guardian, name)?;
         template::copy_dir(data, &dir.join("data"), making.clone()).await?;
         let port = free_port()?;
-        let spec = mysqld(prepared, name, &dir, port, more);
+        let mut spec = mysqld(prepared, name, &dir, port, more);
+        spec.env.extend(obeying(prepared, &dir)?);
         drop(making);
         LocalServer::start(guardian, name, Kind::MySql, spec, dir, port).await
     }
 
-    /// Starts a Kafka broker on a freshly formatted folder, and waits until it answers.
+    /// Starts a Kafka broker on a freshly formatted folder, and waits until it answers; `id` other than the
+    /// controller's joins the cluster of the controller at that port.
     pub(super) async fn start_kafka(
         prepared: &Prepared,
         guardian: &Guardian,
         name: &str,
+        id: usize,
+        controller: u16,
     ) -> Result<(LocalServer, SocketAddr), StageError> {
         let making = guardian.making().await?;
         let dir = new_dir(guardian, name)?;
         let formatted = Path::new(&prepared.kafka["template"]);
         template::copy_dir(formatted, &dir.join("data"), making.clone()).await?;
+        if id != kafka::CONTROLLER_ID {
+            kafka::settle(&dir.join("data"), id)?;
+        }
         let port = free_port()?;
         let local = |port: u16| format!("127.0.0.1:{port}");
-        let (client, inner, controller) = (local(port), local(free_port()?), local(free_port()?));
+        let (client, inner, controller) = (local(port), local(free_port()?), local(controller));
+        let node = kafka::Node {
+            id,
+            client: &client,
+            advertised: &client,
+            inner: &inner,
+            controller: &controller,
+        };
         let mut text = String::new();
-        for (key, value) in kafka::properties(&client, &client, &inner, &controller) {
+        for (key, value) in kafka::properties(&node) {
             text.push_str(&format!("{key}={value}\n"));
         }
         text.push_str(&format!("log.dirs={}\n", dir.join("data").display()));
         let file = dir.join("server.properties");
         std::fs::write(&file, text).map_err(StageError::io("write", &file))?;
-        let spec = broker(prepared, name, &dir);
+        let mut spec = broker(prepared, name, &dir);
+        spec.env.extend(obeying(prepared, &dir)?);
         drop(making);
         LocalServer::start(guardian, name, Kind::Kafka, spec, dir, port).await
     }
@@ -266,6 +281,12 @@ impl LocalServer {
 fn is_stopped(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
+/// What lets a server in `dir` obey orders about its calls.
+fn obeying(prepared: &Prepared, dir: &Path) -> Result<[(String, String); 2], StageError> {
+    let env = calls::environment(dir, &prepared.mysql["preload"]);
+    env.map_err(StageError::io("make a page in", dir))
 }
 
 fn new_dir(guardian: &Guardian, name: &str) -> Result<PathBuf, StageError> {

@@ -1,4 +1,5 @@
-//! Who we are at a MySQL server: root without a password on our own, what the user gave on theirs.
+//! Who we are at a MySQL server: on our own `root`, and our cells' programs `cell`, both without a password; on theirs what
+//! the user gave.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -27,6 +28,11 @@ impl fmt::Debug for Login {
 }
 
 impl Login {
+    /// A cell's programs on a server of our own: like anybody's, they may not write where it is read-only.
+    pub(super) fn of_cell() -> Login {
+        Login { user: "cell".to_owned(), password: None }
+    }
+
     /// `mysql://root@HOST:PORT/SCHEMA`, for the programs of a cell.
     pub fn url(&self, at: SocketAddr, schema: &str) -> String {
         let password = self.password.as_ref().map(|p| format!(":{}", escaped(p)));

@@ -19,6 +19,9 @@ const CONNECT_PAUSE: Duration = Duration::from_millis(15);
 /// The schema that a template carries; its DDL is the practice shop's or a user's own.
 pub(super) const SCHEMA: &str = "shop";
 
+/// Inside a container.
+pub(super) const PORT: u16 = 3306;
+
 /// Server options of every drill server.
 pub(super) const OPTIONS: [&str; 14] = [
     "--performance-schema=OFF",
@@ -37,9 +40,13 @@ pub(super) const OPTIONS: [&str; 14] = [
     "--binlog-row-metadata=FULL",
 ];
 
-/// Makes `root` usable from any address without a password. Idempotent.
+/// Makes `root`, who is the harness, and `cell`, who is a cell's programs, usable from any address without a password: the
+/// same rights, but that a server which is read-only refuses what `cell` writes. Idempotent.
 pub(super) const ROOT_SQL: &str = "CREATE USER IF NOT EXISTS 'root'@'%';\n\
-     GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;\n";
+     GRANT ALL ON *.* TO 'root'@'%' WITH GRANT OPTION;\n\
+     CREATE USER IF NOT EXISTS 'cell'@'%';\n\
+     GRANT ALL ON *.* TO 'cell'@'%' WITH GRANT OPTION;\n\
+     REVOKE SUPER, CONNECTION_ADMIN ON *.* FROM 'cell'@'%';\n";
 
 pub(super) fn opts(endpoint: SocketAddr) -> Opts {
     OptsBuilder::default()

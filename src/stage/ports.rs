@@ -20,7 +20,7 @@ const LAST: u16 = 31_000;
 /// soon part.
 const STEP: u32 = 101;
 /// Starts of a server whose port was taken in the meantime.
-pub(super) const TRIES: usize = 3;
+const TRIES: usize = 3;
 
 /// Ports that are kept from other runs, the latest: by then whoever asked for an earlier one has bound it.
 const HELD_MAX: usize = 64;
@@ -48,6 +48,23 @@ pub fn free_port() -> Result<u16, StageError> {
         }
     }
     Err(StageError::NoPort { first: FIRST, last: LAST })
+}
+
+/// Starts again on another port when somebody took the first between the choice and the bind.
+pub(super) async fn on_free_port<T, Starting>(
+    name: &str,
+    start: impl Fn() -> Starting,
+) -> Result<T, StageError>
+where
+    Starting: Future<Output = Result<T, StageError>>,
+{
+    for _ in 0..TRIES {
+        match start().await {
+            Err(error) if error.is_taken_port() => {}
+            result => return result,
+        }
+    }
+    Err(StageError::PortTaken { service: name.to_owned(), tries: TRIES })
 }
 
 #[cfg(test)]
@@ -81,5 +98,26 @@ mod tests {
             (a, b) = (b, a % b);
         }
         assert_eq!(a, 1);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_tried_again_and_then_named() {
+        let ended = |log: &str| StageError::Ended {
+            service: "m".to_owned(),
+            how: "exit 1".to_owned(),
+            log: log.to_owned(),
+        };
+        let tries = std::sync::atomic::AtomicUsize::new(0);
+        let attempt = |log: &str| {
+            tries.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Err::<(), _>(ended(log)))
+        };
+        let taken = on_free_port("m", || attempt("Bind on TCP/IP port: Address already in use"));
+        let error = taken.await.unwrap_err().to_string();
+        assert!(error.contains("found its port taken 3 times"), "{error}");
+        assert_eq!(tries.load(Ordering::Relaxed), TRIES);
+        let other = on_free_port("m", || attempt("no such option"));
+        assert!(other.await.unwrap_err().to_string().contains("no such option"));
+        assert_eq!(tries.load(Ordering::Relaxed), TRIES + 1, "tried once");
     }
 }

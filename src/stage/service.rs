@@ -56,7 +56,7 @@ pub struct Service {
     pub kind: Kind,
     /// Where clients connect, directly.
     pub endpoint: SocketAddr,
-    /// Who we are there; for MySQL.
+    /// Who the harness is there; for MySQL.
     pub login: Login,
     /// The shop's schema; for MySQL.
     pub schema: String,
@@ -95,6 +95,11 @@ impl Service {
     /// Its process is one of ours on this machine; else the engine, a warm stage or somebody else is its parent.
     pub fn is_on_this_machine(&self) -> bool {
         self.on_this_machine
+    }
+
+    /// Who a cell's programs are there.
+    pub fn programs(&self) -> Login {
+        if self.given { self.login.clone() } else { Login::of_cell() }
     }
 
     /// The same server under another name.
@@ -162,6 +167,16 @@ impl Service {
             Backend::Held(server) => server.is_running().await,
             // Its owner's business; who cannot use it says so.
             Backend::Given => true,
+        }
+    }
+
+    /// Where servers of the same provider reach it.
+    pub(super) async fn met_by_servers(&self) -> Result<(String, u16), StageError> {
+        match &*self.backend.lock().await {
+            Backend::Docker(server) => Ok((server.inner_address().await?, mysql::PORT)),
+            Backend::Local(_) | Backend::Held(_) | Backend::Given => {
+                Ok((self.endpoint.ip().to_string(), self.endpoint.port()))
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::state::{self, RUN_ENV, StateLock};
-use super::{engine, groups};
+use super::{engine, groups, undo};
 
 /// From SIGKILL to the last leftover process being gone.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
@@ -29,6 +29,8 @@ pub struct Swept {
     pub processes: Vec<(u32, String)>,
     /// Containers removed.
     pub containers: usize,
+    /// What was undone on given servers, by the runs' records.
+    pub undone: Vec<String>,
     /// What could not be undone, each with its reason.
     pub left: Vec<String>,
 }
@@ -55,6 +57,9 @@ impl fmt::Display for Swept {
         for (pid, name) in &self.processes {
             write!(f, "\n  killed {name} (pid {pid})")?;
         }
+        for undone in &self.undone {
+            write!(f, "\n  {undone}")?;
+        }
         for left in &self.left {
             write!(f, "\n  left behind: {left}")?;
         }
@@ -74,6 +79,15 @@ pub async fn sweep() -> Swept {
     remove_containers(&ids, &mut swept).await;
     swept.left.extend(groups::sweep(ids.iter().copied()));
     for run in &dead {
+        match undo::carry_out(&run.dir).await {
+            Ok(undone) => swept.undone.extend(undone),
+            // Its record stays where it is, for the next sweep.
+            Err(why) => {
+                let way_out = "are those servers gone for good, remove";
+                swept.left.push(format!("{why}; {way_out} {}", run.dir.display()));
+                continue;
+            }
+        }
         match std::fs::remove_dir_all(&run.dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 swept.left.push(format!("{}: {error}", run.dir.display()));
@@ -236,6 +250,8 @@ mod tests {
         swept.processes.push((42, "mysqld".to_owned()));
         let text = swept.to_string();
         assert!(text.contains("1 dead run(s)") && text.contains("mysqld (pid 42)"), "{text}");
+        swept.undone.push("dropped table `drill`.`orders`".to_owned());
+        assert!(swept.to_string().ends_with("\n  dropped table `drill`.`orders`"), "{swept}");
         assert!(swept.is_clean());
         swept.left.push("x".to_owned());
         assert!(!swept.is_clean());

@@ -16,7 +16,7 @@ use super::local::{LocalServer, Prepared};
 use super::{StageError, mysql};
 
 /// Raised when a template is made differently.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// Templates kept in the cache, 100 MB each: those of a branch or two.
 pub(super) const KEPT: usize = 3;
 const PREFIX: &str = "mysql-template-";

@@ -11,10 +11,11 @@ use tokio::task::JoinHandle;
 use super::docker::DockerSource;
 use super::external::{External, ExternalSpec};
 use super::local::{LocalServer, Prepared, cache_dir};
+use super::ports::{free_port, on_free_port};
 use super::provider::Provider;
 use super::service::{Backend, Kind, Service};
 use super::warm::{self, Wanted};
-use super::{Guardian, StageError, clean, engine, kafka, ports, template};
+use super::{Guardian, StageError, clean, cluster, engine, kafka, replica, template};
 use crate::journal::ServiceFacts;
 
 /// MySQL servers that start at the same time: more share the processors and are all late.
@@ -51,22 +52,42 @@ enum Source {
 }
 
 impl Source {
-    async fn start_mysql(&self, guardian: &Guardian, name: &str) -> Result<Service, StageError> {
+    async fn start_mysql(
+        &self,
+        guardian: &Guardian,
+        name: &str,
+        options: &[&str],
+    ) -> Result<Service, StageError> {
         let (backend, endpoint) = match self {
             Source::Local { prepared, template } => {
-                let more = ["--log-bin=binlog"];
                 let started =
-                    LocalServer::start_mysql(prepared, guardian, name, template, &more).await;
+                    LocalServer::start_mysql(prepared, guardian, name, template, options).await;
                 started.map(|(server, endpoint)| (Backend::Local(server), endpoint))?
             }
             Source::Docker { source, template } => {
-                let started = source.start_mysql(guardian, name, template).await;
+                let started = source.start_mysql(guardian, name, template, options).await;
                 started.map(|(server, endpoint)| (Backend::Docker(server), endpoint))?
             }
             Source::Warm => return leased(name, &Wanted::MySql).await,
             Source::Given(external) => return Ok(external.mysql(name)),
         };
         Ok(Service::new(name, Kind::MySql, endpoint, backend))
+    }
+
+    async fn start_cluster(
+        &self,
+        guardian: &Guardian,
+        name: &str,
+    ) -> Result<Vec<Service>, StageError> {
+        match self {
+            Source::Local { prepared, .. } => cluster::local(prepared, guardian, name).await,
+            Source::Docker { source, .. } => cluster::docker(source, guardian, name).await,
+            Source::Warm => cluster::leased(name).await,
+            Source::Given(_) => Err(StageError::GivenServer {
+                what: "put two brokers beside",
+                service: "kafka".to_owned(),
+            }),
+        }
     }
 
     async fn start_kafka(&self, guardian: &Guardian, name: &str) -> Result<Service, StageError> {
@@ -111,7 +132,7 @@ impl Stage {
         match options.provider {
             Provider::External => {
                 let spec = options.external.as_ref().ok_or(StageError::NothingGiven)?;
-                let external = External::open(spec, &options.schema_sql).await?;
+                let external = External::open(spec, &options.schema_sql, guardian).await?;
                 let (kafka, facts) = (external.kafka(), external.facts.clone());
                 Ok(Stage::with(Source::Given(external), guardian, kafka, facts))
             }
@@ -184,10 +205,10 @@ impl Stage {
     }
 
     /// What stands before the logical names of a cell's topics.
-    pub fn topic_prefix(&self, cell: &str) -> String {
+    pub fn topic_prefix(&self, cell: &str) -> Result<String, StageError> {
         match &self.0.source {
             Source::Given(external) => external.topic_prefix(cell),
-            _ => format!("{cell}."),
+            _ => Ok(format!("{cell}.")),
         }
     }
 
@@ -221,6 +242,13 @@ impl Stage {
         let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
         let unique = format!("kafka-{number}-{name}");
         Ok(self.0.source.start_kafka(&self.0.guardian, &unique).await?.renamed(name))
+    }
+
+    /// Brokers that are one cluster of its own, for a cell whose faults need more than one.
+    pub async fn own_cluster(&self, name: &str) -> Result<Vec<Service>, StageError> {
+        let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let unique = format!("kafka-{number}-{name}");
+        self.0.source.start_cluster(&self.0.guardian, &unique).await
     }
 
     /// A MySQL server that nobody else uses: one that was started ahead, or a new one.
@@ -270,9 +298,37 @@ impl Stage {
         let _permit = self.0.starts.acquire().await;
         let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
         let name = format!("mysql-{number}");
-        on_free_port(&name, || self.0.source.start_mysql(&self.0.guardian, &name)).await
+        on_free_port(&name, || self.0.source.start_mysql(&self.0.guardian, &name, LOGGED)).await
+    }
+
+    /// A server that follows `primary`, one that served no cell before; it goes by [`Service::remove`].
+    pub async fn replica(&self, primary: &Service) -> Result<Service, StageError> {
+        let name = format!("{}-replica", primary.name);
+        let replica = match &self.0.source {
+            Source::Warm => return leased(&name, &Wanted::Replica(primary.endpoint)).await,
+            Source::Given(_) => {
+                let (what, service) = ("put a replica beside", primary.name.clone());
+                return Err(StageError::GivenServer { what, service });
+            }
+            source => {
+                let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
+                let name = format!("mysql-{number}-replica");
+                let start = || source.start_mysql(&self.0.guardian, &name, &replica::OPTIONS);
+                on_free_port(&name, start).await?
+            }
+        };
+        match replica::follow(&replica, primary).await {
+            Ok(()) => Ok(replica.renamed(&name)),
+            Err(error) => {
+                replica.remove().await?;
+                Err(error)
+            }
+        }
     }
 }
+
+/// Beside the options of every server: what a reconciler reads.
+const LOGGED: &[&str] = &["--log-bin=binlog"];
 
 /// Neither an engine nor local servers: then both ways out are named.
 fn without_engine(error: StageError) -> StageError {
@@ -306,7 +362,10 @@ async fn local_kafka(
     guardian: &Guardian,
     name: &str,
 ) -> Result<Service, StageError> {
-    let start = || LocalServer::start_kafka(prepared, guardian, name);
+    let start = || async {
+        let controller = free_port()?;
+        LocalServer::start_kafka(prepared, guardian, name, kafka::CONTROLLER_ID, controller).await
+    };
     let (server, endpoint) = on_free_port(name, start).await?;
     kafka::create_offsets_topic(name, endpoint).await?;
     Ok(Service::new(name, Kind::Kafka, endpoint, Backend::Local(server)))
@@ -323,47 +382,9 @@ async fn docker_kafka(
     Ok(Service::new(name, Kind::Kafka, endpoint, Backend::Docker(server)))
 }
 
-/// Starts again on another port when somebody took the first between the choice and the bind.
-async fn on_free_port<T, Starting>(
-    name: &str,
-    start: impl Fn() -> Starting,
-) -> Result<T, StageError>
-where
-    Starting: Future<Output = Result<T, StageError>>,
-{
-    for _ in 0..ports::TRIES {
-        match start().await {
-            Err(error) if error.is_taken_port() => {}
-            result => return result,
-        }
-    }
-    Err(StageError::PortTaken { service: name.to_owned(), tries: ports::TRIES })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn a_taken_port_is_tried_again_and_then_named() {
-        let ended = |log: &str| StageError::Ended {
-            service: "m".to_owned(),
-            how: "exit 1".to_owned(),
-            log: log.to_owned(),
-        };
-        let tries = AtomicUsize::new(0);
-        let attempt = |log: &str| {
-            tries.fetch_add(1, Ordering::Relaxed);
-            std::future::ready(Err::<(), _>(ended(log)))
-        };
-        let taken = on_free_port("m", || attempt("Bind on TCP/IP port: Address already in use"));
-        let error = taken.await.unwrap_err().to_string();
-        assert!(error.contains("found its port taken 3 times"), "{error}");
-        assert_eq!(tries.load(Ordering::Relaxed), ports::TRIES);
-        let other = on_free_port("m", || attempt("no such option"));
-        assert!(other.await.unwrap_err().to_string().contains("no such option"));
-        assert_eq!(tries.load(Ordering::Relaxed), ports::TRIES + 1, "tried once");
-    }
 
     #[test]
     fn without_any_provider_both_ways_out_are_named() {

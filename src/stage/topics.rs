@@ -33,12 +33,17 @@ pub enum TopicError {
     Unled { kafka: SocketAddr, topic: String },
 }
 
-/// Creates the topics below `prefixes` and returns when each can be read and written; one that exists already is fine.
-pub async fn create(kafka: SocketAddr, prefixes: &[String]) -> Result<(), TopicError> {
+/// Creates the topics below `prefixes`, each on so many brokers, and returns when each can be read and written; one that
+/// exists already is fine.
+pub async fn create(
+    kafka: SocketAddr,
+    prefixes: &[String],
+    brokers: usize,
+) -> Result<(), TopicError> {
     let started = Instant::now();
     let names = names(prefixes);
     loop {
-        match try_create(kafka, &names).await {
+        match try_create(kafka, &names, brokers).await {
             Err(TopicError::Kafka { .. }) if started.elapsed() < CREATE_LIMIT => {}
             Err(error) => return Err(error),
             Ok(()) => break,
@@ -49,7 +54,7 @@ pub async fn create(kafka: SocketAddr, prefixes: &[String]) -> Result<(), TopicE
 
 /// Deletes the topics below `prefixes`, each by its name; one that is not there is fine.
 pub async fn delete(kafka: SocketAddr, prefixes: &[String]) -> Result<(), TopicError> {
-    let names = names(prefixes);
+    let names = names_and_dead_letters(prefixes);
     if names.is_empty() {
         return Ok(());
     }
@@ -71,16 +76,28 @@ fn names(prefixes: &[String]) -> BTreeSet<String> {
     prefixes.iter().flat_map(of).collect()
 }
 
+/// The same, and what the built-in reconciler makes beside them for messages that nobody can decode.
+fn names_and_dead_letters(prefixes: &[String]) -> BTreeSet<String> {
+    let mut names = names(prefixes);
+    names.extend(names.clone().iter().map(|name| format!("{name}.dead-letter")));
+    names
+}
+
 fn client(kafka: SocketAddr) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", kafka.to_string()).set("broker.address.family", "v4");
     config
 }
 
-async fn try_create(kafka: SocketAddr, names: &BTreeSet<String>) -> Result<(), TopicError> {
+async fn try_create(
+    kafka: SocketAddr,
+    names: &BTreeSet<String>,
+    brokers: usize,
+) -> Result<(), TopicError> {
     let failed = |source| TopicError::Kafka { kafka, source };
     let admin: AdminClient<DefaultClientContext> = client(kafka).create().map_err(failed)?;
-    let new = |name| NewTopic::new(name, 1, TopicReplication::Fixed(1));
+    let replicas = i32::try_from(brokers).expect("invariant: a handful of brokers");
+    let new = |name| NewTopic::new(name, 1, TopicReplication::Fixed(replicas));
     let topics: Vec<NewTopic> = names.iter().map(|name| new(name)).collect();
     let options =
         AdminOptions::new().operation_timeout(Some(TRY_LIMIT)).request_timeout(Some(TRY_LIMIT));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::cell::{CellError, CellSpec, Start, TOPICS};
+use super::cell::{CellError, CellSpec, LOOKUPS, Start, TOPICS};
 use super::container::Container;
 use super::guardian::{Guardian, ProcSpec};
 use super::member::Member;
@@ -114,6 +114,10 @@ impl Wiring<'_> {
         BTreeMap::from([
             ("mysql.cdc", self.mysql("cdc")),
             ("mysql.url", self.mysql("sql")),
+            (
+                "mysql.lookups",
+                self.mysql(if self.spec.replica.is_some() { LOOKUPS } else { "sql" }),
+            ),
             ("kafka.bootstrap", self.link("kafka").to_string()),
             ("topic.prefix", self.spec.topic_prefix.clone()),
             ("topics", TOPICS.join(",")),

@@ -353,6 +353,7 @@ mod tests {
         example_en: "",
         example_zh: "",
         takes_table: false,
+        takes_plan: false,
         needs: &[],
         makes: &[],
         meaning: Meaning::Says(|_| Ok(Sentence::NoAlert)),

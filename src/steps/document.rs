@@ -21,7 +21,7 @@ pub struct Document {
 #[derive(Clone, Debug)]
 pub struct Pickle {
     pub id: String,
-    /// Of its heading, 1-based.
+    /// Of its heading, or of its row of the examples; 1-based.
     pub line: usize,
     /// Keyword and text of each step, Background first: as `ScenarioFacts::steps` has them.
     pub lines: Vec<String>,
@@ -317,7 +317,8 @@ impl Tree<'_> {
                 text.replace(&format!("<{key}>"), value)
             })
         };
-        let id = row.map_or(self.id(scenario.line), |row| self.id(row.line));
+        let line = row.map_or(scenario.line, |row| row.line);
+        let id = self.id(line);
         let is_background = |node: &&Node| node.heading == Heading::Background;
         let shared = path
             .iter()
@@ -355,7 +356,7 @@ impl Tree<'_> {
         let value = json!({
             "id": id,
             "uri": self.uri,
-            "location": {"line": row.map_or(scenario.line, |row| row.line)},
+            "location": {"line": line},
             "name": fill(&scenario.name),
             "language": self.language(),
             "steps": steps.iter().map(step_value).collect::<Vec<Value>>(),
@@ -363,7 +364,7 @@ impl Tree<'_> {
             "astNodeIds": node_ids(scenario.line),
         });
         let line_of = |(step, text): &(&StepNode, String)| format!("{} {text}", step.keyword);
-        Pickle { id, line: scenario.line, lines: steps.iter().map(line_of).collect(), value }
+        Pickle { id, line, lines: steps.iter().map(line_of).collect(), value }
     }
 }
 

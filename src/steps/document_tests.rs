@@ -49,7 +49,7 @@ fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
 fn an_outline_gives_a_pickle_a_row_that_points_at_both() {
     let document = document("features/r.feature", ENGLISH);
     let [once, twice] = &document.pickles[..] else { panic!("{:?}", document.pickles) };
-    assert_eq!((once.line, once.id.as_str()), (16, "features/r.feature:23"));
+    assert_eq!((once.line, once.id.as_str()), (23, "features/r.feature:23"));
     let lines =
         ["Given order \"O-1\" was paid", "Given fault \"f\" is active", "When it is paid twice"];
     assert_eq!(twice.lines[..3], lines);

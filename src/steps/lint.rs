@@ -1,4 +1,4 @@
-//! What can be known wrong about one bound scenario, with the catalogue beside it.
+//! What can be known wrong about one bound scenario, with the catalogue beside it; of its faults in `lint_faults`.
 
 use std::collections::BTreeSet;
 
@@ -27,12 +27,12 @@ pub fn lint(scan: &Scan, bound: &BoundScenario, known: &Known<'_>, mistakes: &mu
     }
 }
 
-struct Lint<'a> {
-    scan: &'a Scan,
-    bound: &'a BoundScenario,
-    known: &'a Known<'a>,
-    point: Option<&'a LossPoint>,
-    mistakes: &'a mut Vec<Mistake>,
+pub(super) struct Lint<'a> {
+    pub scan: &'a Scan,
+    pub bound: &'a BoundScenario,
+    pub known: &'a Known<'a>,
+    pub point: Option<&'a LossPoint>,
+    pub mistakes: &'a mut Vec<Mistake>,
 }
 
 impl Lint<'_> {
@@ -40,8 +40,13 @@ impl Lint<'_> {
         self.scan.lines[self.bound.scenario.line - 1].place(&self.scan.file)
     }
 
-    fn at(&self, step: &Step, part: &str) -> Place {
-        self.scan.lines[step.line - 1].place_of(&self.scan.file, part)
+    /// Where `part` of a step stands: in its line, or in the row of the examples that it came from.
+    pub fn at(&self, step: &Step, part: &str) -> Place {
+        let lines = &self.scan.lines;
+        let row = self.bound.scenario.example.as_ref().map(|example| &lines[example.line - 1]);
+        let line = &lines[step.line - 1];
+        let from_row = row.filter(|row| !line.source.contains(part) && row.source.contains(part));
+        from_row.unwrap_or(line).place_of(&self.scan.file, part)
     }
 
     fn unknown<'k>(
@@ -149,27 +154,6 @@ impl Lint<'_> {
                 }
             }
             made.extend(makes(&step.sentence));
-        }
-    }
-
-    /// Fault ids and parameters; a Given that stands after a fault which strikes its flow.
-    fn faults(&mut self) {
-        let steps = &self.bound.scenario.steps;
-        for (index, step) in steps.iter().enumerate() {
-            let Some(fault) = step.sentence.fault() else { continue };
-            if let Err(reason) = (self.known.faults)(fault, &step.params) {
-                let place = self.at(step, fault);
-                self.mistakes.push(Mistake::error("bad-fault", place, reason));
-            }
-            for later in steps[index + 1..].iter().filter(|later| feeds(fault, &later.sentence)) {
-                let message = format!(
-                    "fault `{fault}` stands above a Given of its own flow, which never feels it"
-                );
-                let mistake =
-                    Mistake::warning("fault-before-given", self.at(later, &later.text), message);
-                let help = "to have it felt, make this a When; else move the fault below it";
-                self.mistakes.push(mistake.with_help(help));
-            }
         }
     }
 
@@ -355,18 +339,5 @@ fn makes(sentence: &Sentence) -> Vec<(&'static str, String)> {
             makes.map(|(kind, index)| (*kind, said.name(*index).to_owned())).collect()
         }
         _ => Vec::new(),
-    }
-}
-
-/// Does the flow that `fault` strikes run while this Given is set up?
-fn feeds(fault: &str, sentence: &Sentence) -> bool {
-    let pays = matches!(sentence, Sentence::OrderPaid { .. });
-    let refunds = matches!(sentence, Sentence::RefundWasPaidOut { .. });
-    let part = |prefix: &str| fault.starts_with(prefix);
-    match sentence {
-        _ if part("app.payment-callback.") => pays,
-        _ if part("app.refund-payout.") || part("app.refund-guard.") => refunds,
-        _ if part("link.") || part("mysql.") || part("process.") => pays || refunds,
-        _ => false,
     }
 }

@@ -85,13 +85,17 @@ pub fn read_feature(
         let message = "the feature has no scenario";
         mistakes.push(Mistake::error("no-scenario", Place::file(file), message));
     }
+    let mut found: Vec<Vec<Mistake>> = vec![Vec::new(); drafts.len()];
     let mut bound: Vec<Bound> = drafts
         .iter()
-        .map(|draft| bind_draft(&scan, draft, id_path, known, &mut mistakes))
+        .zip(&mut found)
+        .map(|(draft, mistakes)| {
+            let bound = bind_draft(&scan, draft, id_path, known, mistakes);
+            lint(&scan, &bound, known, mistakes);
+            bound
+        })
         .collect();
-    for scenario in &bound {
-        lint(&scan, scenario, known, &mut mistakes);
-    }
+    mistakes.extend(rows_named(&bound, found));
     twins::link(&scan, &mut bound, &mut mistakes);
     name_duplicates(&scan, &bound, &mut mistakes);
     (bound.into_iter().map(|bound| bound.scenario).collect(), in_order(mistakes))
@@ -109,10 +113,10 @@ fn bind_draft(
     for step in &draft.steps {
         match bind(scan, step) {
             Ok(step) => steps.push(step),
-            Err(mistake) => mistakes.push(*mistake),
+            Err(found) => mistakes.extend(found),
         }
     }
-    let example = draft.example.as_deref();
+    let example = draft.example.as_ref().map(|example| example.key.as_str());
     let id = stable_id(&stance.loss_point, id_path, &draft.name, example);
     let scenario = Scenario {
         id,
@@ -146,20 +150,42 @@ fn stable_id(loss_point: &str, path: &str, name: &str, example: Option<&str>) ->
     id
 }
 
+/// The mistakes of each scenario in one list. One that only some rows of an outline make names its row; what all of
+/// them make is the outline's own, and told once.
+fn rows_named(bound: &[Bound], found: Vec<Vec<Mistake>>) -> Vec<Mistake> {
+    let mut named = Vec::new();
+    for (Bound { scenario, .. }, own) in bound.iter().zip(&found) {
+        let rows =
+            || bound.iter().zip(&found).filter(|(row, _)| row.scenario.line == scenario.line);
+        for mistake in own {
+            let of_all = rows().all(|(_, mistakes)| mistakes.contains(mistake));
+            named.push(match &scenario.example {
+                Some(example) if !of_all => {
+                    let row =
+                        format!("so says the example on line {}: {}", example.line, example.key);
+                    mistake.clone().with_help(row)
+                }
+                _ => mistake.clone(),
+            });
+        }
+    }
+    named
+}
+
 /// Two scenarios of one name in one feature would share an id, and so a history.
 fn name_duplicates(scan: &Scan, bound: &[Bound], mistakes: &mut Vec<Mistake>) {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
     for Bound { scenario, .. } in bound {
         match first.get(scenario.id.as_str()) {
             Some(line) => {
-                let place = scan.lines[scenario.line - 1].place(&scan.file);
+                let place = scan.lines[scenario.own_line() - 1].place(&scan.file);
                 let message =
                     format!("scenario \"{}\" stands on line {line} already", scenario.name);
                 let mistake = Mistake::error("duplicate-name", place, message);
                 mistakes.push(mistake.with_help("give each scenario of a feature its own name"));
             }
             None => {
-                first.insert(&scenario.id, scenario.line);
+                first.insert(&scenario.id, scenario.own_line());
             }
         }
     }

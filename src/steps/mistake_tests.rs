@@ -118,7 +118,8 @@ fn an_outline_is_one_scenario_for_each_row() {
         mistakes.iter().filter(|mistake| mistake.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(scenarios.len(), 3);
-    assert_eq!(scenarios[1].example.as_deref(), Some("200.00 CNY"));
+    let example = scenarios[1].example.as_ref().expect("a row");
+    assert_eq!((example.key.as_str(), example.line), ("200.00 CNY", 21));
     assert_eq!(scenarios[1].name, "200.00 CNY is too much");
     assert_ne!(scenarios[0].id, scenarios[1].id);
     let typo: Case = (

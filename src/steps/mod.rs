@@ -11,9 +11,11 @@ mod document;
 mod keywords;
 mod known;
 mod lint;
+mod lint_faults;
 mod load;
 mod names;
 mod params;
+mod plan_table;
 mod proofs;
 mod said;
 mod scan;
@@ -41,7 +43,7 @@ pub use params::{BadValue, PARAMETER_TYPES, ParameterType, ValueError};
 pub use proofs::{plan_scopes, proofs};
 pub use said::{Said, Value};
 pub use scan::{Line, LineKind, Scan, kind_of, scan};
-pub use scenario::{Language, Scenario, Step};
+pub use scenario::{Example, Language, Scenario, Step};
 pub use script::{Move, Script, ScriptError};
 pub use selection::{FeaturePlace, NothingSelected, Selection, of_drill, of_shard};
 pub use sentence::{Bound, Kind, Sentence};
@@ -55,3 +57,5 @@ mod document_tests;
 mod mistake_cases;
 #[cfg(test)]
 mod mistake_tests;
+#[cfg(test)]
+mod row_tests;

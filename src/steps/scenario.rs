@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Kind, Sentence};
 use crate::config::Tier;
+use crate::faults::PlanRow;
 
 /// The language of a feature file (`# language: zh-CN`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -30,7 +31,27 @@ pub struct Step {
     /// The table under a fault step; empty elsewhere.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub params: BTreeMap<String, String>,
+    /// The faults that come and go, where the step says so; empty elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<PlanRow>,
     pub from_background: bool,
+}
+
+impl Step {
+    /// The faults that it names, with their parameters.
+    pub fn faults(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
+        let one = self.sentence.fault().map(|fault| (fault, &self.params));
+        one.into_iter().chain(self.plan.iter().map(|row| (row.fault.as_str(), &row.params)))
+    }
+}
+
+/// A row of an outline's Examples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// Its values: `app.payment-callback.dropped · 20 s`.
+    pub key: String,
+    /// 1-based, in the feature file.
+    pub line: usize,
 }
 
 /// A scenario, bound and linted.
@@ -56,15 +77,20 @@ pub struct Scenario {
     /// Of a control: the attack that proves its silence, by stable id.
     pub canary: Option<String>,
     /// The row of the Examples table that made it.
-    pub example: Option<String>,
+    pub example: Option<Example>,
     /// Background steps first, in written order.
     pub steps: Vec<Step>,
 }
 
 impl Scenario {
-    /// `features/bid.feature:14`
+    /// `features/bid.feature:14`; of an outline's row its own line.
     pub fn location(&self) -> String {
-        format!("{}:{}", self.path, self.line)
+        format!("{}:{}", self.path, self.own_line())
+    }
+
+    /// The line that is nobody else's: its heading's, or its row's of the examples.
+    pub fn own_line(&self) -> usize {
+        self.example.as_ref().map_or(self.line, |example| example.line)
     }
 
     pub fn steps_of(&self, kind: Kind) -> impl Iterator<Item = &Step> {
@@ -73,7 +99,16 @@ impl Scenario {
 
     /// The faults that the steps name, in written order.
     pub fn faults(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, String>)> {
-        self.steps.iter().filter_map(|step| Some((step.sentence.fault()?, &step.params)))
+        self.steps.iter().flat_map(Step::faults)
+    }
+
+    /// The faults that come and go while its Whens happen.
+    pub fn plan(&self) -> &[PlanRow] {
+        self.steps
+            .iter()
+            .map(|step| step.plan.as_slice())
+            .find(|plan| !plan.is_empty())
+            .unwrap_or(&[])
     }
 
     /// The lines as written, for reports.

@@ -135,6 +135,8 @@ impl Script {
             Sentence::FaultStrikes { fault } => {
                 Ok(vec![Move::Strike(fault.clone(), step.params.clone())])
             }
+            // The plan is the scenario's as a whole: it begins after the steady state, wherever it stands.
+            Sentence::FaultsComeAndGo => Ok(Vec::new()),
             Sentence::WatchdogWatches => Ok(vec![Move::Watchdog]),
             Sentence::AlertRaised { alert, subject, bound } => {
                 let subject = self.subject(subject);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Scenario, TagExpression, Tier};
+use super::{Scenario, Step, TagExpression, Tier};
 use crate::catalog::Drill;
 use crate::config::{Mistake, nearest};
 use crate::journal::Shard;
@@ -19,7 +19,8 @@ pub struct Selection {
     pub places: Vec<FeaturePlace>,
 }
 
-/// `features/bid.feature`, or one scenario of it by any of its lines: `features/bid.feature:14`.
+/// `features/bid.feature`, or one scenario of it by any of its lines: `features/bid.feature:14`. A line of an outline's
+/// steps means all its rows, a row's line that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeaturePlace {
     pub path: String,
@@ -129,7 +130,8 @@ impl FeaturePlace {
     }
 
     fn holds(&self, scenario: &Scenario) -> bool {
-        let within = |line| (scenario.line..=last_line(scenario)).contains(&line);
+        let is_row = |line| scenario.example.as_ref().is_some_and(|example| example.line == line);
+        let within = |line| (scenario.line..=last_line(scenario)).contains(&line) || is_row(line);
         self.in_file(scenario) && self.line.is_none_or(within)
     }
 
@@ -150,7 +152,10 @@ impl FeaturePlace {
 /// The last step's, or the last row's of a table under it.
 fn last_line(scenario: &Scenario) -> usize {
     let own = scenario.steps.iter().filter(|step| !step.from_background);
-    own.map(|step| step.line + step.params.len()).max().unwrap_or(scenario.line)
+    // A plan stands below a row of headings.
+    let rows =
+        |step: &Step| step.params.len() + step.plan.len() + usize::from(!step.plan.is_empty());
+    own.map(|step| step.line + rows(step)).max().unwrap_or(scenario.line)
 }
 
 impl FromStr for FeaturePlace {

@@ -95,6 +95,9 @@ pub enum Sentence {
         fault: String,
     },
 
+    /// By the plan under the step, which begins after the steady state.
+    FaultsComeAndGo,
+
     /// `dcheck watchdog`, a process of its own.
     WatchdogWatches,
 

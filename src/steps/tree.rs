@@ -1,12 +1,12 @@
 //! A scanned file as scenarios: the parser's tree, checked line by line against the scanner's account.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use gherkin::{Examples, Feature, GherkinEnv};
 
 use super::keywords::{Heading, StepWord, word_for};
-use super::scan::{LineKind, Scan, kind_of};
-use super::{Kind, Language};
+use super::scan::{Line, LineKind, Scan, kind_of};
+use super::{Example, Kind, Language};
 use crate::config::{Mistake, Place};
 
 /// A scenario as written, an outline's row filled in.
@@ -21,7 +21,7 @@ pub struct Draft {
     pub line: usize,
     /// Inherited ones first, each with its line.
     pub tags: Vec<(String, usize)>,
-    pub example: Option<String>,
+    pub example: Option<Example>,
     pub steps: Vec<DraftStep>,
 }
 
@@ -47,6 +47,10 @@ pub fn drafts(scan: &mut Scan) -> Vec<Draft> {
         Ok(feature) => feature,
         Err(error) => {
             if scan.mistakes.is_empty() {
+                if let Some(mistake) = uneven_row(scan) {
+                    scan.mistakes.push(mistake);
+                    return Vec::new();
+                }
                 let (line, reason) = error_place(&error.to_string());
                 let place = place_of_line(scan, line);
                 let message = format!("the parser stops here: {reason}");
@@ -82,6 +86,26 @@ fn error_place(text: &str) -> (usize, String) {
     let rest = text.trim_start_matches("Error at ");
     let line = rest.split(':').next().and_then(|line| line.parse().ok());
     (line.unwrap_or(0), rest.splitn(3, ':').nth(2).unwrap_or(rest).trim().to_owned())
+}
+
+/// The first row that has not as many cells as the one above it: the parser only says that there is one.
+fn uneven_row(scan: &Scan) -> Option<Mistake> {
+    let mut above = None;
+    for line in &scan.lines {
+        let LineKind::Row(cells) = &line.kind else {
+            if !matches!(line.kind, LineKind::Blank | LineKind::Comment) {
+                above = None;
+            }
+            continue;
+        };
+        let wide = *above.get_or_insert(cells.len());
+        if cells.len() != wide {
+            let message = format!("{} cells in a table of {wide}", cells.len());
+            let mistake = Mistake::error("bad-table", line.place(&scan.file), message);
+            return Some(mistake.with_help("give each column its cell; an empty one is `| |`"));
+        }
+    }
+    None
 }
 
 /// The line that the parser passed over.
@@ -260,6 +284,7 @@ impl Walk<'_> {
         for examples in &scenario.examples {
             filled.extend(self.examples(examples, &draft)?);
         }
+        tell_apart(&mut filled);
         if outline && filled.is_empty() {
             let place = place_of_line(self.scan, line);
             let message = "the outline has no row of examples, so it is no scenario at all";
@@ -277,10 +302,13 @@ impl Walk<'_> {
         let name = examples.name.as_deref().unwrap_or_default();
         let index = self.heading(Heading::Examples, name)?;
         let tags = self.tags_above(index);
+        let from = self.next;
         let rows = self.table(examples.table.as_ref())?;
         let Some((header, rows)) = rows.split_first() else { return Ok(Vec::new()) };
+        let is_row = |line: &&Line| matches!(line.kind, LineKind::Row(_));
+        let lines = self.scan.lines[from..self.next].iter().filter(is_row).skip(1);
         self.check_placeholders(header, draft);
-        let fill = |row: &Vec<String>| {
+        let fill = |(row, line): (&Vec<String>, &Line)| {
             let fill = |text: &str| {
                 header.iter().zip(row).fold(text.to_owned(), |text, (key, value)| {
                     text.replace(&format!("<{key}>"), value)
@@ -289,29 +317,51 @@ impl Walk<'_> {
             let mut filled = draft.clone();
             filled.name = fill(&draft.name);
             filled.tags.extend(tags.iter().cloned());
-            filled.example = Some(row.join(" · "));
+            filled.example = Some(Example { key: row.join(" · "), line: line.number });
             for step in filled.steps.iter_mut().filter(|step| !step.from_background) {
                 step.text = fill(&step.text);
                 step.table.iter_mut().flatten().for_each(|cell| *cell = fill(cell));
             }
             filled
         };
-        Ok(rows.iter().map(fill).collect())
+        Ok(rows.iter().zip(lines).map(fill).collect())
     }
 
+    /// In the name, in the steps and in the tables under them.
     fn check_placeholders(&mut self, header: &[String], draft: &Draft) {
         let known: HashSet<&str> = header.iter().map(String::as_str).collect();
-        for step in draft.steps.iter().filter(|step| !step.from_background) {
-            for part in step.text.split('<').skip(1) {
+        let own = draft.steps.iter().filter(|step| !step.from_background);
+        let texts = own.flat_map(|step| {
+            let cells = step.table.iter().flatten();
+            std::iter::once(&step.text).chain(cells).map(|text| (step.line, text))
+        });
+        for (from, text) in std::iter::once((draft.line, &draft.name)).chain(texts) {
+            for part in text.split('<').skip(1) {
                 let Some((name, _)) = part.split_once('>') else { continue };
                 if !known.contains(name) {
-                    let line = &self.scan.lines[step.line - 1];
-                    let place = line.place_of(&self.scan.file, &format!("<{name}>"));
-                    let message = format!("`<{name}>` is no column of the examples");
+                    let written = format!("<{name}>");
+                    let holds = |line: &&Line| line.source.contains(&written);
+                    let lines = &self.scan.lines[from - 1..];
+                    let line = lines.iter().find(holds).unwrap_or(&lines[0]);
+                    let place = line.place_of(&self.scan.file, &written);
+                    let message = format!("`{written}` is no column of the examples");
                     let mistake = Mistake::error("unknown-placeholder", place, message);
                     self.mistakes.push(mistake.with_nearest(name, known.iter().copied()));
                 }
             }
+        }
+    }
+}
+
+/// Rows whose names are alike get their examples into them: reports, selections and drills know scenarios by name.
+fn tell_apart(rows: &mut [Draft]) {
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for row in rows.iter() {
+        *count.entry(row.name.clone()).or_default() += 1;
+    }
+    for row in rows.iter_mut().filter(|row| count[&row.name] > 1) {
+        if let Some(example) = &row.example {
+            row.name = format!("{} ({})", row.name, example.key);
         }
     }
 }

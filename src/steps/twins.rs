@@ -39,6 +39,7 @@ fn link_twin(scan: &Scan, bound: &mut [Bound], attack: usize, mistakes: &mut Vec
         mistakes.push(Mistake::error("no-twin", place, message).with_help(help));
         return;
     };
+    let twin = row_for(bound, attack, twin);
     if bound[attack].is_whole() && bound[twin].is_whole() {
         check_twin(scan, &bound[attack], &bound[twin], mistakes);
     }
@@ -58,6 +59,7 @@ fn link_canary(scan: &Scan, bound: &mut [Bound], control: usize, mistakes: &mut 
     };
     match above(Some(bound[control].rule_index)).or_else(|| above(None)) {
         Some(attack) => {
+            let attack = row_for(bound, control, attack);
             bound[control].scenario.canary = Some(bound[attack].scenario.id.clone());
         }
         None => {
@@ -69,8 +71,20 @@ fn link_canary(scan: &Scan, bound: &mut [Bound], control: usize, mistakes: &mut 
     }
 }
 
+/// Where `found` is a row of an outline: its row with the example of `of`, else the row at the same place.
+fn row_for(bound: &[Bound], of: usize, found: usize) -> usize {
+    let rows = |one: usize| {
+        let heading = bound[one].scenario.line;
+        (0..bound.len()).filter(move |&row| bound[row].scenario.line == heading)
+    };
+    let key = |one: usize| bound[one].scenario.example.as_ref().map(|example| &example.key);
+    let alike = rows(found).find(|&row| key(row).is_some() && key(row) == key(of));
+    let nth = rows(of).position(|row| row == of);
+    alike.or_else(|| rows(found).nth(nth?)).unwrap_or(found)
+}
+
 fn check_twin(scan: &Scan, attack: &Bound, twin: &Bound, mistakes: &mut Vec<Mistake>) {
-    let place = scan.lines[twin.scenario.line - 1].place(&scan.file);
+    let place = scan.lines[twin.scenario.own_line() - 1].place(&scan.file);
     let name = &attack.scenario.name;
     let differences = match differences(&attack.scenario.steps, &twin.scenario.steps) {
         Ok(differences) => differences,
@@ -144,7 +158,7 @@ fn differences(attack: &[Step], twin: &[Step]) -> Result<Vec<Difference>, Apart>
             if attack == twin || (said_once && key == "due") {
                 continue;
             }
-            if key == "fault" && !same_stem(&attack, &twin) {
+            if key.ends_with("fault") && !same_stem(&attack, &twin) {
                 let why = format!("fault `{twin}` is another fault than `{attack}`");
                 return Err(Apart { line: t.line, why });
             }
@@ -189,6 +203,13 @@ fn leaves(step: &Step) -> BTreeMap<String, String> {
     }
     for (name, value) in &step.params {
         leaves.insert(format!("parameter {name}"), value.clone());
+    }
+    for (nth, row) in step.plan.iter().enumerate() {
+        let value = serde_json::to_value(row).expect("invariant: a row of a plan is JSON");
+        for (cell, value) in value.as_object().into_iter().flatten() {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            leaves.insert(format!("row {nth} {cell}"), text);
+        }
     }
     leaves
 }

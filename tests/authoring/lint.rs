@@ -75,7 +75,11 @@ const CASES: &[(&str, &str, &str, (usize, usize), bool)] = &[
     ("  @control", "  ＠control", "full-width", (15, 3), true),
     ("  @control\n", "", "no-twin", (10, 3), false),
     ("    And the loss is at most 199.00 CNY\n", &LONG, "too-many-steps", (10, 3), false),
+    ("app.refund-payout.not-idempotent", STARVED, "fault-out-of-reach", (8, 16), false),
 ];
+
+/// Its limits reach no process of an engine's.
+const STARVED: &str = "process.mysql.starved";
 
 const LONG: &str = "    And the loss is at most 199.00 CNY
     And the loss is contained in time
@@ -106,6 +110,15 @@ fn every_rule_is_told_and_what_is_safe_is_mended() {
         }
         assert_eq!(!mended.fixed.is_empty(), *safe, "{rule}");
     }
+}
+
+#[test]
+fn only_the_gate_needs_both_providers() {
+    let nightly = BASE
+        .replace("@tier:gate", "@tier:nightly")
+        .replace("app.refund-payout.not-idempotent", STARVED);
+    let linting = Folder::with(&nightly).lint(false);
+    assert_eq!(linting.mistakes, [], "{}", linting.render_text());
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn a_red_run_is_compared_explained_annotated_and_run_again() {
 
     let coverage = project.told(&["coverage", run, "--by", "loss"]);
     assert!(
-        coverage.out.contains("0/3    1/3"),
+        coverage.out.contains("0/4    1/4"),
         "the attack failed, its twin passed: {coverage:?}"
     );
 

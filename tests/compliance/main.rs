@@ -1,5 +1,5 @@
 //! What every fault promises, held for every fault of the registry on real servers, in a cell as a run makes it: it
-//! strikes, is seen to bite, heals, is seen healed, and heals once more.
+//! strikes, is seen to bite, heals, is seen healed, and heals once more; and it does so when its inject is cut short.
 //!
 //! A fault that waits for traffic gets it from the sentences of the first shipped scenario that names it, else from
 //! `traffic.feature`. What a provider cannot do is declared in `providers.txt` with its reason: a fault without its
@@ -9,11 +9,13 @@
 
 mod confined;
 mod declared;
+mod half;
 mod scene;
 #[path = "../servers/mod.rs"]
 mod servers;
 
 use lossdrill::faults::{FaultSpec, Layer, registry};
+use lossdrill::runner::More;
 use lossdrill::stage::Provider;
 
 use declared::Declared;
@@ -48,8 +50,12 @@ async fn every_fault_keeps_its_promise_on(provider: Provider) {
         if faults.is_empty() {
             continue;
         }
-        scene.open(awake).await;
+        scene.open(awake, More::default()).await;
         for spec in faults {
+            let more = More::of([spec]);
+            if more != scene.more {
+                scene.open(awake, more).await;
+            }
             let declared = Declared::of(&spec.id, provider);
             let seen = scene.holds(spec).await;
             let verdict = declared.judge(&seen);
@@ -57,7 +63,7 @@ async fn every_fault_keeps_its_promise_on(provider: Provider) {
             if let Err(why) = verdict {
                 broken.push(format!("{}: {why}", spec.id));
                 // What it left behind must not be the next one's trouble.
-                scene.open(awake).await;
+                scene.open(awake, more).await;
             }
         }
     }

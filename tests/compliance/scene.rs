@@ -9,21 +9,22 @@ use lossdrill::clock::{parse_rfc3339, wall_ms};
 use lossdrill::faults::{FaultError, FaultSpec, Healed, Layer, Need, Nemesis, registry};
 use lossdrill::forge::Seed;
 use lossdrill::journal::{Journal, Phase, Scribe};
-use lossdrill::runner::{Bench, Demand, Ground, Hearing, Programs, nemesis, schema};
+use lossdrill::runner::{Bench, Demand, Ground, Hearing, More, Programs, nemesis, schema};
 use lossdrill::stage::cell::{ReconcilerSpec, Start};
 use lossdrill::stage::{Guardian, Provider, Stage};
-use lossdrill::steps::{Kind, Known, Move, Names, Scenario, Script, read_feature};
+use lossdrill::steps::{Kind, Known, Move, Names, Scenario, Script, Tier, read_feature};
 use lossdrill::wire::{Advance, MarkKind};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
 use crate::declared::Seen;
+use crate::half;
 use crate::servers;
 
 /// What no shipped scenario provokes, and what a plan of an earlier fault might stop: a scenario is named for its fault.
 const TRAFFIC: &str = include_str!("traffic.feature");
 /// A MySQL server that has to start again is the longest.
-const HEAL_LIMIT: Duration = Duration::from_secs(60);
+pub const HEAL_LIMIT: Duration = Duration::from_secs(60);
 /// The shop's work for a few acts: milliseconds. This bounds a starved machine.
 const WORK_LIMIT: Duration = Duration::from_secs(20);
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
@@ -31,6 +32,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(20);
 const ADVANCES: usize = 6;
 /// The reconciler reads, and asks, within so long after the shop's rest.
 const ECHO_LIMIT: Duration = Duration::from_secs(3);
+/// And between two acts within so long: milliseconds, where no fault holds it up.
+const READ_LIMIT: Duration = Duration::from_secs(2);
 
 /// The servers, the texts, and the cell of the moment.
 pub struct Scene {
@@ -41,6 +44,8 @@ pub struct Scene {
     journal: Journal,
     _dir: tempfile::TempDir,
     bench: Option<Bench>,
+    /// What the cell of the moment has beside the usual.
+    pub more: More,
     advances: u64,
     plays: usize,
 }
@@ -74,14 +79,26 @@ impl Scene {
         let ground = Ground::new(stage, guardian.clone(), programs, wall_ms(), WORK_LIMIT, demand);
         let dir = tempfile::tempdir().expect("a folder");
         let journal = Journal::create(&dir.path().join("journal.ndjson")).expect("a journal");
-        let (bench, advances, plays) = (None, 0, 0);
-        Scene { guardian, ground, texts, provoking, journal, _dir: dir, bench, advances, plays }
+        let (bench, more, advances, plays) = (None, More::default(), 0, 0);
+        Scene {
+            guardian,
+            ground,
+            texts,
+            provoking,
+            journal,
+            _dir: dir,
+            bench,
+            more,
+            advances,
+            plays,
+        }
     }
 
     /// A fresh cell instead of the one before; its reconciler sleeps where it is not to be `awake`.
-    pub async fn open(&mut self, awake: bool) {
+    pub async fn open(&mut self, awake: bool, more: More) {
         self.close().await;
-        let bench = self.ground.bench().await.unwrap_or_else(|why| panic!("no cell: {why:?}"));
+        self.more = more;
+        let bench = self.ground.bench(more).await.unwrap_or_else(|why| panic!("no cell: {why:?}"));
         bench.readiness.clone().unwrap_or_else(|why| panic!("the cell is not ready: {why:?}"));
         if !awake {
             let reconciler = bench.cell.reconciler.clone().expect("started by the cell");
@@ -92,8 +109,11 @@ impl Scene {
     }
 
     async fn close(&mut self) {
-        let Some(Bench { cell, mysql, .. }) = self.bench.take() else { return };
+        let Some(Bench { cell, mysql, beside, .. }) = self.bench.take() else { return };
         cell.stop().await;
+        for server in beside {
+            let _ = server.remove().await;
+        }
         // The guardian has it still, should this fail.
         let _ = mysql.remove().await;
     }
@@ -108,19 +128,43 @@ impl Scene {
         self.bench.as_ref().expect("a cell is open")
     }
 
-    /// What becomes of a fault in this cell.
+    /// What becomes of a fault in this cell: injected whole, then cut short.
     pub async fn holds(&mut self, spec: &'static FaultSpec) -> Seen {
+        let kept = match self.holds_whole(spec).await {
+            Seen::Kept(evidence) => evidence,
+            other => return other,
+        };
+        let bench = self.bench();
+        let scribe = self.journal.scribe(&spec.id, bench.cell.clock.clone());
+        for cut in half::cuts(spec) {
+            // A topic has something to lose.
+            let _ = bench.marks.write(MarkKind::Beat, bench.cell.clock.offset_ms()).await;
+            let nemesis = nemesis(&bench.cell, &bench.mysql, &bench.beside);
+            if let Err(why) = half::holds(spec, cut, nemesis, &scribe).await {
+                return Seen::Broken(format!("cut short after {cut:?}: {why}"));
+            }
+        }
+        Seen::Kept(kept)
+    }
+
+    async fn holds_whole(&mut self, spec: &'static FaultSpec) -> Seen {
         self.plays += 1;
         let bench = self.bench();
         let scribe = self.journal.scribe(&spec.id, bench.cell.clock.clone());
-        let mut nemesis = nemesis(&bench.cell, &bench.mysql);
-        let provoked = spec.waits_for_traffic || spec.layer == Layer::Data;
+        let mut nemesis = nemesis(&bench.cell, &bench.mysql, &bench.beside);
+        // What was never written, or never read, can neither be edited nor be read again.
+        let needs_past = spec.layer == Layer::Data || matches!(spec.needs, Need::Offsets(_));
+        let provoked = spec.waits_for_traffic || needs_past;
         let struck = match provoked {
             true => self.provoke(spec, &mut nemesis, &scribe).await,
             false => {
                 // A topic has something to lose.
                 let _ = bench.marks.write(MarkKind::Beat, bench.cell.clock.offset_ms()).await;
-                strike(spec, &mut nemesis, &scribe).await
+                let struck = strike(spec, &mut nemesis, &scribe).await;
+                match spec.id.as_str() {
+                    "mysql.server.read-only" => struck.and(self.mark_gets_through().await),
+                    _ => struck,
+                }
             }
         };
         let mut healed = heal(nemesis.heal_all(&scribe, Phase::Heal, HEAL_LIMIT).await);
@@ -137,6 +181,14 @@ impl Scene {
         }
     }
 
+    /// A server that refuses what others write takes the harness's marks: without them nobody knows what was read.
+    async fn mark_gets_through(&self) -> Result<String, Failed> {
+        let Bench { marks, cell, .. } = self.bench();
+        let written = marks.write(MarkKind::Beat, cell.clock.offset_ms()).await;
+        let written = written.map_err(|error| Failed::Broken(error.to_string()))?;
+        Ok(format!("others are refused, and mark {} is taken", written.seq))
+    }
+
     /// Plays the scenario that names the fault, until the fault has met its traffic.
     async fn provoke(
         &mut self,
@@ -145,9 +197,14 @@ impl Scene {
         scribe: &Scribe,
     ) -> Result<String, Failed> {
         let names = |scenario: &&Scenario| {
-            scenario.name == spec.id || scenario.faults().any(|(id, _)| id == spec.id)
+            // What comes and goes by a plan is nothing that a step arms.
+            let mut named = scenario.steps.iter().filter_map(|step| step.sentence.fault());
+            scenario.name == spec.id || named.any(|id| id == spec.id)
         };
-        let all = self.provoking.iter().chain(&self.texts.scenarios);
+        // The gate's faults are those that every provider can do.
+        let (gate, night): (Vec<_>, Vec<_>) =
+            self.texts.scenarios.iter().partition(|scenario| scenario.tier == Tier::Gate);
+        let all = self.provoking.iter().chain(gate).chain(night);
         let no_traffic = || Failed::Broken("nothing provokes it: see traffic.feature".to_owned());
         let scenario = all.clone().find(names).ok_or_else(no_traffic)?.clone();
         let suffix = format!("p{}", self.plays);
@@ -162,10 +219,14 @@ impl Scene {
         }
         let mut begun = false;
         for step in scenario.steps.iter().filter(|step| step.kind != Kind::Then) {
-            if step.kind == Kind::When && !begun {
-                begun = true;
-                self.settle().await?;
-                nemesis.inject_all(scribe, Phase::Inject).await.map_err(broken)?;
+            match step.kind {
+                Kind::When if begun => self.let_reconciler_read().await,
+                Kind::When => {
+                    begun = true;
+                    self.settle().await?;
+                    nemesis.inject_all(scribe, Phase::Inject).await.map_err(broken)?;
+                }
+                _ => {}
             }
             for one in script.moves(step).map_err(|error| Failed::Broken(error.to_string()))? {
                 self.make(one, nemesis, scribe).await?;
@@ -188,6 +249,20 @@ impl Scene {
             }
         }
         Err(Failed::Broken(format!("no traffic of `{}` has met it", scenario.name)))
+    }
+
+    /// What it reads at once it asks at once, and then nothing that it asks was asked before. Some faults keep it from reading.
+    async fn let_reconciler_read(&self) {
+        let Bench { marks, cell, reconciler, .. } = self.bench();
+        let until = Instant::now() + READ_LIMIT;
+        let Ok(mark) = marks.write(MarkKind::Beat, cell.clock.offset_ms()).await else { return };
+        while Instant::now() < until {
+            let Ok(Some(told)) = reconciler.watermark().await else { return };
+            if told.clock.busy == 0 && told.read.values().all(|read| *read >= mark.seq) {
+                return;
+            }
+            tokio::time::sleep(LOOK_PAUSE).await;
+        }
     }
 
     /// Neither the shop nor the built-in reconciler keeps a group: somebody else asks for its offsets through the link.
@@ -285,7 +360,7 @@ impl Scene {
 
 /// Why a fault was not seen to bite.
 #[derive(Debug)]
-enum Failed {
+pub enum Failed {
     /// Nothing was touched.
     Refused(String),
     Broken(String),
@@ -295,7 +370,7 @@ fn broken(error: FaultError) -> Failed {
     Failed::Broken(error.to_string())
 }
 
-fn arm(spec: &FaultSpec, nemesis: &mut Nemesis, scribe: &Scribe) -> Result<(), Failed> {
+pub fn arm(spec: &FaultSpec, nemesis: &mut Nemesis, scribe: &Scribe) -> Result<(), Failed> {
     let armed = nemesis.arm(&spec.id, Default::default(), scribe, Phase::Given);
     armed.map_err(|error| Failed::Refused(error.to_string()))
 }
@@ -310,7 +385,7 @@ async fn strike(
     Ok(format!("{:?}", struck.first()))
 }
 
-fn heal(healed: Vec<Healed>) -> Result<String, String> {
+pub fn heal(healed: Vec<Healed>) -> Result<String, String> {
     let each = healed.into_iter().map(|one| one.result);
     each.collect::<Result<Vec<_>, _>>().map(|all| all.join("; "))
 }

@@ -120,3 +120,40 @@ Feature: What provokes the faults that no shipped scenario names, or that plans 
     And order "O-2" awaits payment of 10.00 CNY
     When a buyer pays 10.00 CNY for order "O-1" through channel "unionpay" and is charged
     And a buyer pays 10.00 CNY for order "O-2" through channel "unionpay" and is charged
+
+  Scenario: The intake of refunds stands still for a moment
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And fault "kafka.offsets.kept" strikes
+
+  Scenario: The intake of refunds is set back
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And fault "kafka.offsets.rewound" strikes
+
+  Scenario: The reconciler is set back
+    Given order "O-1" was paid 10.00 CNY through channel "alipay"
+    When refund "R-1" of 1.00 CNY on order "O-1" is paid out
+    And fault "kafka.dcheck-offsets.rewound" strikes
+      | topic | channel.flow |
+
+  Scenario: watcher.plan-executor.lying
+    Given item "SKU-1" has a 7-day median of 1,999.00 CNY
+    And fault "app.price-guard.bypassed" is active
+    When a seller who means 1,999.00 CNY bids 199.90 CNY for item "SKU-1"
+
+  Scenario: data.bill-amount.hundredfold
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-amount.tenth
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-amount.cent-off
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-amount.negated
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"

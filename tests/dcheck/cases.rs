@@ -11,7 +11,7 @@ use crate::servers::Servers;
 
 pub const ALL: [&str; 4] = ["binlog", "orders.events/0", "refund.events/0", "channel.flow/0"];
 
-fn flow(kind: &str, order: &str, refund: &str, amount: &str, txn: &str, at_ms: i64) -> String {
+pub fn flow(kind: &str, order: &str, refund: &str, amount: &str, txn: &str, at_ms: i64) -> String {
     serde_json::json!({
         "seq": 1, "kind": kind, "order": order, "refund": refund, "channel": "alipay",
         "amount": format!("{amount} CNY"), "txn": txn, "at_ms": at_ms,
@@ -20,7 +20,7 @@ fn flow(kind: &str, order: &str, refund: &str, amount: &str, txn: &str, at_ms: i
 }
 
 /// A collected payment, booked as paid.
-async fn paid(cell: &mut Cell, order: &str, amount: &str) {
+pub async fn paid(cell: &mut Cell, order: &str, amount: &str) {
     let at = cell.clock.now().0;
     let txn = format!("{order}-in");
     cell.send("channel.flow", &flow("collected", order, "", amount, &txn, at)).await;
@@ -35,7 +35,7 @@ async fn paid(cell: &mut Cell, order: &str, amount: &str) {
         .unwrap();
 }
 
-async fn paid_out(cell: &Cell, order: &str, refund: &str, amount: &str, txn: &str) {
+pub async fn paid_out(cell: &Cell, order: &str, refund: &str, amount: &str, txn: &str) {
     let at = cell.clock.now().0;
     cell.send("channel.flow", &flow("paid-out", order, refund, amount, txn, at)).await;
 }

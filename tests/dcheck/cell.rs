@@ -15,11 +15,11 @@ use lossdrill::wire::{
 };
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde::de::DeserializeOwned;
 
 use crate::servers::Servers;
@@ -63,6 +63,7 @@ pub struct Cell {
     pub sql: Conn,
     producer: FutureProducer,
     http: reqwest::Client,
+    kafka: String,
     prefix: String,
     args: Vec<String>,
     console: String,
@@ -107,6 +108,7 @@ impl Cell {
             sql,
             producer,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            kafka,
             prefix,
             args: args.split_whitespace().map(str::to_owned).collect(),
             console: format!("http://127.0.0.1:{port}"),
@@ -118,8 +120,8 @@ impl Cell {
         cell
     }
 
-    /// Starts dcheck and waits until it is ready.
-    pub async fn start(&mut self) {
+    /// Starts dcheck.
+    pub fn spawn(&mut self) {
         let child = Command::new(env!("CARGO_BIN_EXE_dcheck"))
             .args(&self.args)
             .env("LOSSDRILL_CLOCK", self.clock.origin().to_string())
@@ -127,6 +129,11 @@ impl Cell {
             .spawn()
             .expect("dcheck starts");
         self.process = Some(child);
+    }
+
+    /// Starts dcheck and waits until it is ready.
+    pub async fn start(&mut self) {
+        self.spawn();
         let (from, url) = (Instant::now(), format!("{}/healthz", self.console));
         while !self.http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             assert!(from.elapsed() < LIMIT, "not ready: {}", self.text("healthz").await);
@@ -199,12 +206,42 @@ impl Cell {
         assert!(answer.status().is_success());
     }
 
+    /// A topic as the broker calls it.
+    pub fn topic(&self, topic: &str) -> String {
+        format!("{}{topic}", self.prefix)
+    }
+
+    pub fn client(&self) -> ClientConfig {
+        client(&self.kafka)
+    }
+
+    /// Throws the records of a topic away up to `end`.
+    pub async fn cut(&self, topic: &str, end: i64) {
+        let mut list = TopicPartitionList::new();
+        let name = format!("{}{topic}", self.prefix);
+        list.add_partition_offset(&name, 0, Offset::Offset(end)).unwrap();
+        admin(&self.kafka).delete_records(&list, &AdminOptions::new()).await.expect("cut");
+    }
+
+    /// Deletes a topic, and makes it anew as soon as the broker lets go of the name.
+    pub async fn make_anew(&self, topic: &str) {
+        let (name, admin) = (format!("{}{topic}", self.prefix), admin(&self.kafka));
+        let options = AdminOptions::new();
+        admin.delete_topics(&[&name], &options).await.expect("Kafka answers");
+        let from = Instant::now();
+        let new = NewTopic::new(&name, 1, TopicReplication::Fixed(1));
+        while admin.create_topics([&new], &options).await.expect("Kafka answers")[0].is_err() {
+            assert!(from.elapsed() < LIMIT, "{name} stays");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
         let text = self.text(path).await;
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"))
     }
 
-    async fn text(&self, path: &str) -> String {
+    pub async fn text(&self, path: &str) -> String {
         match self.http.get(format!("{}/{path}", self.console)).send().await {
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(error) => error.to_string(),
@@ -254,17 +291,26 @@ impl Cell {
     }
 }
 
-async fn topics(brokers: &str, prefix: &str) -> FutureProducer {
+fn client(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", brokers).set("broker.address.family", "v4");
-    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    config.set("topic.metadata.refresh.fast.interval.ms", "100");
+    config
+}
+
+fn admin(brokers: &str) -> AdminClient<DefaultClientContext> {
+    client(brokers).create().unwrap()
+}
+
+async fn topics(brokers: &str, prefix: &str) -> FutureProducer {
+    let admin = admin(brokers);
     let names: Vec<String> = TOPICS.iter().map(|topic| format!("{prefix}{topic}")).collect();
     let new = names.iter().map(|name| NewTopic::new(name, 1, TopicReplication::Fixed(1)));
     let new: Vec<NewTopic<'_>> = new.collect();
     for made in admin.create_topics(&new, &AdminOptions::new()).await.expect("Kafka answers") {
         made.expect("a new topic");
     }
-    config.set("linger.ms", "0").create().unwrap()
+    client(brokers).set("linger.ms", "0").create().unwrap()
 }
 
 async fn listen(heard: Arc<Heard>) -> String {

@@ -8,6 +8,10 @@
 mod cases;
 mod cell;
 mod link;
+mod log;
+mod missed;
+mod poison;
+mod readings;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod visible;
@@ -22,5 +26,12 @@ async fn dcheck_on_real_servers() {
     visible::a_lookup_sees_what_the_log_has_told(servers).await;
     cases::a_kill_alerts_nothing_twice_and_loses_nothing(servers).await;
     cases::a_stalled_log_is_a_blind_alert(servers).await;
+    missed::records_cut_before_they_were_read_are_told_and_make_no_finding(servers).await;
+    missed::a_topic_made_anew_is_told_and_read_from_its_beginning(servers).await;
+    poison::undecodable_messages_are_kept_counted_and_told(servers).await;
+    log::a_rule_broken_by_ddl_is_told_and_the_others_go_on(servers).await;
+    log::a_server_without_full_rows_is_refused_with_all_that_is_wrong(servers).await;
+    readings::our_reading_and_mysqlbinlogs_agree(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;
+    log::a_purged_log_is_told_by_its_transactions_and_never_skipped(servers).await;
 }

@@ -100,7 +100,7 @@ async fn records_are_alerts_even_where_the_topic_comes_later() {
     let source = FeedSource::Kafka { bootstrap: endpoint.to_string(), topic: topic.clone() };
     let mut ear = Ear::new().await;
     ear.inbox.follow(FeedAt { source, reading: reading(&told) }).await;
-    lossdrill::stage::topics::create(endpoint, std::slice::from_ref(&prefix)).await.unwrap();
+    lossdrill::stage::topics::create(endpoint, std::slice::from_ref(&prefix), 1).await.unwrap();
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", endpoint.to_string()).create().unwrap();
     let send = async |sku: &str| {

@@ -14,19 +14,19 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use super::{Run, mini_config, python, servers};
 
-const MARK: &str = "CREATE TABLE lossdrill_marker (purpose VARCHAR(16) PRIMARY KEY); \
+pub const MARK: &str = "CREATE TABLE lossdrill_marker (purpose VARCHAR(16) PRIMARY KEY); \
                     INSERT INTO lossdrill_marker VALUES ('drill')";
 
 /// A private MySQL and Kafka that stand for somebody else's.
-struct Given {
-    mysql: SocketAddr,
-    kafka: SocketAddr,
+pub struct Given {
+    pub mysql: SocketAddr,
+    pub kafka: SocketAddr,
     schema: &'static str,
 }
 
 impl Given {
     /// A new schema after `sql` in it.
-    async fn new(schema: &'static str, sql: &str) -> Option<Given> {
+    pub async fn new(schema: &'static str, sql: &str) -> Option<Given> {
         let servers = servers::up()?;
         let given =
             Given { mysql: servers.mysql().endpoint, kafka: servers.kafka().endpoint, schema };
@@ -34,26 +34,26 @@ impl Given {
         Some(given)
     }
 
-    async fn conn(&self) -> Conn {
+    pub async fn conn(&self) -> Conn {
         let login = lossdrill::stage::Login::default();
         let options = login.mysql_async(&self.mysql.ip().to_string(), self.mysql.port());
         Conn::new(options).await.unwrap()
     }
 
-    async fn run(&self, sql: &str) {
+    pub async fn run(&self, sql: &str) {
         self.conn().await.query_drop(sql).await.unwrap();
     }
 
-    async fn names(&self, sql: &str) -> Vec<String> {
+    pub async fn names(&self, sql: &str) -> Vec<String> {
         self.conn().await.query(sql).await.unwrap()
     }
 
-    async fn tables(&self) -> Vec<String> {
+    pub async fn tables(&self) -> Vec<String> {
         self.names(&format!("SHOW TABLES IN {}", self.schema)).await
     }
 
     /// Topics below our prefix.
-    fn topics(&self) -> Vec<String> {
+    pub fn topics(&self) -> Vec<String> {
         let consumer: BaseConsumer =
             ClientConfig::new().set("bootstrap.servers", self.kafka.to_string()).create().unwrap();
         let metadata = consumer.fetch_metadata(None, Duration::from_secs(10)).unwrap();

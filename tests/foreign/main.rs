@@ -11,6 +11,7 @@ mod mini;
 mod schemas;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod undone;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,10 +1,12 @@
 //! The example reconciler: the gate says what its `EXPECTED.md` says, with a clock and without one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use lossdrill::author::{CheckArgs, check};
 use lossdrill::journal::{Event, Verdict, Word};
+use lossdrill::steps::Tier;
 
 use super::{Run, mini_config, ready};
 
@@ -30,9 +32,8 @@ fn the_gate_says_what_was_said_beforehand() {
         return;
     }
     let rows = expected();
-    let points: BTreeSet<&str> = rows.iter().map(|[point, ..]| point.as_str()).collect();
     let mut args = vec!["--provider", "local", "--config", CONFIG, "--jobs", JOBS];
-    points.iter().for_each(|point| args.extend(["--loss-point", point]));
+    rows.iter().for_each(|[_, name, _]| args.extend(["--name", name]));
     let run = Run::of(&args);
     let told = run.told();
     let mut differences = Vec::new();
@@ -56,6 +57,24 @@ fn the_gate_says_what_was_said_beforehand() {
     assert_eq!(run.output.status.code(), Some(1), "{}", run.said());
     let advanced = |event: &Event| matches!(event, Event::Advanced { .. });
     assert!(run.entries.iter().any(|entry| advanced(&entry.event)), "it lives by cell time");
+}
+
+/// What the gate has of a loss point that is listed is listed; what waits for the night may be.
+#[test]
+fn every_scenario_of_the_gate_is_in_the_table() {
+    let rows = expected();
+    let points: BTreeSet<&str> = rows.iter().map(|[point, ..]| point.as_str()).collect();
+    let args = CheckArgs::in_project(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (_, checked) = check(&args, &|_: &str, _: &BTreeMap<String, String>| Ok(()));
+    let scenarios = checked.expect("the shipped files have no mistake").scenarios;
+    for scenario in scenarios.iter().filter(|scenario| scenario.tier == Tier::Gate) {
+        let named = |[point, name, _]: &[String; 3]| {
+            (point, name) == (&scenario.loss_point, &scenario.name)
+        };
+        let listed = rows.iter().any(named);
+        let there = points.contains(scenario.loss_point.as_str());
+        assert!(listed || !there, "{}: not in EXPECTED.md", scenario.name);
+    }
 }
 
 /// Not every row may be red, nor every row green: a table of one word proves nothing.

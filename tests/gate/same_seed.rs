@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use lossdrill::journal::{Act, Entry, Event, Role};
+use lossdrill::journal::{Act, Entry, Event, Phase, Role};
 use lossdrill::money::Money;
+use lossdrill::stage::Provider;
 
-use crate::{DRAWN, Run, first, id_of};
+use crate::{DRAWN, Run, first, id_of, said, servers};
+
+/// An attack under a plan of faults.
+const COMING_AND_GOING: &str = "redeem one coupon while faults come and go";
 
 /// Each scenario's acts with their roles, in the order of their ids.
 fn deeds(entries: &[Entry]) -> BTreeMap<String, Vec<(Role, Act)>> {
@@ -49,4 +53,36 @@ fn the_same_seed_gives_the_same_deeds_and_another_seed_other_bids() {
     assert_eq!(drawn_price(&first), drawn_price(&again));
     assert_ne!(drawn_price(&first), drawn_price(&other), "another seed, another slip");
     assert_ne!(one, deeds(&other));
+}
+
+/// Each strike and heal of a scenario's own faults: after how many acts, and of which.
+fn strokes(entries: &[Entry]) -> Vec<(usize, String)> {
+    let (mut acts, mut strokes) = (0, Vec::new());
+    // What is healed at the end is no stroke of a plan.
+    for entry in entries.iter().filter(|entry| entry.phase != Phase::Heal) {
+        match &entry.event {
+            Event::Intent { .. } => acts += 1,
+            Event::FaultInPlace { fault, .. } => strokes.push((acts, format!("{fault} strikes"))),
+            Event::FaultHealed { fault, .. } => strokes.push((acts, format!("{fault} heals"))),
+            _ => {}
+        }
+    }
+    strokes
+}
+
+#[test]
+fn the_same_seed_strikes_at_the_same_acts_and_another_seed_at_others() {
+    if !servers::have(Provider::Local) {
+        return;
+    }
+    let run = |seed| {
+        let run = Run::of(&["run", "--seed", seed, "--name", COMING_AND_GOING]);
+        assert_eq!(run.output.status.code(), Some(0), "{}", said(&run.output));
+        strokes(&run.entries())
+    };
+    let first = run("7");
+    let again = first.iter().filter(|(_, told)| told == "link.binlog.stalled strikes").count();
+    assert!(again > 1, "it comes again: {first:?}");
+    assert_eq!(first, run("7"));
+    assert_ne!(first, run("8"));
 }

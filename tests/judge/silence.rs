@@ -126,6 +126,15 @@ fn silence_is_proved() {
         story
     };
     let sung_at = |at| canary(quiet()).at(at).alert(RULE, Subject::new("refund", "R-c"), PAID);
+    let blind = |story: Story| {
+        let story = story.alert("records-unread", Subject::new("source", "channel.flow/0"), PAID);
+        sings(canary(story))
+    };
+    let owing = |story: Story, rule: &str| {
+        let mut fault = fault_use(FAULT);
+        fault.raises = vec![rule.into()];
+        story.event(Event::FaultArmed { fault })
+    };
     let run = |story: Story, id: &str| {
         let effect = Effect::Stops("refund".into());
         story.plan((PLAN, id), alipay(), effect, PlanState::Effective, None)
@@ -161,6 +170,13 @@ fn silence_is_proved() {
             Is(Word::UnexpectedAlert),
         ),
         ("another rule", other(quiet(), "paid-order-unpaid"), Is(Word::UnexpectedAlert)),
+        ("what the fault declares", blind(owing(quiet(), "records-unread")), Is(Word::Proved)),
+        ("the same undeclared", blind(quiet()), Is(Word::UnexpectedAlert)),
+        (
+            "declared, and its own rule",
+            sings(canary(owing(quiet(), RULE).alert(RULE, refund_subject(), PAID))),
+            Is(Word::UnexpectedAlert),
+        ),
         ("a plan without cause", run(quiet(), "r1"), Is(Word::PlanWithoutCause)),
         ("the canary's plan", run(sings(canary(quiet())), "r1"), Is(Word::Proved)),
     ];

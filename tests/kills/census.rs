@@ -1,4 +1,5 @@
 //! What is there on this machine: processes, ports, mounts, cgroups, containers, networks, files.
+#![allow(dead_code)] // each binary takes what it needs
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -79,6 +80,26 @@ impl Warm {
     }
 }
 
+/// Those of `things` that somebody with our folder for temporary files has left: where a test has one of its own, the
+/// processes and ports of other people's runs come and go beside it.
+pub fn of_our_folder(mut things: Vec<String>) -> Vec<String> {
+    let folder = format!("TMPDIR={}", std::env::temp_dir().display());
+    let is_ours = |pid: u32| {
+        let words = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == folder.as_bytes())
+    };
+    let ours: Vec<(u32, u32)> = all().into_iter().filter(|(pid, _)| is_ours(*pid)).collect();
+    let sockets: BTreeSet<String> = ours.iter().copied().flat_map(sockets).collect();
+    let held = |inode: &str| sockets.contains(&format!("socket:[{inode}]"));
+    let ports = listeners().into_iter().filter(|(_, inode)| held(inode));
+    let ports: BTreeSet<String> = ports.map(|(port, _)| format!("port {port}")).collect();
+    things.retain(|thing| match pid_in(thing) {
+        Some(pid) => ours.iter().any(|(own, _)| *own == pid),
+        None => !thing.starts_with("port ") || ports.contains(thing),
+    });
+    things
+}
+
 /// Of a line about a process.
 fn pid_in(thing: &str) -> Option<u32> {
     thing.split_once("(pid ")?.1.trim_end_matches(')').parse().ok()
@@ -116,6 +137,40 @@ fn all() -> Vec<(u32, u32)> {
 
 pub fn children_of(parent: u32) -> Vec<u32> {
     all().into_iter().filter(|(_, of)| *of == parent).map(|(pid, _)| pid).collect()
+}
+
+/// The guardian of `parent`, by its command line.
+pub fn guardian_of(parent: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok();
+    let listed = children.unwrap_or_default();
+    let mut candidates: Vec<u32> =
+        listed.split_whitespace().filter_map(|p| p.parse().ok()).collect();
+    candidates.extend(children_of(parent));
+    candidates.into_iter().find(|pid| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).any(|word| word == b"guardian")
+    })
+}
+
+/// What guardians wrote before they gave up.
+pub fn guardians_said() -> String {
+    let runs = fs::read_dir(state_root()).into_iter().flatten().flatten();
+    let logs = runs.filter_map(|run| fs::read_to_string(run.path().join("guardian.log")).ok());
+    logs.collect()
+}
+
+/// Where the warm stage's MySQL servers listen, by their command lines.
+pub fn warm_mysql_ports() -> Vec<u16> {
+    let port = |pid: u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).into_owned();
+        words.split('\0').find_map(|word| word.strip_prefix("--port=")?.parse().ok())
+    };
+    all()
+        .into_iter()
+        .filter(|(pid, _)| is_in_warm_stage(*pid))
+        .filter_map(|(pid, _)| port(pid))
+        .collect()
 }
 
 /// Kernel threads and this test's own threads come and go: only real processes that run a program count.

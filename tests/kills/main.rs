@@ -147,19 +147,6 @@ fn await_clean(before: &Census, what: &str) {
     }
 }
 
-/// The guardian of `parent`, by its command line.
-fn guardian_of(parent: u32) -> Option<u32> {
-    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok();
-    let listed = children.unwrap_or_default();
-    let mut candidates: Vec<u32> =
-        listed.split_whitespace().filter_map(|p| p.parse().ok()).collect();
-    candidates.extend(census::children_of(parent));
-    candidates.into_iter().find(|pid| {
-        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|word| word == b"guardian")
-    })
-}
-
 #[test]
 fn nothing_is_left_behind() {
     let _alone = alone();
@@ -249,7 +236,7 @@ fn nothing_is_left_when_the_guardian_dies_too() {
         let out = tempfile::tempdir().unwrap();
         let mut run = Run::start(out.path());
         let verdicts = run.follow(out.path(), phase, 1 + kill);
-        let guardian = guardian_of(run.child.id()).expect("the run has a guardian");
+        let guardian = census::guardian_of(run.child.id()).expect("the run has a guardian");
         // SAFETY: kill(2) on a pid that this test's own child started.
         unsafe { libc::kill(guardian.cast_signed(), libc::SIGKILL) };
         run.kill();

@@ -9,17 +9,19 @@ use lossdrill::author::{CheckArgs, Checked, check};
 use lossdrill::catalog::LossPoint;
 use lossdrill::config::Span;
 use lossdrill::config::yaml::{Node, Value};
-use lossdrill::steps::{Kind, Scenario, Sentence, Tier};
+use lossdrill::steps::{Kind, Scenario, Sentence, Tier, Value as Spoken};
 use lossdrill::wire::Effect;
 
 /// A rule of the reconciler.
 #[derive(Clone, Debug)]
 pub struct Rule {
     pub id: String,
-    /// Fed by change capture: a table on either side, or the log itself.
+    /// Fed by change capture: a table on either side, the log itself, or how old it is when it is read.
     pub reads_log: bool,
     /// It says nothing before this much time has passed: a window, or staleness.
     pub delay_ms: i64,
+    /// It is found at a beat of the reconciler's own clock, or in what comes late: somebody has to let time pass.
+    pub needs_time: bool,
     /// The part of the reconciler that it watches, where it watches one.
     pub watches: Option<String>,
 }
@@ -57,8 +59,12 @@ pub struct Facts {
     pub watcher: bool,
     /// A When does business; else faults are all there is.
     pub does_business: bool,
-    /// The items that a When bids for.
+    /// The items that a When bids for, one bid at a time.
     pub bids_for: Vec<String>,
+    /// The items that a When brings many bids for.
+    pub imports_for: Vec<String>,
+    /// The items that a Given offers: good bids, before anything goes wrong.
+    pub offers: Vec<String>,
     /// The loss point's own rules.
     pub rules: Vec<Rule>,
     /// Other rules that are true of the same bad money.
@@ -130,6 +136,11 @@ fn facts(scenario: &Scenario, checked: &Checked, rules: &[Rule]) -> Facts {
         watcher: point.is_watcher(),
         does_business: whens().any(|sentence| sentence.fault().is_none()),
         bids_for: whens().filter_map(item_of_bid).collect(),
+        imports_for: whens().filter_map(|said| item_of(said, &["seller-imports"])).collect(),
+        offers: scenario
+            .steps_of(Kind::Given)
+            .filter_map(|step| item_of(&step.sentence, &OFFERS))
+            .collect(),
         rules: point.rules.iter().map(|id| rule(id)).collect(),
         with: point.with.iter().map(|(id, _)| rule(id)).collect(),
         detect_ms: point.deadlines.detect.as_ms(),
@@ -163,6 +174,18 @@ fn item_of_bid(sentence: &Sentence) -> Option<String> {
     }
 }
 
+/// Sentences whose seller offers an item, which is their first name.
+const OFFERS: [&str; 2] = ["seller-offers", "seller-offers-new-item"];
+
+fn item_of(sentence: &Sentence, rows: &[&str]) -> Option<String> {
+    let Sentence::Business(said) = sentence else { return None };
+    let mut names = said.values.iter().filter_map(|value| match value {
+        Spoken::Name(name) => Some(name),
+        _ => None,
+    });
+    names.next().filter(|_| rows.contains(&said.row.as_str())).cloned()
+}
+
 /// The rules of `dir/*.yaml`: as much of each as decides when it can speak.
 fn rules(dir: &Path) -> Vec<Rule> {
     let files = fs::read_dir(dir).expect("the rules are here").flatten();
@@ -176,16 +199,22 @@ fn rules(dir: &Path) -> Vec<Rule> {
     rules
 }
 
+/// Parts whose state the reconciler looks at from time to time.
+const BEATEN: [&str; 3] = ["alert-channel", "plan-executor", "lag"];
+
 fn rule(entry: &Node) -> Rule {
     let text = |key| entry.get(key).and_then(Node::as_text);
     let span = |key| text(key).map_or(0, |span| span.parse::<Span>().expect("checked").as_ms());
     // By its value: as a key `on` may be read as a truth value.
     let Value::Map(sides) = &entry.value else { panic!("a rule is a map") };
     let table = sides.iter().any(|(_, side)| side.get("table").is_some());
+    let delay_ms = ["window", "stale_after", "after"].map(span).into_iter().max().unwrap_or(0);
+    let watches = text("watches");
     Rule {
         id: text("id").expect("checked").to_owned(),
-        reads_log: table || text("source") == Some("binlog"),
-        watches: text("watches").map(str::to_owned),
-        delay_ms: ["window", "stale_after", "after"].map(span).into_iter().max().unwrap_or(0),
+        reads_log: table || text("source") == Some("binlog") || watches == Some("lag"),
+        delay_ms,
+        needs_time: delay_ms > 0 || watches.is_some_and(|part| BEATEN.contains(&part)),
+        watches: watches.map(str::to_owned),
     }
 }

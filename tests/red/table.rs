@@ -86,7 +86,10 @@ pub const TABLE: &[Row] = &[
     }),
     // On an order of the healthy traffic, before anything goes wrong.
     row("plan-without-cause", |_| Word::PlanWithoutCause),
-    row("plan-beside-the-point", |s| attack(s, true, heard(s, Word::PlanWithoutCause))),
+    // A run is told where alerts are told, and there is no second place for it.
+    row("plan-beside-the-point", |s| {
+        attack(s, !s.watches("alert-channel"), heard(s, Word::PlanWithoutCause))
+    }),
     // ---- What the reconciler says of itself.
     // A watcher point has no subject to be judged; nor has a control without business.
     row("no-judgements", |s| match s.control && !s.watcher && s.does_business {
@@ -164,7 +167,15 @@ fn plan_late(scenario: &Facts) -> Word {
 /// Honest bids for the item are cried at: on the twins nothing was to be heard. An attack's bid is honest once its seller
 /// has mended it, which belongs to the proof of a stop: the same rule and bid under another fingerprint.
 fn cries_at_bids(scenario: &Facts) -> Word {
-    if !scenario.bids_for.iter().any(|item| item.starts_with("SKU-1")) {
+    let about = |items: &[String]| items.iter().any(|item| item.starts_with("SKU-1"));
+    if about(&scenario.offers) {
+        return Word::AlreadyAlerting;
+    }
+    if about(&scenario.imports_for) {
+        // One that went wrong brings nothing that is good.
+        return if scenario.control { Word::UnexpectedAlert } else { Word::Proved };
+    }
+    if !about(&scenario.bids_for) {
         return Word::Proved;
     }
     let own = scenario.rules.iter().any(|rule| rule.id == "bid-below-market");
@@ -188,5 +199,7 @@ fn clock_ignored(scenario: &Facts) -> Word {
     let plan_ends = scenario.plan.as_ref().is_some_and(|plan| plan.ends);
     let waits = plan_ends || (scenario.bounds_loss && scenario.plan.is_none());
     let attack_waits = !scenario.control && waits;
-    if scenario.delay_ms() > 0 || attack_waits { Word::Deaf } else { Word::Proved }
+    // The watchdog lives in a time of its own.
+    let alert_waits = scenario.sent().any(|asked| asked.rule.needs_time);
+    if alert_waits || attack_waits { Word::Deaf } else { Word::Proved }
 }

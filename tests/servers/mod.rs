@@ -91,7 +91,8 @@ pub fn options(provider: Provider, guardian: &Guardian, schema_sql: &str) -> Sta
     }
 }
 
-fn shop_schema() -> String {
+/// The practice shop's tables.
+pub fn shop_schema() -> String {
     let printed = Command::new(env!("CARGO_BIN_EXE_shop")).arg("schema").output();
     String::from_utf8(printed.expect("shop runs").stdout).expect("the DDL is text")
 }

@@ -24,11 +24,17 @@ pub fn open_metrics(
         view.sources.iter().map(|(name, s)| (label("source", name), pick(s))).collect()
     };
     family("source_events", "counter", "Events read.", sources(|s| s.events));
+    let mut undecodable = Vec::new();
+    for (source, state) in &view.sources {
+        let by_reason = state.undecodable.iter();
+        undecodable.extend(by_reason.map(|(why, n)| (two("source", source, "reason", why), *n)));
+    }
+    family("source_undecodable", "counter", "Messages that could not be decoded.", undecodable);
     family(
-        "source_undecodable",
+        "dead_letters_lost",
         "counter",
-        "Messages that could not be decoded.",
-        sources(|s| s.undecodable),
+        "Undecodable messages that could not be kept.",
+        sources(|s| s.dead_letters_lost),
     );
     family("source_connected", "gauge", "1 while connected.", sources(|s| s.connected.into()));
     family(
@@ -90,17 +96,23 @@ fn escaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::SourceView;
     use super::*;
     use crate::dcheck::engine::Counts;
 
     #[test]
     fn the_text_is_open_metrics() {
         let counts = Counts { taken: 3, matched: 2, mismatched: 1, ..Counts::default() };
-        let view = View { counts: [("a\"b".to_owned(), counts)].into(), ..View::default() };
+        let source =
+            SourceView { undecodable: [("no-json".to_owned(), 3)].into(), ..SourceView::default() };
+        let sources = [("flow/0".to_owned(), source)].into();
+        let view =
+            View { sources, counts: [("a\"b".to_owned(), counts)].into(), ..View::default() };
         let text = open_metrics(&view, &Figures::default(), &[("effective", 2)], 7, 1);
         for line in [
             "# TYPE dcheck_verdicts counter",
             "dcheck_verdicts_total{rule=\"a\\\"b\",judgement=\"matched\"} 2",
+            "dcheck_source_undecodable_total{source=\"flow/0\",reason=\"no-json\"} 3",
             "dcheck_plan_runs{state=\"effective\"} 2",
             "dcheck_alerts_delivered_total 7",
         ] {

@@ -24,7 +24,11 @@ pub struct SourceView {
     pub position: String,
     pub why: String,
     pub events: u64,
-    pub undecodable: u64,
+    /// Messages that could not be decoded, by reason.
+    pub undecodable: BTreeMap<String, u64>,
+    /// Of these, those that are not among the dead letters either.
+    #[serde(default)]
+    pub dead_letters_lost: u64,
     /// An end known since this instant has not been reached in time.
     pub behind_since: Option<CellTime>,
 }

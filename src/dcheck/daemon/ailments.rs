@@ -1,12 +1,15 @@
 //! What the core hears of its own health, handed to the engine: lag, parts that ail, rules that were
 //! refused.
 
+use std::collections::VecDeque;
+
 use super::core::Core;
 use super::ends::LOOK_US;
 use super::parts::RULES;
-use crate::clock::CellTime;
+use crate::clock::{CellTime, rfc3339};
 use crate::dcheck::console::Loaded;
 use crate::dcheck::engine::{Input, Ward};
+use crate::dcheck::sources::Undecodable;
 
 /// A source that is still late after so much patience is told: a backlog that is read at full speed
 /// is over by then.
@@ -28,7 +31,82 @@ impl Late {
     }
 }
 
+/// Undecodable messages of this long ago, in cell time, are no longer held against their source.
+const POISON_MS: i64 = 600_000;
+
+/// The undecodable messages of a source that count.
+#[derive(Debug, Default)]
+pub struct Poison {
+    at: VecDeque<CellTime>,
+    told: bool,
+}
+
 impl Core {
+    /// A source is short of a known end: with what its reader last said, where it is not connected.
+    pub(super) fn behind(&self, source: String, since: CellTime) -> Input {
+        let why = self.sources.get(&source).filter(|state| !state.view.connected);
+        match why.map(|state| state.view.why.clone()).filter(|why| !why.is_empty()) {
+            Some(why) => {
+                let why = format!("blind to `{source}` since {}: {why}", rfc3339(since.0));
+                Input::Ails { ward: Ward::Source, id: source, since, why }
+            }
+            None => Input::Behind { source, since },
+        }
+    }
+
+    /// Counts a message that nobody can read; told where there are too many, or where it is kept nowhere.
+    pub(super) fn take_undecodable(&mut self, source: &str, found: Option<Undecodable>) {
+        let Some(Undecodable { reason, lost }) = found else { return };
+        let (now, limit) = (self.clock.now(), self.undecodable_limit);
+        self.activity += 1;
+        self.pending.dirty = true;
+        let state = self.sources.entry(source.to_owned()).or_default();
+        *state.view.undecodable.entry(reason.to_owned()).or_default() += 1;
+        state.view.dead_letters_lost += u64::from(lost.is_some());
+        state.poison.at.push_back(now);
+        if state.poison.at.len() > limit + 1 {
+            state.poison.at.pop_front();
+        }
+        let many = state.poison.at.len() > limit;
+        if state.poison.told || !(many || lost.is_some()) {
+            return;
+        }
+        state.poison.told = true;
+        let since = state.poison.at[0];
+        let minutes = POISON_MS / 60_000;
+        let why = match lost {
+            Some(why) => format!(
+                "a message of `{source}` is undecodable ({reason}), and kept nowhere: {why}"
+            ),
+            None => format!(
+                "more than {limit} messages of `{source}` within {minutes} min are undecodable, the last one: {reason}; \
+                 they are among the dead letters"
+            ),
+        };
+        self.step(Input::Ails { ward: Ward::Undecodable, id: source.to_owned(), since, why });
+    }
+
+    /// Ends the alerts of sources that were readable for long.
+    pub(super) fn forget_poison(&mut self) {
+        let now = self.clock.now();
+        let mut over = Vec::new();
+        for (source, state) in &mut self.sources {
+            let poison = &mut state.poison;
+            while poison.at.front().is_some_and(|at| now.since_ms(*at) > POISON_MS) {
+                poison.at.pop_front();
+            }
+            if poison.told && poison.at.is_empty() {
+                poison.told = false;
+                over.push(source.clone());
+            }
+        }
+        for id in over {
+            self.activity += 1;
+            self.pending.dirty = true;
+            self.step(Input::Recovered { ward: Ward::Undecodable, id });
+        }
+    }
+
     /// What is read later than the smallest window may come too late for a rule that waited. Not
     /// asked while a start reads what was written before it.
     pub(super) fn look_at_lag(&mut self, source: &str, newest: CellTime) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 
-use super::ailments::Late;
+use super::ailments::{Late, Poison};
 use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::Lookups;
 use super::options::ResultsKept;
@@ -59,6 +59,8 @@ pub struct Inboxes {
 pub struct SourceState {
     pub position: Option<Position>,
     pub dating: Option<Dating>,
+    /// Of a topic that is read: the broker's own id of it.
+    pub topic_id: Option<String>,
     pub ends: KnownEnds,
     pub mark: u64,
     pub view: SourceView,
@@ -66,6 +68,7 @@ pub struct SourceState {
     pub caught_up: bool,
     /// What was read last came later than the smallest window.
     pub late: Option<Late>,
+    pub poison: Poison,
 }
 
 pub struct Core {
@@ -95,6 +98,8 @@ pub struct Core {
     pub activity: u64,
     pub last_tick: CellTime,
     pub patience: Patience,
+    /// Undecodable messages of a source that are borne without an alert.
+    pub undecodable_limit: usize,
     /// Until then what nobody waits for is not stored.
     pub next_quiet_commit_us: u64,
 }
@@ -198,7 +203,8 @@ impl Core {
                 (state.view.connected, state.view.why) = (false, why);
             }
             FromSource::Read { source, entries, position, dating, undecodable } => {
-                self.take_entries(&source, entries, undecodable);
+                self.take_entries(&source, entries);
+                self.take_undecodable(&source, undecodable);
                 let state = self.sources.entry(source.clone()).or_default();
                 (state.view.connected, state.view.known) = (true, true);
                 state.dating = dating;
@@ -209,6 +215,23 @@ impl Core {
                     state.position = position;
                 }
                 self.check_ends(&source);
+            }
+            FromSource::Missed { source, position, case, what } => {
+                let state = self.sources.entry(source.clone()).or_default();
+                // Ends of a log that is no more are never reached.
+                (state.position, state.ends) = (Some(position), KnownEnds::default());
+                self.activity += 1;
+                self.pending.dirty = true;
+                self.step(Input::Missed { source: source.clone(), id: case, what });
+                self.look_at(&source);
+            }
+            FromSource::Topic { source, id } => {
+                self.pending.dirty = true;
+                self.sources.entry(source).or_default().topic_id = Some(id);
+            }
+            FromSource::Tables { tables, ddl } => {
+                self.pending.dirty |= ddl.is_some();
+                self.step(Input::Tables { tables, ddl });
             }
             FromSource::LogEnd { source, end, at } => {
                 let state = self.sources.entry(source.clone()).or_default();
@@ -222,14 +245,13 @@ impl Core {
         }
     }
 
-    fn take_entries(&mut self, source: &str, entries: Vec<Entry>, undecodable: u64) {
+    fn take_entries(&mut self, source: &str, entries: Vec<Entry>) {
         let state = self.sources.entry(source.to_owned()).or_default();
-        state.view.undecodable += undecodable;
         state.view.events += entries.len() as u64;
-        self.activity += entries.len() as u64 + undecodable;
+        self.activity += entries.len() as u64;
         // Rows of other schemas move the position only: the stored position of our own commits must
         // not make commits.
-        self.pending.dirty |= !entries.is_empty() || undecodable > 0;
+        self.pending.dirty |= !entries.is_empty();
         let newest = entries.last().map(Entry::at);
         for entry in entries {
             match entry {
@@ -276,6 +298,7 @@ impl Core {
             names.iter().for_each(|name| self.look_at(name));
         }
         self.tell_of_lag();
+        self.forget_poison();
     }
 
     fn look_at(&mut self, source: &str) {
@@ -284,7 +307,7 @@ impl Core {
         let was = std::mem::replace(&mut state.view.behind_since, overdue);
         let source = source.to_owned();
         match (was, overdue) {
-            (None, Some(since)) => self.step(Input::Behind { source, since }),
+            (None, Some(since)) => self.step(self.behind(source, since)),
             (Some(_), None) => self.step(Input::CaughtUp { source }),
             _ => return,
         }

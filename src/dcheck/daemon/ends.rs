@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn place(pos: u64) -> Position {
-        Position::Log { file: "binlog.000001".into(), pos }
+        Position::log("binlog.000001", pos)
     }
 
     #[test]

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::dcheck::sources::Position;
 use crate::dcheck::sources::kafka::Start;
+use crate::dcheck::sources::kafka::dead_letters::TOPIC;
 
 const RUN_EXAMPLE: &str = "Example:
   dcheck run --rules scenarios/rules --plans scenarios/plans \\
@@ -92,9 +93,13 @@ pub struct RunOptions {
     /// The server whose binlog is read; the path is the schema.
     #[arg(long, value_name = "mysql://USER@HOST:PORT/SCHEMA")]
     pub cdc: String,
-    /// The server for lookups, proofs and results (schema `dcheck`).
+    /// The server for lookups (see `--lookups`), proofs and results (schema `dcheck`).
     #[arg(long, value_name = "mysql://USER@HOST:PORT/SCHEMA")]
     pub sql: String,
+    /// Where rules look up, where that is not `--sql`: a replica of it. An answer older than the change that asks is
+    /// none, and asked for again.
+    #[arg(long, value_name = "mysql://USER@HOST:PORT/SCHEMA")]
+    pub lookups: Option<String>,
     /// Kafka bootstrap address.
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: String,
@@ -119,6 +124,12 @@ pub struct RunOptions {
     /// The same for single partitions, by offset.
     #[arg(long, value_name = "TOPIC/PART=OFFSET", value_delimiter = ',', value_parser = offset)]
     pub kafka_from: Vec<(String, i64)>,
+    /// Topic of the messages that cannot be decoded, by the topic that they came from; empty: they are only counted.
+    #[arg(long, value_name = "NAME", default_value = "{topic}.dead-letter", value_parser = dead_letters)]
+    pub dead_letter_topic: String,
+    /// So many undecodable messages of a source within 10 min are borne without an alert.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub undecodable_limit: usize,
     /// Where alerts are posted (Alertmanager webhook, version 4).
     #[arg(long, value_name = "URL")]
     pub alerts: String,
@@ -175,6 +186,16 @@ fn target(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn dead_letters(text: &str) -> Result<String, String> {
+    // A topic that is read must not be written to: each letter would be another undecodable message.
+    match text.is_empty() || text.contains(TOPIC) && text != TOPIC {
+        true => Ok(text.to_owned()),
+        false => Err(format!(
+            "`{text}` does not name a topic beside `{TOPIC}`, like {TOPIC}.dead-letter"
+        )),
+    }
+}
+
 fn offset(text: &str) -> Result<(String, i64), String> {
     let bad = || format!("`{text}` is not TOPIC/PARTITION=OFFSET, like channel.flow/0=17");
     let (source, offset) = text.split_once('=').ok_or_else(bad)?;
@@ -225,6 +246,8 @@ mod tests {
             &["--binlog-from", "x"],
             &["--start", "middle"],
             &["--partitions", "0"],
+            &["--dead-letter-topic", "{topic}"],
+            &["--dead-letter-topic", "dead"],
         ] {
             assert!(parse(more).is_err(), "{more:?}");
         }

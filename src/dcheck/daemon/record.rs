@@ -36,6 +36,8 @@ pub struct Checkpoint {
 pub struct Place {
     pub position: String,
     pub dating: Option<Dating>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
 }
 
 /// What waits for the next commit.
@@ -227,7 +229,8 @@ impl Core {
         });
         let places = self.sources.iter().filter_map(|(name, state)| {
             let position = state.position.as_ref()?.to_string();
-            Some((name.clone(), Place { position, dating: state.dating }))
+            let (dating, topic_id) = (state.dating, state.topic_id.clone());
+            Some((name.clone(), Place { position, dating, topic_id }))
         });
         let checkpoint = Checkpoint { places: places.collect(), engine: snapshot };
         batch.checkpoint = serde_json::to_string(&checkpoint).ok();

@@ -28,8 +28,8 @@ use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets}
 use crate::dcheck::results::sql::{SqlClient, View};
 use crate::dcheck::results::{Store, Stored, VerdictRow, Writer};
 use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
-use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings};
-use crate::dcheck::sources::{BINLOG, Dating, FromSource, Position, RECONNECT_FIRST, backed_off};
+use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings, Place as KafkaPlace};
+use crate::dcheck::sources::{BINLOG, FromSource, Position, RECONNECT_FIRST, backed_off};
 use crate::wire::AlertState;
 
 /// Transactions and messages between the readers and the core: enough to keep it busy, little to
@@ -61,6 +61,10 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
         false => Clock::system(),
     };
     let (store, sql) = (Store::new(&options.sql)?, Arc::new(SqlClient::new(&options.sql)?));
+    let lookups = match &options.lookups {
+        Some(url) => Arc::new(SqlClient::new(url)?),
+        None => Arc::clone(&sql),
+    };
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         let address = options.listen;
         Mistakes(vec![format!("cannot listen on {address}: {error}; choose another --listen")])
@@ -71,7 +75,7 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     let console = Console::new(clock.clone(), options.drill_clock, orders);
     tokio::spawn(serve(listener, Arc::clone(&console)));
     reload_on_signal(Arc::clone(&console))?;
-    let start = Start { options, schema, rules, specs, clock, sql, console };
+    let start = Start { options, schema, rules, specs, clock, sql, lookups, console };
     let (store, stored) = tokio::select! {
         opened = open(store, &start.console) => opened,
         () = stop.notified() => return Ok(()),
@@ -125,6 +129,7 @@ struct Start {
     specs: Vec<Arc<PlanSpec>>,
     clock: Clock,
     sql: Arc<SqlClient>,
+    lookups: Arc<SqlClient>,
     console: Arc<Console>,
 }
 
@@ -195,7 +200,7 @@ impl Start {
             console: self.console,
             writer,
             numbers,
-            lookups: Lookups { sql: self.sql },
+            lookups: Lookups { sql: self.lookups },
             view: View::default(),
             parts,
             back,
@@ -209,6 +214,7 @@ impl Start {
             activity: 0,
             last_tick: self.clock.now(),
             patience: Patience::default(),
+            undecodable_limit: self.options.undecodable_limit,
             next_quiet_commit_us: 0,
             clock: self.clock,
             alerts,
@@ -273,6 +279,7 @@ impl Start {
             SourceState {
                 position: place.and_then(|place| place.position.parse().ok()),
                 dating: place.and_then(|place| place.dating),
+                topic_id: place.and_then(|place| place.topic_id.clone()),
                 mark: read.get(name).copied().unwrap_or(0),
                 ..SourceState::default()
             }
@@ -292,19 +299,23 @@ impl Start {
             group: self.options.group.clone(),
             from: binlog.position.clone().or_else(|| self.options.binlog_from.clone()),
             dating: binlog.dating,
+            clock: self.clock.clone(),
         };
         tokio::spawn(BinlogReader::new(settings, news.clone()).run());
         let (url, clock) = (self.options.sql.clone(), self.clock.clone());
         tokio::spawn(LogEndPoll { url, clock, inbox: news.clone() }.run());
-        let mut from: BTreeMap<String, (i64, Option<Dating>)> = self
+        let mut from: BTreeMap<String, KafkaPlace> = self
             .options
             .kafka_from
             .iter()
-            .map(|(source, offset)| (source.clone(), (*offset, None)))
+            .map(|(source, next)| {
+                (source.clone(), KafkaPlace { next: *next, ..Default::default() })
+            })
             .collect();
         for (name, state) in sources {
-            if let Some(Position::Offset(offset)) = state.position {
-                from.insert(name.clone(), (offset, state.dating));
+            if let Some(Position::Offset(next)) = state.position {
+                let (topic_id, dating) = (state.topic_id.clone(), state.dating);
+                from.insert(name.clone(), KafkaPlace { next, topic_id, dating });
             }
         }
         let settings = KafkaSettings {
@@ -313,6 +324,7 @@ impl Start {
             prefix: self.options.topic_prefix.clone(),
             partitions: self.partitions(),
             start: self.options.start,
+            dead_letters: self.options.dead_letter_topic.clone(),
             from,
         };
         tokio::spawn(KafkaReader::new(settings, self.clock.clone(), news.clone()).run());

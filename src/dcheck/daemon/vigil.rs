@@ -104,7 +104,7 @@ mod tests {
     const AFTER_MS: i64 = 30_000;
 
     fn place(pos: u64) -> Position {
-        Position::Log { file: "binlog.000001".into(), pos }
+        Position::log("binlog.000001", pos)
     }
 
     fn at(pos: u64) -> Answer {

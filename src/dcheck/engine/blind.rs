@@ -19,6 +19,8 @@ use super::{Engine, Output, RuleSet, Verdict};
 struct Ailment {
     since: CellTime,
     why: String,
+    /// What tells this case from others of the same part; none: when it was told.
+    case: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -44,9 +46,17 @@ impl Watches {
         self.ails(Ward::Source, source, since, why);
     }
 
-    /// The first word counts until recovery.
+    /// The first instant counts until recovery, and what was last said of it.
     pub fn ails(&mut self, ward: Ward, id: String, since: CellTime, why: String) {
-        self.ailing.entry((ward, id)).or_insert(Ailment { since, why });
+        let found = Ailment { since, why: String::new(), case: None };
+        self.ailing.entry((ward, id)).or_insert(found).why = why;
+    }
+
+    /// Names the case that ails now.
+    pub fn call(&mut self, ward: Ward, id: &str, case: String) {
+        if let Some(ailment) = self.ailing.get_mut(&(ward, id.to_owned())) {
+            ailment.case = Some(case);
+        }
     }
 
     /// When the next alert is due.
@@ -111,6 +121,9 @@ fn expected(watch: &Watch, rules: &RuleSet) -> String {
             let window_s = rules.smallest_window_ms().unwrap_or_default() / 1000;
             format!("read within {window_s} s, the smallest window")
         }
+        Ward::Unread => "every record is read".to_owned(),
+        Ward::Columns => "the columns that it names are there, as they were".to_owned(),
+        Ward::Undecodable => "every message is one JSON object".to_owned(),
         Ward::AlertChannel => "the first alert channel acknowledges".to_owned(),
         Ward::Rules => "the rule files are in order".to_owned(),
         Ward::PlanExecutor => "plan actions reach their targets".to_owned(),
@@ -126,7 +139,11 @@ impl Engine {
             let watch = rules.named(rule).and_then(|rule| rule.strategy.watch());
             of == id && watch.is_some_and(|watch| watch.ward == ward)
         };
-        let actual = if ward == Ward::Source { "read to its end again" } else { "well again" };
+        let actual = match ward {
+            Ward::Source => "read to its end again",
+            Ward::Unread => "read on, and the windows of then are over",
+            _ => "well again",
+        };
         let ended = self.watches.end(|key, _| is_over(key));
         outputs.extend(ended.into_iter().map(|verdict| end_of(verdict, actual, self.now)));
     }
@@ -142,9 +159,10 @@ impl Engine {
             if at > self.now {
                 continue;
             }
+            let case = ailment.case.clone().unwrap_or_else(|| rfc3339(self.now.0));
             let verdict = Verdict {
                 subject: Subject::new(watch.ward.subject_kind(), id),
-                occurrence: format!("{id}@{}", rfc3339(self.now.0)),
+                occurrence: format!("{id}@{case}"),
                 expected: expected(watch, &rules),
                 actual: ailment.why.clone(),
                 position: self.progress.positions().remove(id).unwrap_or_default(),

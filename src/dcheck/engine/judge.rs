@@ -102,8 +102,11 @@ impl Engine {
         };
         // An earlier item of this very look may open the finding that a later one ends.
         let mut open = group.open.clone();
-        let tell = |(number, finding): (usize, Finding<'_>)| {
+        let tell = |(number, mut finding): (usize, Finding<'_>)| {
             let item = &group.items[number];
+            if let Some(why) = self.gaps.doubt(rule, group, item, &finding.ruling) {
+                finding.ruling = Ruling::Unknown(why);
+            }
             let tellings = tellings(rule, &open, item, &finding);
             for telling in &tellings {
                 note(&mut open, item, telling);

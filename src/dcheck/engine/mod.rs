@@ -14,7 +14,9 @@
 //! diffs of versions.
 
 mod blind;
+mod columns;
 pub mod expr;
+mod gaps;
 pub mod gate;
 mod judge;
 pub mod port;
@@ -37,6 +39,8 @@ pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
 pub use snapshot::SnapshotError;
 
 use blind::Watches;
+use columns::Columns;
+use gaps::Gaps;
 use rules::Rule;
 use rules::group::{Group, Reference};
 use rules::rule::Unreadable;
@@ -57,6 +61,10 @@ pub struct Engine {
     next_lookup: u64,
     arrivals: u64,
     watches: Watches,
+    gaps: Gaps,
+    columns: Columns,
+    /// By source: when the alert of its last gap ends.
+    unread_until: BTreeMap<String, CellTime>,
     /// By rule name.
     counts: BTreeMap<String, Counts>,
     already_judged: HashSet<VerdictKey>,
@@ -89,6 +97,9 @@ impl Engine {
             next_lookup: 1,
             arrivals: 0,
             watches: Watches::default(),
+            gaps: Gaps::default(),
+            columns: Columns::default(),
+            unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
             now: CellTime(i64::MIN),
@@ -114,6 +125,8 @@ impl Engine {
             Input::CaughtUp { source } => self.recovered(Ward::Source, &source, &mut outputs),
             Input::Ails { ward, id, since, why } => self.watches.ails(ward, id, since, why),
             Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
+            Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
+            Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
             Input::Answer { lookup, result } => self.answer(lookup, result),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
@@ -125,6 +138,7 @@ impl Engine {
             self.forget(&address);
         }
         self.go_blind(&mut outputs);
+        self.pass_gaps(&mut outputs);
         outputs
     }
 
@@ -291,6 +305,7 @@ impl Engine {
             self.abandon(rule, outputs);
         }
         self.watches.keep(&stay, outputs, self.now);
+        self.accept_columns(outputs);
     }
 
     fn forget(&mut self, address: &Address) {

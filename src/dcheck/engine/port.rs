@@ -50,6 +50,18 @@ pub enum Input {
         ward: Ward,
         id: String,
     },
+    /// Part of `source` was gone before it was read, and reading goes on behind it. `what` says which records, and why; `id`
+    /// is the same for the same gap.
+    Missed {
+        source: String,
+        id: String,
+        what: String,
+    },
+    /// The tables of the change log as they are now, and the statement that made them so, where there was one.
+    Tables {
+        tables: Tables,
+        ddl: Option<String>,
+    },
     /// The answer to [`Output::Lookup`]; `Err` says why there is none (a refusal, an exhausted time
     /// limit).
     Answer {
@@ -62,6 +74,9 @@ pub enum Input {
     Replace(Arc<RuleSet>),
 }
 
+/// By table and column: its type, in the server's words.
+pub type Tables = BTreeMap<String, BTreeMap<String, String>>;
+
 /// What a rule may watch over without any event: silence about it would look like health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ward {
@@ -69,6 +84,12 @@ pub enum Ward {
     Source,
     /// What is read is no older than the smallest window.
     Lag,
+    /// Nothing of a source is gone before it is read.
+    Unread,
+    /// The columns that rules name are there, as they were.
+    Columns,
+    /// What a source says can be decoded.
+    Undecodable,
     /// The first alert channel acknowledges.
     AlertChannel,
     /// What was last loaded is what the files say.
@@ -83,7 +104,8 @@ impl Ward {
     /// Kind of the subject that its alerts name.
     pub fn subject_kind(self) -> &'static str {
         match self {
-            Ward::Source | Ward::Lag => "source",
+            Ward::Source | Ward::Lag | Ward::Unread | Ward::Undecodable => "source",
+            Ward::Columns => "rule",
             _ => "part",
         }
     }

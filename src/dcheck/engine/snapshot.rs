@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::CellTime;
 
+use super::columns::Columns;
+use super::gaps::Gaps;
 use super::rules::group::{Group, Reference};
 use super::schedule::Address;
 use super::window::Progress;
@@ -35,6 +37,10 @@ struct State {
     arrivals: u64,
     next_lookup: u64,
     counts: BTreeMap<String, Counts>,
+    #[serde(default)]
+    gaps: Gaps,
+    #[serde(default)]
+    columns: Columns,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +83,8 @@ impl Engine {
             arrivals: self.arrivals,
             next_lookup: self.next_lookup,
             counts: self.counts.clone(),
+            gaps: self.gaps.clone(),
+            columns: self.columns.clone(),
         };
         Snapshot {
             read: self.progress.marks(),
@@ -128,6 +136,7 @@ impl Engine {
         let names: HashSet<String> =
             engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
         engine.counts = state.counts;
+        (engine.gaps, engine.columns) = (state.gaps, state.columns);
         engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {
             let kept = serde_json::from_value(kept.clone());

@@ -78,6 +78,11 @@ impl Progress {
         position.clone_into(&mut reach.position);
     }
 
+    /// Everything written to `source` before this instant has been given.
+    pub fn end_of(&self, source: &str) -> Option<CellTime> {
+        self.0.get(source).and_then(|reach| reach.end)
+    }
+
     /// Last mark read on `source`.
     pub fn mark_of(&self, source: &str) -> u64 {
         self.0.get(source).map_or(0, |reach| reach.mark)

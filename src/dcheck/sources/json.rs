@@ -22,6 +22,17 @@ pub enum JsonError {
     NoObject(String),
 }
 
+impl JsonError {
+    /// One word for it, for counters and headers.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            JsonError::Syntax(_) => "no-json",
+            JsonError::Text(_) => "no-utf8",
+            JsonError::NoObject(_) => "no-object",
+        }
+    }
+}
+
 /// The row of one JSON object.
 pub fn row_from_json(bytes: &[u8]) -> Result<Row, JsonError> {
     let text = std::str::from_utf8(bytes)?;

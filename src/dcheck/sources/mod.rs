@@ -7,10 +7,12 @@
 //! as unread).
 
 pub mod binlog;
+mod gtid;
 pub mod json;
 pub mod kafka;
 mod position;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,8 @@ use crate::clock::CellTime;
 use crate::dcheck::event::Event;
 use crate::wire::Mark;
 
-pub use position::Position;
+pub use gtid::GtidSet;
+pub use position::{Origin, Position};
 
 /// The source name of the binlog.
 pub const BINLOG: &str = "binlog";
@@ -33,6 +36,9 @@ pub const RECONNECT_LAST: Duration = Duration::from_millis(1_000);
 pub fn backed_off(pause: Duration) -> Duration {
     (pause * 2).min(RECONNECT_LAST)
 }
+
+/// By table and column: its type, in the server's words.
+pub type Tables = BTreeMap<String, BTreeMap<String, String>>;
 
 /// One thing read, in the order of the log.
 #[derive(Clone, Debug)]
@@ -51,6 +57,15 @@ impl Entry {
     }
 }
 
+/// A message that is none of any rule's, because nobody can read it.
+#[derive(Clone, Debug)]
+pub struct Undecodable {
+    /// One word: what it is counted by.
+    pub reason: &'static str,
+    /// Why it is not among the dead letters either, where it is not.
+    pub lost: Option<String>,
+}
+
 /// What a reader tells the daemon.
 #[derive(Clone, Debug)]
 pub enum FromSource {
@@ -64,9 +79,16 @@ pub enum FromSource {
         entries: Vec<Entry>,
         position: Option<Position>,
         dating: Option<Dating>,
-        /// Messages that could not be decoded.
-        undecodable: u64,
+        /// A message that could not be decoded.
+        undecodable: Option<Undecodable>,
     },
+    /// What stood between what was read last and `position` is gone: reading goes on there. `case` is the same for the same
+    /// gap.
+    Missed { source: String, position: Position, case: String, what: String },
+    /// The topic that is read, by the broker's own id of it: one of the same name that is made anew has another.
+    Topic { source: String, id: String },
+    /// The tables of the schema as they are now, and the statement in the log that made them so, where there was one.
+    Tables { tables: Tables, ddl: Option<String> },
     /// The log's end, as polled at cell time `at`.
     LogEnd { source: String, end: Position, at: CellTime },
 }
@@ -81,15 +103,20 @@ pub struct Dating {
 }
 
 impl Dating {
-    /// Cell time of a commit; without any mark it is the wall time.
-    pub fn cell_time(dating: Option<Dating>, commit_us: i64) -> CellTime {
-        match dating {
+    /// Cell time of a commit that is read `now`; without any mark it is the wall time.
+    ///
+    /// Nothing is read before it happened: a server whose clock is ahead does not carry windows into the future. (The last
+    /// mark may be ahead of `now`, while an advance is on its way.)
+    pub fn cell_time(dating: Option<Dating>, commit_us: i64, now: CellTime) -> CellTime {
+        let (dated, latest) = match dating {
             Some(Dating { mark_at_ms, mark_commit_us }) => {
                 let after_us = commit_us.saturating_sub(mark_commit_us);
-                CellTime(mark_at_ms.saturating_add(after_us.div_euclid(1000)))
+                let dated = mark_at_ms.saturating_add(after_us.div_euclid(1000));
+                (CellTime(dated), now.max(CellTime(mark_at_ms)))
             }
-            None => CellTime(commit_us.div_euclid(1000)),
-        }
+            None => (CellTime(commit_us.div_euclid(1000)), now),
+        };
+        dated.min(latest)
     }
 }
 
@@ -100,13 +127,20 @@ mod tests {
     #[test]
     fn commits_are_dated_by_the_last_mark() {
         let dating = Some(Dating { mark_at_ms: 1_000_000, mark_commit_us: 5_000_000 });
-        for (dating, commit_us, cell_ms) in [
-            (dating, 5_000_000, 1_000_000),
-            (dating, 5_001_999, 1_000_001),
-            (dating, 4_999_500, 999_999),
-            (None, 7_000_900, 7_000),
+        for (dating, commit_us, now_ms, cell_ms) in [
+            (dating, 5_000_000, 1_000_000, 1_000_000),
+            (dating, 5_001_999, 1_000_009, 1_000_001),
+            (dating, 4_999_500, 1_000_009, 999_999),
+            (None, 7_000_900, 7_001, 7_000),
+            // The server's clock jumps an hour ahead, or back.
+            (dating, 3_605_000_000, 1_000_009, 1_000_009),
+            (dating, -3_595_000_000, 1_000_009, -2_600_000),
+            (None, 3_607_000_000, 7_001, 7_001),
+            // The advance that the mark tells of is on its way here.
+            (dating, 5_002_000, 400_000, 1_000_000),
         ] {
-            assert_eq!(Dating::cell_time(dating, commit_us), CellTime(cell_ms), "{commit_us}");
+            let dated = Dating::cell_time(dating, commit_us, CellTime(now_ms));
+            assert_eq!(dated, CellTime(cell_ms), "{commit_us} read at {now_ms}");
         }
     }
 

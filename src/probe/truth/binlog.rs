@@ -1,13 +1,14 @@
 //! Reading the binlog: connect at the log's end, follow it, come back after a restart of the
-//! server.
+//! server, and go on at another server that has taken over, behind the transactions that were read.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use mysql_async::binlog::events::{Event as LogEvent, EventData, RowsEventData};
 use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, GnoInterval, Sid};
 use tokio::time::{sleep, timeout};
 
 use super::books::Books;
@@ -28,8 +29,16 @@ const RECONNECT_PAUSE: Duration = Duration::from_millis(20);
 const SERVER_ID_BASE: u32 = 3_100_000_000;
 static SERVER_IDS: AtomicU32 = AtomicU32::new(0);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `Executed_Gtid_Set` in the answer about the log's end.
+const GTIDS_COLUMN: usize = 4;
+
+/// Who numbered a transaction.
+type Uuid = [u8; 16];
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Position {
+    /// Whose file it is; none where the server numbers no transactions.
+    server: Option<String>,
     file: Vec<u8>,
     offset: u64,
 }
@@ -43,6 +52,12 @@ pub(super) struct Binlog {
     server_id: u32,
     /// The end of the last whole transaction: where to come back to.
     boundary: Position,
+    /// The last number of each giver that was read: a cell's servers number without gaps.
+    read: BTreeMap<Uuid, u64>,
+    /// Of the transaction that is being read.
+    number: Option<(Uuid, u64)>,
+    /// Where another server is read that has taken over, before its first transaction: no place to come back to.
+    crossing: Option<Position>,
     stream: Option<BinlogStream>,
     books: Books,
     ledgers: Ledgers,
@@ -58,7 +73,10 @@ impl Binlog {
             login: servers.login.clone(),
             schema: servers.schema.clone(),
             server_id: SERVER_ID_BASE + SERVER_IDS.fetch_add(1, Ordering::Relaxed) % 100_000_000,
-            boundary: Position { file: Vec::new(), offset: 0 },
+            boundary: Position::default(),
+            read: BTreeMap::new(),
+            number: None,
+            crossing: None,
             stream: None,
             books: Books::default(),
             ledgers: Ledgers::default(),
@@ -120,9 +138,11 @@ impl Binlog {
                 }
             }
             EventData::RotateEvent(rotate) => {
-                self.boundary =
-                    Position { file: rotate.name_raw().to_vec(), offset: rotate.position().max(4) };
+                let place = self.crossing.as_mut().unwrap_or(&mut self.boundary);
+                place.file = rotate.name_raw().to_vec();
+                place.offset = rotate.position().max(4);
             }
+            EventData::GtidEvent(gtid) => self.number = Some((gtid.sid(), gtid.gno())),
             // A commit, or a statement that is one (DDL). `BEGIN` opens a transaction and is none.
             EventData::XidEvent(_) => self.commit(event),
             EventData::QueryEvent(query) if query.query() != "BEGIN" => self.commit(event),
@@ -131,6 +151,10 @@ impl Binlog {
     }
 
     fn commit(&mut self, event: &LogEvent) {
+        if let Some(place) = self.crossing.take() {
+            self.boundary = place;
+        }
+        self.read.extend(self.number.take());
         match event.header().log_pos() {
             0 => {}
             offset => self.boundary.offset = u64::from(offset),
@@ -185,7 +209,7 @@ impl Binlog {
         self.in_time("connect for change capture", Conn::new(options)).await
     }
 
-    async fn end_of_log(&self, conn: &mut Conn) -> Result<Position, ProbeError> {
+    async fn end_of_log(&mut self, conn: &mut Conn) -> Result<Position, ProbeError> {
         let what = "ask for the end of the binlog";
         let asked = self.in_time(what, conn.query_first("SHOW BINARY LOG STATUS")).await;
         let row: Option<mysql_async::Row> = match asked {
@@ -196,20 +220,53 @@ impl Binlog {
             }
             Err(error) => return Err(error),
         };
-        let position =
-            row.and_then(|row| Some(Position { file: row.get(0)?, offset: row.get(1)? }));
-        position.ok_or_else(|| ProbeError::NoBinlog {
+        let server = self.numbering_server(conn).await?;
+        let found = row.and_then(|row| {
+            let gtids: Option<String> = row.get(GTIDS_COLUMN);
+            let place = Position { server, file: row.get(0)?, offset: row.get(1)? };
+            Some((place, gtids.unwrap_or_default()))
+        });
+        let (place, gtids) = found.ok_or_else(|| ProbeError::NoBinlog {
             what,
             at: self.address(),
             reason: "it answers nothing".to_owned(),
-        })
+        })?;
+        self.read = last_numbers(&gtids);
+        Ok(place)
     }
 
-    async fn follow(&self, conn: Conn) -> Result<BinlogStream, ProbeError> {
-        let request = BinlogStreamRequest::new(self.server_id)
-            .with_filename(&self.boundary.file)
-            .with_pos(self.boundary.offset);
-        self.in_time("follow the binlog", conn.get_binlog_stream(request)).await
+    /// The server's UUID, where it numbers its transactions.
+    async fn numbering_server(&self, conn: &mut Conn) -> Result<Option<String>, ProbeError> {
+        let ask = conn.query_first("SELECT @@GLOBAL.server_uuid, @@GLOBAL.gtid_mode");
+        match self.in_time("ask for the server's number", ask).await {
+            Ok(row) => {
+                Ok(row
+                    .and_then(|(server, mode): (String, String)| (mode == "ON").then_some(server)))
+            }
+            // MariaDB has neither.
+            Err(ProbeError::Binlog { source: mysql_async::Error::Server(_), .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn follow(&mut self, mut conn: Conn) -> Result<BinlogStream, ProbeError> {
+        let here = self.numbering_server(&mut conn).await?;
+        let request = BinlogStreamRequest::new(self.server_id);
+        let what = "follow the binlog";
+        self.number = None;
+        if self.boundary.server.is_some() && here.is_some() && self.boundary.server != here {
+            self.crossing = Some(Position { server: here, ..Position::default() });
+            let sid = |(uuid, last): (&Uuid, &u64)| {
+                Sid::new(*uuid).with_interval(GnoInterval::new(1, last + 1))
+            };
+            let all: Vec<Sid<'_>> = self.read.iter().map(sid).collect();
+            let request = request.with_gtid().with_gtid_set(all);
+            return self.in_time(what, conn.get_binlog_stream(request)).await;
+        }
+        self.crossing = None;
+        let Position { file, offset, .. } = &self.boundary;
+        let request = request.with_filename(file).with_pos(*offset);
+        self.in_time(what, conn.get_binlog_stream(request)).await
     }
 
     async fn in_time<T>(
@@ -230,5 +287,31 @@ impl Binlog {
 
     fn address(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// The last number of each giver in a set as a server writes it.
+fn last_numbers(gtids: &str) -> BTreeMap<Uuid, u64> {
+    let parts = gtids.split(',').filter_map(|part| part.trim().parse::<Sid<'static>>().ok());
+    let last = |sid: Sid<'_>| Some((sid.uuid(), sid.intervals().last()?.end().checked_sub(1)?));
+    parts.filter_map(last).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_number_of_each_server_is_read() {
+        let (a, b) =
+            ("00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b");
+        let uuid = |last: u8| std::array::from_fn(|place| if place == 15 { last } else { 0 });
+        for (text, numbers) in [
+            (String::new(), vec![]),
+            (format!("{a}:1-77"), vec![(uuid(10), 77)]),
+            (format!("{a}:1-5:8,\n{b}:1"), vec![(uuid(10), 8), (uuid(11), 1)]),
+        ] {
+            assert_eq!(last_numbers(&text).into_iter().collect::<Vec<_>>(), numbers, "{text}");
+        }
     }
 }

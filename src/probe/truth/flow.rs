@@ -52,7 +52,8 @@ impl Flow {
             .set("group.id", "lossdrill-truth")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "latest")
+            // A topic that was deleted and made anew: the mark that is waited for may be its first record.
+            .set("auto.offset.reset", "earliest")
             .set("fetch.wait.max.ms", "500")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")

@@ -9,6 +9,8 @@ pub(super) const RECORDS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How snappy's blocks are framed by Java, and its block size.
 const XERIAL: &[u8; 16] = b"\x82SNAPPY\x00\x00\x00\x00\x01\x00\x00\x00\x01";
 const XERIAL_BLOCK_BYTES: usize = 32 * 1024;
+/// The densest element of snappy: 3 bytes that repeat 64.
+const SNAPPY_GROWTH_MAX: usize = 22;
 /// As the magic number of any header is made: its first eight bytes.
 const XERIAL_MAGIC_BYTES: usize = 8;
 /// As kafka-clients and librdkafka do unless told otherwise.
@@ -96,6 +98,10 @@ fn unpack_block(packed: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let length = snap::raw::decompress_len(packed)?;
     if length > RECORDS_BYTES_MAX - out.len() {
         return too_long();
+    }
+    // The length is only said: room is made for no more than the bytes can hold.
+    if length > packed.len().saturating_mul(SNAPPY_GROWTH_MAX) {
+        return Err(io::Error::other("a block of snappy says more than it can hold"));
     }
     let start = out.len();
     out.resize(start + length, 0);

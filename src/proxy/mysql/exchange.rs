@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use mysql_async::consts::CapabilityFlags;
 
 use super::rule::ArmedRule;
-use super::stale::{Answer, Question};
+use super::stale::{self, Answer, Question};
 use super::statement::Statement;
 use crate::proxy::filter::Late;
 
@@ -88,7 +88,7 @@ pub(super) struct State {
     /// The client insisted on TLS.
     pub wants_tls: bool,
     pub capabilities: CapabilityFlags,
-    /// Who the client is, and its schema.
+    /// Who the client is, and its schema; a digest of both once it has moved to another.
     pub session: Vec<u8>,
     /// The session's settings, as a digest of what set them.
     pub settings: Question,
@@ -147,6 +147,11 @@ impl State {
     pub fn close(&mut self, id: u32) {
         self.prepared.remove(&id);
         self.ahead.remove(&id);
+    }
+
+    /// Another schema from now on. A digest, since a session may move for as long as it lives.
+    pub fn moves_to(&mut self, schema: &[u8]) {
+        self.session = stale::question(&[&self.session, schema]).to_vec();
     }
 
     /// As the server does for a new user, or on demand.

@@ -1,10 +1,10 @@
 //! MySQL on a link: packets are read both ways, and statements that a rule meets are refused, late, answered by
 //! what they were answered before, or cut off from their answer.
 //!
-//! Bytes that no rule meets go by as they came, but for the greeting: a server's TLS, compression, query attributes
-//! and optional metadata are not offered through a link. A client that insists on TLS gets error 1043; one that
-//! compresses all the same, a log dump and what cannot be read pass raw, with a note, and no rule meets them. A rule
-//! is published on the link's board, so that arming never waits.
+//! Bytes that no rule meets go by as they came, but for the greeting and its answer: a server's TLS, compression, query
+//! attributes and optional metadata are not offered through a link, nor told to the server by a client that can do
+//! them. A client that insists on TLS gets error 1043; a log dump and what cannot be read pass raw, with a note, and no
+//! rule meets them. A rule is published on the link's board, so that arming never waits.
 //!
 //! Try it: `cargo test --lib proxy::mysql`, and with a real server `cargo test --test mysql_wire`.
 //!

@@ -12,7 +12,7 @@ pub(super) const END: u8 = 0xfe;
 pub(super) const ERR: u8 = 0xff;
 
 /// What the link takes out of a server's greeting: it would not understand the bytes that follow.
-const NOT_OFFERED: CapabilityFlags = CapabilityFlags::CLIENT_SSL
+pub(super) const NOT_OFFERED: CapabilityFlags = CapabilityFlags::CLIENT_SSL
     .union(CapabilityFlags::CLIENT_COMPRESS)
     .union(CapabilityFlags::CLIENT_ZSTD_COMPRESSION_ALGORITHM)
     .union(CapabilityFlags::CLIENT_OPTIONAL_RESULTSET_METADATA)
@@ -70,7 +70,7 @@ pub(super) fn hello(payload: &[u8]) -> Option<Hello> {
     session.push(0);
     let proof = if capabilities.contains(CapabilityFlags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA) {
         let (length, taken) = number(rest)?;
-        taken + usize::try_from(length).ok()?
+        taken.checked_add(usize::try_from(length).ok()?)?
     } else if capabilities.contains(CapabilityFlags::CLIENT_SECURE_CONNECTION) {
         1 + usize::from(*rest.first()?)
     } else {

@@ -122,21 +122,15 @@ impl Commands {
             return Fate::Replace(packet(shown.sequence, &[0]));
         }
         let Some(hello) = hello else { return self.raw(state, "an old client's hello") };
-        let packed =
-            CapabilityFlags::CLIENT_COMPRESS | CapabilityFlags::CLIENT_ZSTD_COMPRESSION_ALGORITHM;
-        if hello.capabilities.intersects(packed) {
-            return self.raw(state, "a client that compresses");
-        }
-        if hello.capabilities.intersects(
-            CapabilityFlags::CLIENT_OPTIONAL_RESULTSET_METADATA
-                | CapabilityFlags::CLIENT_QUERY_ATTRIBUTES,
-        ) {
-            return self.raw(state, "a client that takes what was not offered");
-        }
-        state.capabilities = hello.capabilities;
+        state.capabilities = hello.capabilities & !packets::NOT_OFFERED;
         state.session = hello.session;
         state.phase = Phase::Login;
-        Fate::Pass
+        if state.capabilities == hello.capabilities {
+            return Fate::Pass;
+        }
+        // MySQL's own client says all it can do, and does what it was offered too: the server is told of that.
+        let taken = state.capabilities.bits().to_le_bytes();
+        Fate::Replace(packet(shown.sequence, &[&taken, &shown.head[4..]].concat()))
     }
 
     fn command(&self, state: &mut State, shown: &Packet<'_>) -> Result<Fate, String> {
@@ -173,7 +167,8 @@ impl Commands {
                 return self.run(state, &run);
             }
             Command::COM_STMT_SEND_LONG_DATA => {
-                state.ahead.extend(id);
+                // Of what was never prepared nothing is known, and a client may name any number of such.
+                state.ahead.extend(id.filter(|id| state.prepared(*id).is_some()));
                 return Ok(Fate::Pass);
             }
             Command::COM_STMT_CLOSE => {
@@ -195,7 +190,7 @@ impl Commands {
                 Shape::One
             }
             Command::COM_INIT_DB => {
-                state.session.extend_from_slice(&[&[0], rest].concat());
+                state.moves_to(rest);
                 Shape::One
             }
             Command::COM_PROCESS_INFO => Shape::Results,
@@ -263,7 +258,7 @@ impl Commands {
             state.begins();
         }
         if statement.uses {
-            state.session.extend_from_slice(run.text);
+            state.moves_to(run.text);
         }
         if statement.kind == StatementKind::Set {
             let parameters = run.prepared.map_or(&[][..], |(_, parameters)| parameters);

@@ -50,6 +50,15 @@ pub struct PlanStep {
     pub note: String,
 }
 
+/// One stay of a fault.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stay {
+    pub fault: String,
+    pub struck_after_ms: i64,
+    /// None where no healing was proved.
+    pub healed_after_ms: Option<i64>,
+}
+
 /// One rule's judgements: those of the expected subjects in full, of all others their number.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Trace {
@@ -84,6 +93,7 @@ pub struct Explanation {
     pub lost: String,
     pub exposed: String,
     pub pairs: Vec<Pair>,
+    pub faults: Vec<Stay>,
     pub alerts: Vec<Near>,
     pub plans: Vec<PlanStep>,
     pub traces: Vec<Trace>,
@@ -134,6 +144,7 @@ impl Explanation {
             lost: scenario.loss_peak.to_string(),
             exposed: scenario.exposure_peak.to_string(),
             pairs: pairs(scenario),
+            faults: stays(scenario),
             alerts: nearest(scenario, &aims),
             plans: plans(scenario),
             traces: traces(scenario, &aims, entries),
@@ -183,6 +194,15 @@ fn pairs(scenario: &ScenarioView) -> Vec<Pair> {
         }
     };
     scenario.expectations.iter().map(pair).collect()
+}
+
+fn stays(scenario: &ScenarioView) -> Vec<Stay> {
+    let stay = |span: &super::FaultSpan| Stay {
+        fault: span.fault.clone(),
+        struck_after_ms: span.struck.after_ms,
+        healed_after_ms: span.healed.map(|at| at.after_ms),
+    };
+    scenario.spans.iter().map(stay).collect()
 }
 
 fn nearest(scenario: &ScenarioView, aims: &Aims) -> Vec<Near> {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Explanation, Near, PlanStep, Trace};
+use super::{Explanation, Near, PlanStep, Stay, Trace};
 use crate::config::{padded, wrapped};
 use crate::expect::span_text;
 use crate::report::pretty;
@@ -30,6 +30,12 @@ impl Explanation {
             let word = pair.word.map_or("not judged".to_owned(), |word| word.to_string());
             let observed = format!("{word}: {}", pair.observed);
             text.push_str(&side_by_side(&pair.expected, &observed));
+        }
+        if !self.faults.is_empty() {
+            text.push_str("\nfaults, from strike to heal\n");
+        }
+        for stay in &self.faults {
+            let _ = writeln!(text, "  {}", stay.line());
         }
         text.push_str("\nalerts, the nearest first\n");
         for alert in &self.alerts {
@@ -80,6 +86,13 @@ impl Near {
             let _ = write!(line, "\n{:>14}expected {}, found {}", "", self.expected, self.actual);
         }
         line
+    }
+}
+
+impl Stay {
+    fn line(&self) -> String {
+        let healed = self.healed_after_ms.map_or_else(|| format!("{:>10}", "not healed"), since);
+        format!("{} {healed}  {}", since(self.struck_after_ms), self.fault)
     }
 }
 

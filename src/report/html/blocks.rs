@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::super::deadline::Deadline;
 use super::super::view::{ExpectationView, Milestone, RunView, ScenarioView};
 use super::labels::{self, both};
-use super::{real, text, timeline};
+use super::{real, strip, text, timeline};
 use crate::expect::span_text;
 use crate::journal::{Verdict, Word};
 use crate::steps::{Language, translated};
@@ -67,7 +67,7 @@ pub(super) fn scenario(page: &mut String, view: &RunView, scenario: &ScenarioVie
     let _ = write!(
         page,
         "<figure>{}<figcaption>{}</figcaption></figure>",
-        timeline::svg(scenario),
+        timeline::svg(scenario) + &strip::svg(scenario),
         caption(scenario)
     );
     steps(page, scenario);
@@ -196,6 +196,9 @@ fn details(page: &mut String, scenario: &ScenarioView) {
     };
     for (fault, evidence) in scenario.faults.iter().take(LISTED_MAX) {
         row(both("fault", "故障"), fault, evidence);
+    }
+    for span in scenario.spans.iter().take(LISTED_MAX) {
+        row(both("in place", "生效期间"), &span.fault, &strip::told_of(span));
     }
     for (at, alert) in scenario.alerts.iter().take(LISTED_MAX) {
         let amount = alert.at_risk.map_or(String::new(), |amount| format!(", {amount} at risk"));

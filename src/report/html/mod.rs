@@ -6,6 +6,7 @@
 
 mod blocks;
 mod labels;
+mod strip;
 mod timeline;
 
 use std::collections::BTreeMap;

@@ -107,6 +107,16 @@ impl DockerServer {
         found.ok().and_then(|found| found.state?.running).unwrap_or(false)
     }
 
+    /// Its address on the engine's own network, for its neighbours there.
+    pub(in crate::stage) async fn inner_address(&self) -> Result<String, StageError> {
+        let found = self.docker.inspect_container(&self.id, None).await;
+        let found = found.map_err(|error| self.failed("find the address of")(error.to_string()))?;
+        let networks = found.network_settings.and_then(|settings| settings.networks);
+        let mut all = networks.into_iter().flatten().filter_map(|(_, network)| network.ip_address);
+        let first = all.find(|address| !address.is_empty());
+        first.ok_or_else(|| self.failed("find the address of")("it is on no network".to_owned()))
+    }
+
     async fn is_paused(&self) -> bool {
         let found = self.docker.inspect_container(&self.id, None).await;
         found.ok().and_then(|found| found.state?.paused).unwrap_or(false)

@@ -8,6 +8,7 @@
 //! to 127.0.0.1 only: the servers have no password.
 //! Try it: `cargo test --test stage docker`. Not covered: an engine on another machine.
 
+mod brokers;
 mod container;
 
 use std::collections::HashMap;
@@ -126,7 +127,7 @@ impl DockerSource {
             server.commit(TEMPLATE_REPOSITORY, tag).await
         };
         let made = made.await;
-        std::mem::forget(container); // as in `start`
+        std::mem::forget(container); // as in `launch`
         server.remove().await?;
         made
     }
@@ -149,10 +150,11 @@ impl DockerSource {
         guardian: &Guardian,
         name: &str,
         template: &str,
+        options: &[&str],
     ) -> Result<(DockerServer, SocketAddr), StageError> {
         let port = free_port()?;
         let mut command = mysqld_args();
-        command.push("--log-bin=binlog".to_owned());
+        command.extend(options.iter().map(|option| (*option).to_owned()));
         let image = image(template)?
             .with_entrypoint("mysqld")
             .with_exposed_port(3306.tcp())
@@ -167,19 +169,43 @@ impl DockerSource {
         name: &str,
     ) -> Result<(DockerServer, SocketAddr), StageError> {
         let port = free_port()?;
-        let mut request: ContainerRequest<GenericImage> =
-            image(&self.kafka_image)?.with_exposed_port(9092.tcp()).into();
-        let advertised = format!("127.0.0.1:{port}");
-        let (inner, controller) = ("127.0.0.1:19092", "127.0.0.1:9093");
-        for (key, value) in kafka::properties("0.0.0.0:9092", &advertised, inner, controller) {
+        let inner = client_port(kafka::CONTROLLER_ID);
+        let request = self.broker(kafka::CONTROLLER_ID, port)?;
+        let request = on_port(request, guardian.run_id(), port, inner);
+        self.start(guardian, name, Kind::Kafka, request, port).await
+    }
+
+    fn broker(&self, id: usize, port: u16) -> Result<ContainerRequest<GenericImage>, StageError> {
+        let mut request: ContainerRequest<GenericImage> = image(&self.kafka_image)?.into();
+        let (client, inner) = (client_port(id), client_port(id) + 10_000);
+        let node = kafka::Node {
+            id,
+            client: &format!("0.0.0.0:{client}"),
+            advertised: &format!("127.0.0.1:{port}"),
+            inner: &format!("127.0.0.1:{inner}"),
+            controller: "127.0.0.1:9093",
+        };
+        for (key, value) in kafka::properties(&node) {
             let name = format!("KAFKA_{}", key.to_ascii_uppercase().replace('.', "_"));
             request = request.with_env_var(name, value);
         }
-        request = request
+        Ok(request
             .with_env_var("KAFKA_LOG_DIRS", "/tmp/kraft-combined-logs")
-            .with_env_var("KAFKA_HEAP_OPTS", "-Xmx256m");
-        let request = on_port(request, guardian.run_id(), port, 9092);
-        self.start(guardian, name, Kind::Kafka, request, port).await
+            .with_env_var("KAFKA_HEAP_OPTS", "-Xmx256m"))
+    }
+
+    /// A container that is not awaited.
+    async fn launch(
+        &self,
+        guardian: &Guardian,
+        name: &str,
+        request: ContainerRequest<GenericImage>,
+    ) -> Result<DockerServer, StageError> {
+        let container = run(guardian, name, request).await?;
+        let id = container.id().to_owned();
+        // Its destructor would block, and panic outside a runtime; the guardian owns the removal.
+        std::mem::forget(container);
+        Ok(DockerServer { docker: self.docker.clone(), id, name: name.to_owned() })
     }
 
     async fn start(
@@ -191,11 +217,7 @@ impl DockerSource {
         port: u16,
     ) -> Result<(DockerServer, SocketAddr), StageError> {
         let endpoint = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let container = run(guardian, name, request).await?;
-        let id = container.id().to_owned();
-        // Its destructor would block, and panic outside a runtime; the guardian owns the removal.
-        std::mem::forget(container);
-        let server = DockerServer { docker: self.docker.clone(), id, name: name.to_owned() };
+        let server = self.launch(guardian, name, request).await?;
         match server.await_ready(kind, endpoint, false).await {
             Ok(()) => Ok((server, endpoint)),
             Err(error) => {
@@ -204,6 +226,11 @@ impl DockerSource {
             }
         }
     }
+}
+
+/// Where broker `id` listens for clients inside.
+fn client_port(id: usize) -> u16 {
+    9_082 + 10 * u16::try_from(id).expect("invariant: a handful of brokers")
 }
 
 fn mysqld_args() -> Vec<String> {

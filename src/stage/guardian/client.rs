@@ -99,6 +99,7 @@ struct Pending {
 
 struct Shared {
     run_id: String,
+    program: PathBuf,
     pid: u32,
     next: AtomicU64,
     pipe: AsyncMutex<Option<ChildStdin>>,
@@ -159,6 +160,7 @@ impl Guardian {
         };
         let shared = Arc::new(Shared {
             run_id: run_id.to_owned(),
+            program: program.to_owned(),
             pid,
             next: AtomicU64::new(1),
             pipe: AsyncMutex::new(pipe),
@@ -174,6 +176,11 @@ impl Guardian {
 
     pub fn run_id(&self) -> &str {
         &self.0.run_id
+    }
+
+    /// The program that it runs: `lossdrill`.
+    pub fn program(&self) -> &Path {
+        &self.0.program
     }
 
     /// The guardian's own pid.

@@ -2,10 +2,10 @@
 //! anything else.
 //!
 //! The harness talks to it by JSON lines over its stdin and stdout ([`Request`], [`Notice`]). When
-//! that pipe ends, because the harness ended or was killed, the guardian undoes what was
-//! registered, kills every process below it (children and, as their subreaper, their descendants),
-//! removes the run's containers and its state directory, and exits, within [`END_LIMIT`]. Its
-//! children carry PDEATHSIG, so that they die with it even when it is killed -9; what is left then,
+//! that pipe ends, because the harness ended or was killed, the guardian kills every process below
+//! it (children and, as their subreaper, their descendants), undoes what was registered, removes
+//! the run's containers and its state directory, and exits, within [`END_LIMIT`]. Its children
+//! carry PDEATHSIG, so that they die with it even when it is killed -9; what is left then,
 //! [`super::sweep`] takes. Must not know what a server, a fault or a scenario is.
 //! Try it: `cargo test --test stage guardian`. Not covered: descendants that outlive a guardian
 //! killed -9 until the next sweep.

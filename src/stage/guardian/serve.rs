@@ -15,7 +15,7 @@ use crate::stage::state::{StateLock, is_run_id};
 /// How often the ending looks again for processes that were being born while it killed.
 const KILL_ROUND: Duration = Duration::from_millis(10);
 /// One undo command; a heal that takes longer is left to the next sweep.
-const UNDO_LIMIT: Duration = Duration::from_secs(3);
+const UNDO_LIMIT: Duration = Duration::from_secs(8);
 
 /// Runs the guardian of the run whose state directory is `state_dir`, until its pipe ends.
 /// Must be called before any thread is started.
@@ -152,24 +152,19 @@ impl<'a> Server<'a> {
         true
     }
 
-    /// Undoes, kills, removes. The state directory stays when something could not be undone: a
-    /// sweep tries again.
+    /// Kills, undoes, removes: who is dead does no more of what is undone. The state directory stays when something could
+    /// not be undone: a sweep tries again.
     fn end(mut self) -> ExitCode {
         let deadline = Instant::now() + END_LIMIT;
         let mut clean = true;
         let cleanups = std::mem::take(&mut self.cleanups);
-        for cleanup in cleanups.values().rev() {
-            if let Cleanup::Undo { program, args } = cleanup {
-                clean &= self.undo(program, args);
-            }
-        }
         clean &= self.kill_all(deadline);
         for cleanup in cleanups.values().rev() {
             clean &= match cleanup {
                 Cleanup::Dir(dir) => self.remove_dir(dir),
                 Cleanup::Containers => self.remove_containers(deadline),
                 Cleanup::Group(dir) => self.remove_group(dir),
-                Cleanup::Undo { .. } => true,
+                Cleanup::Undo { program, args } => self.undo(program, args),
             };
         }
         if clean && self.remove_dir(self.state_dir) {
@@ -180,7 +175,8 @@ impl<'a> Server<'a> {
 
     fn undo(&mut self, program: &str, args: &[String]) -> bool {
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
+        command.stderr(self.report.try_clone().map_or_else(|_| Stdio::null(), Stdio::from));
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => {

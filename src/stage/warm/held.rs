@@ -14,13 +14,15 @@ pub(in crate::stage) enum Wanted<'a> {
     Kafka,
     OwnKafka(&'a str),
     MySql,
+    /// Of the leased server at this address.
+    Replica(SocketAddr),
 }
 
 impl Wanted<'_> {
     pub(in crate::stage) fn kind(&self) -> Kind {
         match self {
             Wanted::Kafka | Wanted::OwnKafka(_) => Kind::Kafka,
-            Wanted::MySql => Kind::MySql,
+            Wanted::MySql | Wanted::Replica(_) => Kind::MySql,
         }
     }
 }
@@ -32,11 +34,23 @@ pub(in crate::stage) async fn lease(
         Wanted::Kafka => Request::LeaseKafka,
         Wanted::OwnKafka(name) => Request::LeaseOwnKafka { name: (*name).to_owned() },
         Wanted::MySql => Request::LeaseMysql,
+        Wanted::Replica(of) => Request::LeaseReplica { of: *of },
     };
     let mut connection = Connection::open().await?;
     match connection.ask(&request).await? {
         Answer::Leased(endpoint) => Ok((HeldServer(connection), endpoint)),
         other => Err(StageError::Warm(format!("lease a server: unexpected answer {other:?}"))),
+    }
+}
+
+/// The brokers of a cluster, by one lease.
+pub(in crate::stage) async fn lease_cluster(
+    name: &str,
+) -> Result<(HeldServer, Vec<SocketAddr>), StageError> {
+    let mut connection = Connection::open().await?;
+    match connection.ask(&Request::LeaseCluster { name: name.to_owned() }).await? {
+        Answer::LeasedAll(endpoints) => Ok((HeldServer(connection), endpoints)),
+        other => Err(StageError::Warm(format!("lease a cluster: unexpected answer {other:?}"))),
     }
 }
 

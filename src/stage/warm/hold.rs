@@ -1,9 +1,11 @@
 //! The holder's own process.
 
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -53,11 +55,18 @@ fn tell(word: Result<WarmStage, String>) -> ExitCode {
     if word.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// When a broker that was given back is looked at for topics: at once, and again.
+const LOOKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(4)];
+
 struct Holder {
     warm: WarmStage,
     stage: Stage,
     guardian: Guardian,
     kafka_leases: AtomicUsize,
+    /// The broker has a new user, or its topics are being deleted.
+    cleaning: tokio::sync::Mutex<()>,
+    /// MySQL servers that are leased now.
+    lent: Mutex<Vec<Service>>,
     down: Notify,
 }
 
@@ -87,7 +96,15 @@ impl Holder {
         std::fs::write(&part, line(&warm)).map_err(StageError::io("write", &part))?;
         std::fs::rename(&part, &ready).map_err(StageError::io("rename", &part))?;
         let kafka_leases = AtomicUsize::new(0);
-        let holder = Holder { warm, stage, guardian, kafka_leases, down: Notify::new() };
+        let holder = Holder {
+            warm,
+            stage,
+            guardian,
+            kafka_leases,
+            cleaning: tokio::sync::Mutex::new(()),
+            lent: Mutex::default(),
+            down: Notify::new(),
+        };
         Ok((Arc::new(holder), listener))
     }
 
@@ -118,20 +135,28 @@ impl Holder {
                 return self.down.notify_one();
             }
             Request::LeaseKafka => {
+                let _clean = self.cleaning.lock().await;
                 self.kafka_leases.fetch_add(1, Ordering::Relaxed);
                 (Ok(self.stage.kafka().clone()), After::TakeBack)
             }
             Request::LeaseOwnKafka { name } => (self.stage.own_kafka(&name).await, After::Remove),
-            Request::LeaseMysql => (self.stage.mysql("leased").await, After::Replace),
+            Request::LeaseCluster { name } => return self.lend_cluster(&mut stream, &name).await,
+            Request::LeaseMysql => {
+                let lent = self.stage.mysql("leased").await;
+                self.lent().extend(lent.as_ref().ok().cloned());
+                (lent, After::Replace)
+            }
+            Request::LeaseReplica { of } => (self.replica(of).await, After::Remove),
             _ => return,
         };
         match service {
             Ok(service) => {
-                serve_lease(&mut stream, &service).await;
+                serve_lease(&mut stream, &service, Answer::Leased(service.endpoint)).await;
                 match after {
                     After::TakeBack => self.take_back(&service).await,
                     After::Remove => drop(service.remove().await),
                     After::Replace => {
+                        self.lent().retain(|lent| lent.endpoint != service.endpoint);
                         let _ = service.remove().await;
                         self.stage.prewarm_to(self.warm.mysql_ahead);
                     }
@@ -143,13 +168,48 @@ impl Holder {
         }
     }
 
+    fn lent(&self) -> MutexGuard<'_, Vec<Service>> {
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn replica(&self, of: SocketAddr) -> Result<Service, StageError> {
+        let primary = self.lent().iter().find(|lent| lent.endpoint == of).cloned();
+        let unknown = || StageError::Warm(format!("no server of this stage is at {of}"));
+        self.stage.replica(&primary.ok_or_else(unknown)?).await
+    }
+
+    /// Several brokers as one lease, by the first of them.
+    async fn lend_cluster(&self, stream: &mut BufReader<UnixStream>, name: &str) {
+        match self.stage.own_cluster(name).await {
+            Ok(brokers) => {
+                let endpoints = brokers.iter().map(|broker| broker.endpoint).collect();
+                if let Some(first) = brokers.first() {
+                    serve_lease(stream, first, Answer::LeasedAll(endpoints)).await;
+                }
+                for broker in brokers {
+                    let _ = broker.remove().await;
+                }
+            }
+            Err(error) => {
+                let _ = write(stream, &Answer::Failed(error.to_string())).await;
+            }
+        }
+    }
+
     /// The shared broker runs again after whatever its user did, and the last user's topics go.
     async fn take_back(&self, service: &Service) {
         let _ = service.resume().await;
         if !service.is_running().await {
             let _ = service.restart().await;
         }
-        if self.kafka_leases.fetch_sub(1, Ordering::Relaxed) == 1 {
+        self.kafka_leases.fetch_sub(1, Ordering::Relaxed);
+        // What a killed user had ordered last may be carried out after it is gone.
+        for pause in LOOKS {
+            tokio::time::sleep(pause).await;
+            let _clean = self.cleaning.lock().await;
+            if self.kafka_leases.load(Ordering::Relaxed) > 0 {
+                return;
+            }
             let _ = kafka::delete_topics(service.endpoint).await;
         }
     }
@@ -163,8 +223,8 @@ enum After {
     Replace,
 }
 
-async fn serve_lease(stream: &mut BufReader<UnixStream>, service: &Service) {
-    let mut answer = Answer::Leased(service.endpoint);
+async fn serve_lease(stream: &mut BufReader<UnixStream>, service: &Service, lent: Answer) {
+    let mut answer = lent;
     while write(stream, &answer).await {
         let Some(request) = read(stream).await else { return };
         let done = match request {

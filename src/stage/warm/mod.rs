@@ -24,7 +24,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
-pub(super) use held::{HeldServer, Wanted, lease};
+pub(super) use held::{HeldServer, Wanted, lease, lease_cluster};
 pub use hold::hold;
 
 use super::state::{self, StateLock};
@@ -72,7 +72,15 @@ enum Request {
     LeaseOwnKafka {
         name: String,
     },
+    /// Brokers that are one cluster, which nobody else uses.
+    LeaseCluster {
+        name: String,
+    },
     LeaseMysql,
+    /// A server that follows the leased one at this address.
+    LeaseReplica {
+        of: SocketAddr,
+    },
     Kill,
     Pause,
     Resume,
@@ -89,6 +97,7 @@ enum Request {
 #[serde(rename_all = "kebab-case")]
 enum Answer {
     Leased(SocketAddr),
+    LeasedAll(Vec<SocketAddr>),
     Done,
     Running(bool),
     Text(String),

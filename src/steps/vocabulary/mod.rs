@@ -77,6 +77,8 @@ pub struct Row {
     pub example_zh: &'static str,
     /// A table of parameters may stand under it.
     pub takes_table: bool,
+    /// A plan of faults must stand under it.
+    pub takes_plan: bool,
     /// What a business sentence speaks of, and a step above must have made: kind and index of its name. A `channel` is
     /// one of the platform's.
     pub needs: &'static [(&'static str, usize)],
@@ -165,6 +167,7 @@ const fn row(id: &'static str, kind: Kind, meaning: Meaning) -> Row {
         example_en: "",
         example_zh: "",
         takes_table: false,
+        takes_plan: false,
         needs: &[],
         makes: &[],
         meaning,

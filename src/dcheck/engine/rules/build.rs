@@ -1,11 +1,14 @@
 //! The factory: from a rule's map in YAML to the compiled rule.
 
+use std::collections::BTreeSet;
+
 use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
 use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
 
 use super::RuleHead;
+use super::columns::columns;
 use super::fields::{Fields, Mistakes};
 use super::placeholders::placeholders;
 use super::rule::{Lookup, Rule, Side};
@@ -31,7 +34,10 @@ pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
     let line = fields.line();
     let built = read(fields);
     let is_clean = mistakes.list.borrow().len() == told;
-    built.filter(|_| is_clean).map(|rule| (rule, line))
+    built.filter(|_| is_clean).map(|mut rule| {
+        rule.columns = columns(node, &rule.sides);
+        (rule, line)
+    })
 }
 
 fn read(fields: Fields<'_>) -> Option<Rule> {
@@ -142,6 +148,7 @@ fn judging(
         remember_ms,
         rollout: rollout?,
         strategy: strategy?,
+        columns: BTreeSet::new(),
     })
 }
 

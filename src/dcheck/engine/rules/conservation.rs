@@ -7,7 +7,7 @@ use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
 
 use super::group::Group;
-use super::strategy::{Finding, Passed, Ruling, Strategy, amount_of};
+use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, amount_of};
 use super::way::Way;
 
 pub const WAY: Way = Way {
@@ -79,6 +79,10 @@ impl Strategy for Conservation {
 
     fn window_ms(&self) -> Option<i64> {
         Some(self.window_ms)
+    }
+
+    fn relies_on(&self) -> Reliance {
+        Reliance::Items
     }
 }
 

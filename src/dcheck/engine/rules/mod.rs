@@ -8,6 +8,7 @@
 
 mod at_most_one;
 mod build;
+mod columns;
 mod conservation;
 mod fields;
 pub mod group;
@@ -97,6 +98,11 @@ impl RuleSet {
     /// The least time that any rule waits for a counterpart; none where no rule waits.
     pub fn smallest_window_ms(&self) -> Option<i64> {
         self.rules.iter().filter_map(|rule| rule.strategy.window_ms()).min()
+    }
+
+    /// The most time that any rule waits for a counterpart; none where no rule waits.
+    pub fn largest_window_ms(&self) -> Option<i64> {
+        self.rules.iter().filter_map(|rule| rule.strategy.window_ms()).max()
     }
 
     /// The rules' sides that listen to `event`, by rule and side number.

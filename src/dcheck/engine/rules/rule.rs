@@ -1,6 +1,6 @@
 //! A compiled rule: what it listens to, how it names what it judges, what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope, Template};
@@ -36,6 +36,8 @@ pub struct Rule {
     pub remember_ms: i64,
     pub rollout: Rollout,
     pub strategy: Box<dyn Strategy>,
+    /// (table, column), of all that it names.
+    pub columns: BTreeSet<(String, String)>,
 }
 
 /// Events of one side of a pair.

@@ -15,8 +15,11 @@ use super::rule::Rule;
 use super::strategy::{Finding, Passed, Strategy, Watch};
 use super::way::Way;
 
-const WARDS: [(&str, Ward); 5] = [
+const WARDS: [(&str, Ward); 8] = [
+    ("columns", Ward::Columns),
+    ("undecodable", Ward::Undecodable),
     ("lag", Ward::Lag),
+    ("unread", Ward::Unread),
     ("alert-channel", Ward::AlertChannel),
     ("rules", Ward::Rules),
     ("plan-executor", Ward::PlanExecutor),
@@ -91,5 +94,6 @@ pub fn rule(
         remember_ms: 0,
         rollout: rollout?,
         strategy,
+        columns: Default::default(),
     })
 }

@@ -41,6 +41,16 @@ pub enum Ruling {
     Void,
 }
 
+/// What a strategy takes to be missing because it was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reliance {
+    /// It finds by what it has seen.
+    Nothing,
+    /// Items: one unread makes the others look wrong.
+    Items,
+    Counterparts,
+}
+
 /// A ruling with what it stands on, for amounts and texts.
 #[derive(Clone, Debug)]
 pub struct Finding<'g> {
@@ -72,6 +82,11 @@ pub trait Strategy: Debug + Send + Sync {
     /// What it watches over without any event.
     fn watch(&self) -> Option<&Watch> {
         None
+    }
+
+    /// What must not be missing for its findings to be true.
+    fn relies_on(&self) -> Reliance {
+        Reliance::Nothing
     }
 
     /// How long it waits for a counterpart: what is read later than this comes too late for it.

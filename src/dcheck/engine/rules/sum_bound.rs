@@ -9,7 +9,7 @@
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
 
 use super::group::Group;
-use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, amount_of};
+use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, WhenAbsent, amount_of};
 use super::way::Way;
 
 pub const WAY: Way = Way {
@@ -112,5 +112,9 @@ impl Strategy for SumBound {
 
     fn order_by(&self) -> Option<&Expr> {
         Some(&self.order_by)
+    }
+
+    fn relies_on(&self) -> Reliance {
+        Reliance::Counterparts
     }
 }

@@ -7,7 +7,7 @@
 use crate::dcheck::engine::expr::{Expr, Scope};
 
 use super::group::{Group, Item, Other};
-use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, rule_on};
+use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, WhenAbsent, rule_on};
 use super::way::Way;
 
 pub const WAY: Way = Way {
@@ -53,5 +53,9 @@ impl Strategy for TwoSidedMatch {
 
     fn window_ms(&self) -> Option<i64> {
         Some(self.window_ms)
+    }
+
+    fn relies_on(&self) -> Reliance {
+        Reliance::Counterparts
     }
 }

@@ -1,6 +1,7 @@
 //! The engine from outside: events in, verdicts out, with the project's own rules.
 
 mod cases;
+mod gaps;
 mod interleaving;
 mod retrieval;
 mod time;

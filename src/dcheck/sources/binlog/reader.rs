@@ -2,8 +2,8 @@
 //! reconnect.
 //!
 //! A transaction reaches the daemon as one stretch with the position behind it; what was read of an
-//! unfinished one is thrown away when the connection breaks, and read again. Must not know what the
-//! daemon does with it.
+//! unfinished one is thrown away when the connection breaks, and read again. Where another server has taken over, the
+//! reader goes on there behind the transactions that it has. Must not know what the daemon does with it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,31 +11,32 @@ use std::time::Duration;
 use futures::StreamExt;
 use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::{Event as LogEvent, EventData, RowsEventData};
-use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn};
-use sha2::{Digest, Sha256};
+use mysql_async::{BinlogStream, Conn};
 use tokio::sync::mpsc;
 
 use super::decode::{DecodeError, Shape};
-use super::server::{ServerError, check_settings, log_end, tcp_opts};
-use crate::clock::CellTime;
-use crate::dcheck::event::{Event, Op, Row, Value};
+use super::open::open;
+use super::rows::{mark_of, row_event};
+use super::server::{ServerError, check_settings, purged, tcp_opts};
+use super::stamps::Stamps;
+use super::tables::{is_ddl, shown, tables, tables_anew};
+use crate::clock::Clock;
 use crate::dcheck::sources::{
-    BINLOG, Dating, Entry, FromSource, Position, RECONNECT_FIRST, backed_off,
+    BINLOG, Dating, Entry, FromSource, Origin, Position, RECONNECT_FIRST, backed_off,
 };
-use crate::wire::{MARK_TABLE, Mark, MarkKind};
+use crate::wire::MARK_TABLE;
 
 /// Rows of one transaction in one message: bounds the memory of a bulk update.
 const PART_ROWS: usize = 1_000;
+/// The server's word for a place that its log no longer has.
+const NO_SUCH_PLACE: u16 = 1236;
 /// Connect, check and first packet; a server that needs longer is asked again.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
-/// The server sends a heartbeat on a silent log this often …
-const HEARTBEAT: Duration = Duration::from_secs(10);
-/// … so that a connection on which nothing comes for this long is dead or stalled, and made again.
+/// A connection on which not even a heartbeat comes for this long is dead or stalled, and made again.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Which log to read, and what of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BinlogSettings {
     pub url: String,
     /// Tables of other schemas are dropped.
@@ -46,10 +47,11 @@ pub struct BinlogSettings {
     /// Where to start; the log's present end when None.
     pub from: Option<Position>,
     pub dating: Option<Dating>,
+    pub clock: Clock,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum ReadError {
+pub(super) enum ReadError {
     #[error("binlog connection: {0}")]
     Sql(#[from] mysql_async::Error),
     #[error("{0}")]
@@ -64,6 +66,8 @@ enum ReadError {
     Ended,
     #[error("binlog url: {0}; write mysql://USER@HOST:PORT/SCHEMA")]
     Url(#[from] mysql_async::UrlError),
+    #[error("binlog position: the server does not take {0} for numbers of transactions: {1}")]
+    Numbers(String, std::io::Error),
     #[error("the daemon ends")]
     Closed,
 }
@@ -75,7 +79,15 @@ pub struct BinlogReader {
     file: String,
     /// The last border of a transaction.
     border: Option<Position>,
-    dating: Option<Dating>,
+    /// Whose log is read, and all that was read of it: the border's.
+    origin: Option<Origin>,
+    /// Another server has taken over, and no transaction of it was read yet: until then its places say nothing.
+    crossing: bool,
+    /// The last transaction that was read whole, where the log names them.
+    last: Option<String>,
+    /// What the server had better be set to, told once.
+    advice: Option<String>,
+    stamps: Stamps,
     shapes: HashMap<u64, Shape>,
     open: Transaction,
     /// Between the GTID and the commit.
@@ -95,13 +107,17 @@ struct Transaction {
 
 impl BinlogReader {
     pub fn new(settings: BinlogSettings, inbox: mpsc::Sender<FromSource>) -> BinlogReader {
-        let (border, dating) = (settings.from.clone(), settings.dating);
+        let (border, stamps) = (settings.from.clone(), Stamps::new(settings.dating));
         BinlogReader {
             settings,
             inbox,
             file: String::new(),
             border,
-            dating,
+            origin: None,
+            crossing: false,
+            last: None,
+            advice: None,
+            stamps,
             shapes: HashMap::new(),
             open: Transaction::default(),
             inside: false,
@@ -118,12 +134,31 @@ impl BinlogReader {
             if matches!(error, ReadError::Closed) || self.inbox.is_closed() {
                 return;
             }
-            let lost = FromSource::Lost { source: BINLOG.into(), why: error.to_string() };
+            let why = self.explain(&error).await;
+            let lost = FromSource::Lost { source: BINLOG.into(), why };
             if self.inbox.send(lost).await.is_err() {
                 return;
             }
             pause = if self.border == before { backed_off(pause) } else { RECONNECT_FIRST };
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// With what is missing, where the log has lost the place to read on from.
+    async fn explain(&self, error: &ReadError) -> String {
+        let told = error.to_string();
+        let is_gone = matches!(error, ReadError::Sql(mysql_async::Error::Server(error)) if error.code == NO_SUCH_PLACE);
+        let (true, Some(from), Ok(opts)) = (is_gone, &self.border, tcp_opts(&self.settings.url))
+        else {
+            return told;
+        };
+        let ask = async {
+            let mut conn = Conn::new(opts).await?;
+            purged(&mut conn, from, self.last.as_deref()).await
+        };
+        match tokio::time::timeout(HANDSHAKE_LIMIT, ask).await {
+            Ok(Ok(gap)) => gap,
+            _ => told,
         }
     }
 
@@ -146,24 +181,17 @@ impl BinlogReader {
 
     async fn connect(&mut self) -> Result<(BinlogStream, Position), ReadError> {
         let mut conn = Conn::new(tcp_opts(&self.settings.url)?).await?;
-        check_settings(&mut conn).await?;
-        let from = match &self.border {
-            Some(position) => position.clone(),
-            None => log_end(&mut conn).await?,
-        };
-        let Position::Log { file, pos } = from.clone() else { return Err(ReadError::Ended) };
-        let period = HEARTBEAT.as_nanos();
-        conn.query_drop(format!(
-            "SET @source_heartbeat_period = {period}, @master_heartbeat_period = {period}"
-        ))
-        .await?;
-        let request = BinlogStreamRequest::new(replica_id(&self.settings.group))
-            .with_filename(file.as_bytes())
-            .with_pos(pos);
-        let stream = conn.get_binlog_stream(request).await?;
-        self.file.clone_from(&file);
-        self.border = Some(from.clone());
-        Ok((stream, from))
+        let advice = check_settings(&mut conn).await?;
+        if advice != self.advice {
+            advice.iter().for_each(|advice| eprintln!("dcheck: {advice}"));
+            self.advice = advice;
+        }
+        let tables = tables(&mut conn, &self.settings.schema).await?;
+        self.send(FromSource::Tables { tables, ddl: None }).await?;
+        let opened = open(conn, &self.settings.group, self.border.as_ref()).await?;
+        (self.file, self.origin, self.crossing) = (opened.file, opened.origin, opened.crossing);
+        self.border = Some(opened.from.clone());
+        Ok((opened.stream, opened.from))
     }
 
     async fn take(&mut self, stream: &BinlogStream, event: &LogEvent) -> Result<(), ReadError> {
@@ -177,8 +205,9 @@ impl BinlogReader {
                     && rotate.name() != self.file
                 {
                     self.file = rotate.name().into_owned();
-                    let pos = rotate.position();
-                    self.border = Some(Position::Log { file: self.file.clone(), pos });
+                    if !self.crossing {
+                        self.border = Some(self.place(rotate.position()));
+                    }
                 }
             }
             EventType::GTID_EVENT
@@ -209,11 +238,12 @@ impl BinlogReader {
                     && !opens_or_saves(&query.query())
                 {
                     self.commit(end).await?;
+                    self.look_at_tables(&query.query()).await?;
                 }
             }
             EventType::TRANSACTION_PAYLOAD_EVENT => self.payload_end = Some(end),
             // The head of a file and heartbeats: the log's end may be right behind them.
-            _ if !self.inside && end > 0 => self.commit(end).await?,
+            _ if !self.inside && !self.crossing && end > 0 => self.commit(end).await?,
             _ => {}
         }
         Ok(())
@@ -264,13 +294,12 @@ impl BinlogReader {
             self.open.rows += 1;
             if shape.table == MARK_TABLE {
                 if let Some(mark) = after.as_ref().and_then(mark_of) {
-                    self.dating =
-                        Some(Dating { mark_at_ms: mark.at, mark_commit_us: self.open.commit_us });
+                    self.stamps.marked(mark.at, self.open.commit_us);
                     self.open.entries.push(Entry::Mark(mark));
                 }
                 continue;
             }
-            let at = Dating::cell_time(self.dating, self.open.commit_us);
+            let at = self.stamps.cell_time(self.open.commit_us, self.settings.clock.now());
             let position = format!("{}:{end}", self.file);
             let id = self.open.id.clone();
             let event = row_event(shape.table.clone(), before, after, id, position, at);
@@ -281,19 +310,42 @@ impl BinlogReader {
 
     async fn commit(&mut self, end: u64) -> Result<(), ReadError> {
         let pos = self.payload_end.take().unwrap_or(end);
-        let border = Some(Position::Log { file: self.file.clone(), pos });
+        if let (Some(origin), Some(id)) = (&mut self.origin, &self.open.id) {
+            origin.gtids.add(id);
+        }
+        self.crossing = false;
+        let border = Some(self.place(pos));
         self.border.clone_from(&border);
+        self.last = self.open.id.take().or(self.last.take());
         self.inside = false;
         self.hand_over(border).await?;
         self.open = Transaction::default();
         Ok(())
     }
 
+    fn place(&self, pos: u64) -> Position {
+        Position::Log { file: self.file.clone(), pos, origin: self.origin.clone() }
+    }
+
+    /// After a statement that may have changed them. Where the server does not say, the next connection asks again.
+    async fn look_at_tables(&mut self, query: &str) -> Result<(), ReadError> {
+        if !is_ddl(query) {
+            return Ok(());
+        }
+        let asked = tables_anew(tcp_opts(&self.settings.url)?, &self.settings.schema);
+        match tokio::time::timeout(HANDSHAKE_LIMIT, asked).await {
+            Ok(Ok(tables)) => {
+                self.send(FromSource::Tables { tables, ddl: Some(shown(query)) }).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn hand_over(&mut self, position: Option<Position>) -> Result<(), ReadError> {
         self.open.rows = 0;
         let entries = std::mem::take(&mut self.open.entries);
-        let (source, dating) = (BINLOG.to_owned(), self.dating);
-        self.send(FromSource::Read { source, entries, position, dating, undecodable: 0 }).await
+        let (source, dating) = (BINLOG.to_owned(), self.stamps.dating);
+        self.send(FromSource::Read { source, entries, position, dating, undecodable: None }).await
     }
 
     async fn send(&self, news: FromSource) -> Result<(), ReadError> {
@@ -314,45 +366,6 @@ fn opens_or_saves(query: &str) -> bool {
     ["BEGIN", "SAVEPOINT", "XA START", "XA END", "ROLLBACK TO"]
         .iter()
         .any(|word| query.starts_with(word))
-}
-
-/// A replica id of our own range, the same for the same group.
-fn replica_id(group: &str) -> u32 {
-    let digest = Sha256::digest(group.as_bytes());
-    0x4000_0000 | u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) >> 2
-}
-
-fn row_event(
-    table: String,
-    before: Option<Row>,
-    after: Option<Row>,
-    txn: Option<String>,
-    position: String,
-    at: CellTime,
-) -> Event {
-    let (op, changed) = match (&before, &after) {
-        (Some(before), Some(after)) => (Op::Update, Event::changed_columns(before, after)),
-        (Some(_), None) => (Op::Delete, Vec::new()),
-        _ => (Op::Insert, Vec::new()),
-    };
-    Event { source: BINLOG.into(), stream: table, op, before, after, changed, txn, position, at }
-}
-
-fn mark_of(row: &Row) -> Option<Mark> {
-    let int = |name: &str| match row.get(name) {
-        Some(Value::Int(int)) => i64::try_from(*int).ok(),
-        _ => None,
-    };
-    let kind = match row.get("kind") {
-        Some(Value::Text(kind)) => match kind.as_str() {
-            "a" | "A" => MarkKind::A,
-            "b" | "B" => MarkKind::B,
-            _ => MarkKind::Beat,
-        },
-        _ => return None,
-    };
-    let seq = u64::try_from(int("seq")?).ok()?;
-    Some(Mark { seq, kind, offset_ms: int("offset_ms")?, at: int("at")? })
 }
 
 #[cfg(test)]
@@ -377,23 +390,5 @@ mod tests {
         ] {
             assert_eq!(opens_or_saves(query), inside, "{query}");
         }
-    }
-
-    #[test]
-    fn a_mark_is_read_from_its_row() {
-        let row = |seq: Value| -> Row {
-            [
-                ("seq", seq),
-                ("kind", "b".into()),
-                ("offset_ms", Value::Int(30_000)),
-                ("at", Value::Int(1_767_578_400_000)),
-            ]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into()
-        };
-        let mark = mark_of(&row(Value::Int(7))).unwrap();
-        assert_eq!((mark.seq, mark.kind, mark.offset_ms), (7, MarkKind::B, 30_000));
-        assert_eq!(mark_of(&row(Value::Null)), None);
-        assert_eq!(mark_of(&row(Value::Int(-1))), None);
     }
 }

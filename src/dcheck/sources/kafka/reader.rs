@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures::future::join_all;
+use futures::FutureExt;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use super::dead_letters::DeadLetters;
+use super::ends::{TopicIds, identities, poll, watermarks};
+use super::identity::Asker;
+use super::place::Place;
 use crate::clock::Clock;
 use crate::dcheck::event::{Event, Op};
-use crate::dcheck::sources::json::row_from_json;
-use crate::dcheck::sources::{Dating, Entry, FromSource, Position, RECONNECT_FIRST, backed_off};
-use crate::wire::{MARK_HEADER, Mark};
-
-/// How often the ends of the partitions are asked for, real time.
-const POLL_PERIOD: Duration = Duration::from_millis(500);
-/// A question for a partition's end that takes longer is given up.
-const POLL_LIMIT: Duration = Duration::from_millis(1_500);
+use crate::dcheck::sources::json::{JsonError, row_from_json};
+use crate::dcheck::sources::{
+    Dating, Entry, FromSource, Position, RECONNECT_FIRST, Undecodable, backed_off,
+};
+use crate::wire::MARK_HEADER;
 
 /// How long a fetch waits at the broker for news: an arriving record ends it at once. Questions for a partition's end wait
 /// behind it.
@@ -29,6 +29,12 @@ const FETCH_WAIT_MS: &str = "100";
 
 /// Undecodable messages that are printed; a poisoned topic must not fill the disk with log lines.
 const COMPLAINTS: usize = 20;
+
+/// Looks at the topics that are asked for and not begun: one serves all.
+const LOOKS: usize = 1;
+
+/// Records that are taken at once: one question about their topics serves them all.
+const BATCH_MAX: usize = 1_000;
 
 /// Where a partition is read from when no checkpoint knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -46,13 +52,20 @@ pub struct KafkaSettings {
     /// Logical topic, partition.
     pub partitions: Vec<(String, i32)>,
     pub start: Start,
-    /// By source name (`channel.flow/0`): the next offset, and the dating at that place.
-    pub from: BTreeMap<String, (i64, Option<Dating>)>,
+    /// Name of the topic of dead letters; empty: none.
+    pub dead_letters: String,
+    /// By source name (`channel.flow/0`).
+    pub from: BTreeMap<String, Place>,
 }
 
 impl KafkaSettings {
     pub fn source(topic: &str, partition: i32) -> String {
         format!("{topic}/{partition}")
+    }
+
+    /// A topic as the broker calls it.
+    pub fn name(&self, topic: &str) -> String {
+        format!("{}{topic}", self.prefix)
     }
 
     /// Source names, in order.
@@ -74,7 +87,10 @@ pub struct KafkaReader {
     settings: KafkaSettings,
     clock: Clock,
     inbox: mpsc::Sender<FromSource>,
-    datings: BTreeMap<String, Dating>,
+    /// By source name, of every partition that is assigned.
+    places: BTreeMap<String, Place>,
+    asker: Arc<Asker>,
+    dead_letters: DeadLetters,
     complaints: usize,
 }
 
@@ -84,31 +100,28 @@ impl KafkaReader {
         clock: Clock,
         inbox: mpsc::Sender<FromSource>,
     ) -> KafkaReader {
-        let datings = settings
-            .from
-            .iter()
-            .filter_map(|(source, (_, dating))| Some((source.clone(), (*dating)?)))
-            .collect();
-        KafkaReader { settings, clock, inbox, datings, complaints: 0 }
+        let dead_letters = DeadLetters::new(&settings.brokers, &settings.dead_letters);
+        let asker = Arc::new(Asker::new(&settings.brokers));
+        let (places, complaints) = (BTreeMap::new(), 0);
+        KafkaReader { settings, clock, inbox, places, asker, dead_letters, complaints }
     }
 
     /// Until the receiver is gone.
     pub async fn run(mut self) {
         let consumer = match self.consumer() {
             Ok(consumer) => Arc::new(consumer),
-            Err(error) => {
-                self.lost(&error.to_string()).await;
-                return;
-            }
+            Err(error) => return self.lost(&error.to_string()).await,
         };
-        let Ok(()) = self.assign(&consumer).await else { return };
-        let poll = tokio::spawn(poll_ends(
+        let Ok(()) = self.start(&consumer).await else { return };
+        let (asks, looks) = mpsc::channel(LOOKS);
+        let poll = tokio::spawn(poll(
             self.settings.clone(),
             Arc::clone(&consumer),
             self.clock.clone(),
             self.inbox.clone(),
+            asks,
         ));
-        let _: Result<(), ReadError> = self.read(&consumer).await;
+        let _: Result<(), ReadError> = self.read(&consumer, looks).await;
         poll.abort();
     }
 
@@ -119,9 +132,8 @@ impl KafkaReader {
             .set("client.id", "dcheck")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
-            // A log that was cut under us is read from its beginning: twice is harmless, a gap is a
-            // loss.
-            .set("auto.offset.reset", "earliest")
+            // A log that was cut under us, or made anew, is ours to tell of: the library would go on without a word.
+            .set("auto.offset.reset", "error")
             .set("broker.address.family", "v4")
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "200")
@@ -138,20 +150,35 @@ impl KafkaReader {
             .create()
     }
 
-    /// Explicit offsets for every partition; waits for the broker where the checkpoint does not
-    /// know one.
-    async fn assign(&mut self, consumer: &Arc<StreamConsumer>) -> Result<(), ReadError> {
-        let mut list = TopicPartitionList::new();
+    /// A place for every partition; waits for the broker where the checkpoint does not know one.
+    async fn start(&mut self, consumer: &Arc<StreamConsumer>) -> Result<(), ReadError> {
         for (topic, partition) in self.settings.partitions.clone() {
             let source = KafkaSettings::source(&topic, partition);
-            let offset = match self.settings.from.get(&source) {
-                Some((offset, _)) => *offset,
-                None => self.first_offset(consumer, &topic, partition).await?,
+            let place = match self.settings.from.get(&source) {
+                Some(place) => place.clone(),
+                None => {
+                    let next = self.first_offset(consumer, &topic, partition).await?;
+                    Place { next, ..Place::default() }
+                }
             };
-            let name = format!("{}{topic}", self.settings.prefix);
-            list.add_partition_offset(&name, partition, Offset::Offset(offset))?;
-            let position = Position::Offset(offset);
+            let position = Position::Offset(place.next);
+            self.places.insert(source.clone(), place);
             self.send(FromSource::Connected { source, position }).await?;
+        }
+        // Before anything of a topic made anew is taken for what follows in the old one.
+        self.recognise(consumer).await?;
+        self.assign(consumer)
+    }
+
+    /// Reads on at every partition's place.
+    fn assign(&self, consumer: &Arc<StreamConsumer>) -> Result<(), ReadError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in &self.settings.partitions {
+            let Some(place) = self.places.get(&KafkaSettings::source(topic, *partition)) else {
+                continue;
+            };
+            let name = self.settings.name(topic);
+            list.add_partition_offset(&name, *partition, Offset::Offset(place.next))?;
         }
         Ok(consumer.assign(&list)?)
     }
@@ -164,8 +191,7 @@ impl KafkaReader {
     ) -> Result<i64, ReadError> {
         let mut pause = RECONNECT_FIRST;
         loop {
-            let name = format!("{}{topic}", self.settings.prefix);
-            match watermarks(Arc::clone(consumer), name, partition).await {
+            match watermarks(Arc::clone(consumer), self.settings.name(topic), partition).await {
                 Ok((low, high)) => {
                     return Ok(if self.settings.start == Start::Earliest { low } else { high });
                 }
@@ -179,48 +205,132 @@ impl KafkaReader {
         }
     }
 
-    async fn read(&mut self, consumer: &Arc<StreamConsumer>) -> Result<(), ReadError> {
+    async fn read(
+        &mut self,
+        consumer: &Arc<StreamConsumer>,
+        mut looks: mpsc::Receiver<()>,
+    ) -> Result<(), ReadError> {
         let mut pause = RECONNECT_FIRST;
+        let mut ended = None;
         loop {
-            let received = tokio::select! {
-                received = consumer.recv() => received,
-                () = self.inbox.closed() => return Err(ReadError::Closed),
+            let received = match ended.take() {
+                Some(error) => Err(error),
+                None => tokio::select! {
+                    received = consumer.recv() => received,
+                    Some(()) = looks.recv() => {
+                        self.recognise(consumer).await?;
+                        continue;
+                    }
+                    () = self.inbox.closed() => return Err(ReadError::Closed),
+                },
             };
             match received {
-                Ok(message) => {
-                    pause = RECONNECT_FIRST;
-                    let Some(news) = self.decode(&message) else { continue };
-                    self.send(news).await?;
+                Ok(first) => {
+                    let batch;
+                    (batch, ended) = ready(consumer, first);
+                    if self.take(consumer, &batch).await? {
+                        pause = RECONNECT_FIRST;
+                        continue;
+                    }
                 }
-                // While the broker is away librdkafka reconnects by itself and tells us now and
-                // then.
-                Err(error) => {
-                    self.lost(&error.to_string()).await;
-                    tokio::time::sleep(pause).await;
-                    pause = backed_off(pause);
+                // One of the partitions has no record at its place, and the library does not say which.
+                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                    let ids = identities(&self.asker, &self.settings).await.unwrap_or_default();
+                    self.look_for_gaps(consumer, &ids).await?;
+                    self.assign(consumer)?;
                 }
+                // While the broker is away librdkafka reconnects by itself and tells us now and then.
+                Err(error) => self.lost(&error.to_string()).await,
             }
+            tokio::time::sleep(pause).await;
+            pause = backed_off(pause);
         }
     }
 
-    fn decode(&mut self, message: &BorrowedMessage<'_>) -> Option<FromSource> {
+    /// Hands the records on, once the broker has said that their topics are still the ones that are read: an offset of the old
+    /// topic is a place in one made anew as well, and the library reads on there. False where they will be read again.
+    async fn take(
+        &mut self,
+        consumer: &Arc<StreamConsumer>,
+        batch: &[BorrowedMessage<'_>],
+    ) -> Result<bool, ReadError> {
+        if !self.recognise(consumer).await? {
+            self.assign(consumer)?;
+            return Ok(false);
+        }
+        for message in batch {
+            let Some(news) = self.decode(message).await else { continue };
+            self.send(news).await?;
+        }
+        Ok(true)
+    }
+
+    /// A topic that is met for the first time gets its id; one that was made anew is read from its beginning. True where all
+    /// are the ones that were read.
+    async fn recognise(&mut self, consumer: &Arc<StreamConsumer>) -> Result<bool, ReadError> {
+        let Some(ids) = identities(&self.asker, &self.settings).await else {
+            self.lost("the broker does not say which topics these are").await;
+            return Ok(false);
+        };
+        let mut has_other = false;
+        for (topic, partition) in self.settings.partitions.clone() {
+            let source = KafkaSettings::source(&topic, partition);
+            let id = ids.get(&self.settings.name(&topic));
+            let Some(place) = self.places.get_mut(&source) else { continue };
+            has_other |= place.is_of_another(id);
+            if place.topic_id.is_none()
+                && let Some(id) = id.cloned()
+            {
+                place.topic_id = Some(id.clone());
+                self.send(FromSource::Topic { source, id }).await?;
+            }
+        }
+        if has_other && self.look_for_gaps(consumer, &ids).await? {
+            self.assign(consumer)?;
+        }
+        Ok(!has_other)
+    }
+
+    /// Holds every place against its log; true where one was moved.
+    async fn look_for_gaps(
+        &mut self,
+        consumer: &Arc<StreamConsumer>,
+        ids: &TopicIds,
+    ) -> Result<bool, ReadError> {
+        let mut moved = false;
+        for (topic, partition) in self.settings.partitions.clone() {
+            let (source, name) =
+                (KafkaSettings::source(&topic, partition), self.settings.name(&topic));
+            let id = ids.get(&name).cloned();
+            let ends = watermarks(Arc::clone(consumer), name, partition).await;
+            let (Some(place), Ok(ends)) = (self.places.get_mut(&source), ends) else { continue };
+            let Some(missed) = place.missed(id.as_ref(), ends) else { continue };
+            place.next = missed.next;
+            moved = true;
+            let position = Position::Offset(missed.next);
+            let (case, what) = (missed.case, missed.what);
+            self.complain(&format!("{source}: {what}"));
+            self.send(FromSource::Missed { source: source.clone(), position, case, what }).await?;
+            if let Some(id) = id {
+                self.places.entry(source.clone()).or_default().topic_id = Some(id.clone());
+                self.send(FromSource::Topic { source, id }).await?;
+            }
+        }
+        Ok(moved)
+    }
+
+    async fn decode(&mut self, message: &BorrowedMessage<'_>) -> Option<FromSource> {
         let topic = message.topic().strip_prefix(&self.settings.prefix)?.to_owned();
         let source = KafkaSettings::source(&topic, message.partition());
         let commit_us = message.timestamp().to_millis().unwrap_or(0).saturating_mul(1000);
         let payload = message.payload().unwrap_or_default();
-        let (mut entries, mut undecodable) = (Vec::new(), 0);
-        if is_mark(message) {
-            match serde_json::from_slice::<Mark>(payload) {
-                Ok(mark) => {
-                    let dating = Dating { mark_at_ms: mark.at, mark_commit_us: commit_us };
-                    self.datings.insert(source.clone(), dating);
-                    entries.push(Entry::Mark(mark));
-                }
-                Err(_) => undecodable = 1,
-            }
+        let place = self.places.entry(source.clone()).or_default();
+        place.next = message.offset() + 1;
+        let decoded = if is_mark(message) {
+            serde_json::from_slice(payload).map(Entry::Mark).map_err(JsonError::from)
         } else {
-            match row_from_json(payload) {
-                Ok(row) => entries.push(Entry::Event(Event {
+            row_from_json(payload).map(|row| {
+                Entry::Event(Event {
                     source: source.clone(),
                     stream: topic,
                     op: Op::Message,
@@ -229,16 +339,23 @@ impl KafkaReader {
                     changed: Vec::new(),
                     txn: None,
                     position: message.offset().to_string(),
-                    at: Dating::cell_time(self.datings.get(&source).copied(), commit_us),
-                })),
-                Err(error) => {
-                    undecodable = 1;
-                    self.complain(&format!("{source} offset {}: {error}", message.offset()));
-                }
-            }
+                    at: Dating::cell_time(place.dating, commit_us, self.clock.now()),
+                })
+            })
+        };
+        if let Ok(Entry::Mark(mark)) = &decoded {
+            place.dating = Some(Dating { mark_at_ms: mark.at, mark_commit_us: commit_us });
         }
-        let position = Some(Position::Offset(message.offset() + 1));
-        let dating = self.datings.get(&source).copied();
+        let (position, dating) = (Some(Position::Offset(place.next)), place.dating);
+        let (entries, undecodable) = match decoded {
+            Ok(entry) => (vec![entry], None),
+            Err(error) => {
+                self.complain(&format!("{source} offset {}: {error}", message.offset()));
+                let lost = self.dead_letters.put(message, &error).await.err();
+                lost.iter().for_each(|why| self.complain(why));
+                (Vec::new(), Some(Undecodable { reason: error.reason(), lost }))
+            }
+        };
         Some(FromSource::Read { source, entries, position, dating, undecodable })
     }
 
@@ -262,77 +379,22 @@ impl KafkaReader {
     }
 }
 
+/// The record with those that came with it, and what went wrong behind them.
+fn ready<'c>(
+    consumer: &'c StreamConsumer,
+    first: BorrowedMessage<'c>,
+) -> (Vec<BorrowedMessage<'c>>, Option<KafkaError>) {
+    let mut batch = vec![first];
+    while batch.len() < BATCH_MAX {
+        match consumer.recv().now_or_never() {
+            Some(Ok(message)) => batch.push(message),
+            Some(Err(error)) => return (batch, Some(error)),
+            None => break,
+        }
+    }
+    (batch, None)
+}
+
 fn is_mark(message: &BorrowedMessage<'_>) -> bool {
     message.headers().is_some_and(|headers| headers.iter().any(|header| header.key == MARK_HEADER))
-}
-
-async fn watermarks(
-    consumer: Arc<StreamConsumer>,
-    topic: String,
-    partition: i32,
-) -> Result<(i64, i64), KafkaError> {
-    let ask = move || consumer.fetch_watermarks(&topic, partition, POLL_LIMIT);
-    tokio::task::spawn_blocking(ask).await.unwrap_or(Err(KafkaError::Canceled))
-}
-
-async fn poll_ends(
-    settings: KafkaSettings,
-    consumer: Arc<StreamConsumer>,
-    clock: Clock,
-    inbox: mpsc::Sender<FromSource>,
-) {
-    let mut period = tokio::time::interval(POLL_PERIOD);
-    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        period.tick().await;
-        let at = clock.now();
-        let names = settings.partitions.iter();
-        let names: Vec<(String, i32)> =
-            names.map(|(topic, at)| (format!("{}{topic}", settings.prefix), *at)).collect();
-        let found = ends(&consumer, &names).await;
-        for ((topic, partition), end) in settings.partitions.iter().zip(found) {
-            let Some(end) = end.map(Position::Offset) else { continue };
-            let source = KafkaSettings::source(topic, *partition);
-            if inbox.send(FromSource::LogEnd { source, end, at }).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The ends of the partitions, in order; none where the broker does not say. All in one request; one by one where that
-/// fails, for one topic that is gone fails it for all.
-async fn ends(consumer: &Arc<StreamConsumer>, names: &[(String, i32)]) -> Vec<Option<i64>> {
-    if let Ok(ends) = ends_at_once(consumer, names.to_vec()).await {
-        return ends;
-    }
-    let each = names.iter().map(async |(topic, partition)| {
-        let answer = watermarks(Arc::clone(consumer), topic.clone(), *partition).await;
-        answer.ok().map(|(_, high)| high)
-    });
-    join_all(each).await
-}
-
-async fn ends_at_once(
-    consumer: &Arc<StreamConsumer>,
-    names: Vec<(String, i32)>,
-) -> Result<Vec<Option<i64>>, KafkaError> {
-    let consumer = Arc::clone(consumer);
-    let ask = move || {
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in &names {
-            // As a time this offset means the end: the protocol's own word, which librdkafka hands on.
-            list.add_partition_offset(topic, *partition, Offset::End)?;
-        }
-        let told = consumer.offsets_for_times(list, POLL_LIMIT)?;
-        let end = |(topic, partition): &(String, i32)| {
-            let found = told.find_partition(topic, *partition)?;
-            match (found.error(), found.offset()) {
-                (Ok(()), Offset::Offset(end)) => Some(end),
-                _ => None,
-            }
-        };
-        Ok(names.iter().map(end).collect())
-    };
-    tokio::task::spawn_blocking(ask).await.unwrap_or(Err(KafkaError::Canceled))
 }

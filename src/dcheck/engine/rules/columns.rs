@@ -1,0 +1,63 @@
+//! Which columns of which tables a rule names, by its texts.
+//!
+//! A word scan of what is compiled elsewhere: `after.x` and `before.x` are of the rule's own side, inside `counterpart` of the
+//! other one, which the rest of the rule calls `other.x`. Not covered: columns that only the SQL of a look-up names.
+
+use std::collections::BTreeSet;
+
+use crate::dcheck::engine::window::Stream;
+
+use super::rule::Side;
+use super::yaml::{Node, Shape};
+
+/// Keys whose texts are for people, or name columns of other tables.
+const PLAIN: [&str; 2] = ["title", "sql"];
+
+/// (table, column), of the sides that read tables.
+pub fn columns(node: &Node, sides: &[Side]) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    scan(node, 0, &mut found);
+    let table = |side: usize| match &sides.get(side)?.stream {
+        Stream::Table(table) => Some(table.clone()),
+        Stream::Topic(_) => None,
+    };
+    found.into_iter().filter_map(|(side, column)| Some((table(side)?, column))).collect()
+}
+
+fn scan(node: &Node, own: usize, found: &mut BTreeSet<(usize, String)>) {
+    match &node.shape {
+        Shape::Scalar { text, .. } => fields(text, own, found),
+        Shape::List(nodes) => nodes.iter().for_each(|node| scan(node, own, found)),
+        Shape::Map(entries) => {
+            for (key, _, node) in entries {
+                match (key.as_str(), &node.shape) {
+                    ("counterpart", _) => scan(node, 1, found),
+                    ("changed", Shape::List(names)) => {
+                        found.extend(names.iter().filter_map(|name| match &name.shape {
+                            Shape::Scalar { text, .. } => Some((own, text.clone())),
+                            _ => None,
+                        }));
+                    }
+                    (key, _) if PLAIN.contains(&key) => {}
+                    _ => scan(node, own, found),
+                }
+            }
+        }
+    }
+}
+
+fn fields(text: &str, own: usize, found: &mut BTreeSet<(usize, String)>) {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    for word in text.split(|c: char| !is_word(c) && c != '.') {
+        if let Some((root, name)) = word.split_once('.')
+            && name.chars().all(is_word)
+            && !name.is_empty()
+        {
+            match root {
+                "after" | "before" => drop(found.insert((own, name.to_owned()))),
+                "other" => drop(found.insert((1 - own, name.to_owned()))),
+                _ => {}
+            }
+        }
+    }
+}
