@@ -10,7 +10,7 @@ use crate::wire::{Judgement, Subject};
 use super::rules::Rule;
 use super::rules::group::{Group, Item, Reference};
 use super::rules::rule::Said;
-use super::rules::strategy::{Finding, Ruling};
+use super::rules::strategy::{Finding, Reliance, Ruling};
 use super::schedule::{Address, Waits};
 use super::{Asked, Counts, Engine, Output, Verdict};
 
@@ -95,7 +95,8 @@ impl Engine {
     /// Per item: its number, its ruling, and what is to be told now.
     fn compare(&self, rule: &Rule, group: &Group) -> Vec<(usize, Ruling, Vec<Telling>)> {
         let (now, progress) = (self.now, &self.progress);
-        let waits_for = if rule.sides.len() > 1 { &rule.sides[..] } else { &[] };
+        let is_waiting = rule.sides.len() > 1 || rule.strategy.relies_on() == Reliance::Items;
+        let waits_for = if is_waiting { &rule.sides[..] } else { &[] };
         let passed = |deadline: CellTime| {
             let past = |side: &super::rules::rule::Side| progress.is_past(&side.stream, deadline);
             now >= deadline && waits_for.iter().all(past)

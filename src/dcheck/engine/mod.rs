@@ -231,7 +231,8 @@ impl Engine {
             is_new
         } else {
             let id = side.id_of(event)?;
-            groups.entry(key).or_default().take_other(id, event.clone())
+            let kept = rule.strategy.states_kept();
+            groups.entry(key).or_default().take_other(id, event.clone(), kept)
         };
         if is_new {
             self.schedule.touch(address.clone());

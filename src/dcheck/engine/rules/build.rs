@@ -14,7 +14,7 @@ use super::placeholders::placeholders;
 use super::rule::{Lookup, Rule, Side};
 use super::self_watch;
 use super::strategy::WhenAbsent;
-use super::way::{Keys, OWN, WAYS, Way};
+use super::way::{Bound, Keys, OWN, WAYS, Way};
 use super::yaml::{Node, Shape};
 
 /// How long a group is kept where a rule does not say: longer than any redelivery.
@@ -116,8 +116,11 @@ fn judging(
     let key_name = if way.states { None } else { Some("key") };
     let items = fields.map("on").and_then(|on| side(on, key_name, occurrence.as_ref()));
     let pair = fields.optional_map("counterpart").filter(|_| way.counterpart);
-    let bound =
-        pair.as_ref().filter(|_| way.bound).and_then(|p| p.expr("amount", Kind::Money, OWN));
+    let bound = pair.as_ref().and_then(|pair| match way.bound {
+        Bound::None => None,
+        Bound::Optional => pair.optional_expr("amount", Kind::Any, OWN),
+        Bound::Required => pair.expr("amount", Kind::Money, OWN),
+    });
     if way.counterpart && fields.node("counterpart").is_none() {
         fields.mistake(fields.line(), "a rule of this strategy needs `counterpart`");
     }

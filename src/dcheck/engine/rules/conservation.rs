@@ -87,6 +87,6 @@ impl Strategy for Conservation {
 }
 
 fn refused(group: &Group, error: &EvalError) -> Vec<Finding<'static>> {
-    let refuse = |_| Finding::of(Ruling::Refused(error.to_string()));
+    let refuse = |_| Finding::of(Ruling::of_error(error));
     group.items.iter().map(refuse).collect()
 }

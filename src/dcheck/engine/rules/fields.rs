@@ -145,6 +145,21 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A map of free names to lists of texts, each text with its line.
+    pub fn text_lists(&self, name: &'static str) -> Option<Vec<(String, Vec<(&'a str, usize)>)>> {
+        let map = self.map(name)?;
+        let texts = |(key, line, node): &'a (String, usize, Node)| match &node.shape {
+            Shape::List(items) => {
+                Some((key.clone(), items.iter().filter_map(|i| map.scalar(key, i)).collect()))
+            }
+            _ => {
+                self.mistake(*line, format!("`{key}` must be a list, such as `[A, B]`"));
+                None
+            }
+        };
+        Some(map.entries.iter().filter_map(texts).collect())
+    }
+
     pub fn durations_ms(&self, name: &'static str) -> Vec<i64> {
         let texts = self.texts(name);
         texts.into_iter().filter_map(|(text, line)| self.to_ms(name, text, line)).collect()

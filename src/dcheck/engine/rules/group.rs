@@ -68,12 +68,52 @@ pub struct Other {
     pub event: Event,
     /// The earliest event time under this identity.
     pub first_at: CellTime,
+    /// Its states before that, the oldest first; only as many as the strategy compares with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Event>,
 }
 
 impl Other {
     /// Its row or message; a deleted row counts with its last state.
     pub fn row(&self) -> Option<&Row> {
-        self.event.after.as_ref().or(self.event.before.as_ref())
+        row_of(&self.event)
+    }
+
+    /// All states that are known, the oldest first.
+    pub fn states(&self) -> impl Iterator<Item = &Event> {
+        self.earlier.iter().chain([&self.event])
+    }
+
+    /// True where the state is new. Times decide, not arrival; of one time, the place in the source.
+    fn take(&mut self, event: Event, kept: usize) -> bool {
+        let is_same = |known: &Event| known.at == event.at && known.position == event.position;
+        if self.states().any(is_same) {
+            return false;
+        }
+        self.first_at = self.first_at.min(event.at);
+        self.earlier.push(event);
+        self.earlier.push(self.event.clone());
+        self.earlier.sort_by(|a, b| age(a).cmp(&age(b)));
+        self.event = self.earlier.pop().expect("invariant: two states were pushed");
+        let over = self.earlier.len().saturating_sub(kept);
+        self.earlier.drain(..over);
+        true
+    }
+}
+
+/// A row or a message; a deleted row counts with its last state.
+pub fn row_of(event: &Event) -> Option<&Row> {
+    event.after.as_ref().or(event.before.as_ref())
+}
+
+/// Orders the states of one counterpart. Positions of one source are numbers behind the same words.
+fn age(event: &Event) -> (CellTime, usize, &str) {
+    (event.at, event.position.len(), &event.position)
+}
+
+impl Other {
+    pub fn of(id: String, event: Event) -> Other {
+        Other { id, first_at: event.at, event, earlier: Vec::new() }
     }
 }
 
@@ -88,21 +128,14 @@ impl Group {
         true
     }
 
-    /// True where the counterpart is new or changed. Times decide, not arrival: the latest state
-    /// stays.
-    pub fn take_other(&mut self, id: String, event: Event) -> bool {
-        let first_at = event.at;
-        let Some(known) = self.others.iter_mut().find(|other| other.id == id) else {
-            let place = self.others.partition_point(|other| other.id <= id);
-            self.others.insert(place, Other { id, event, first_at });
-            return true;
-        };
-        let before = (known.first_at, known.event.position.clone());
-        known.first_at = known.first_at.min(first_at);
-        if event.at >= known.event.at {
-            known.event = event;
+    /// True where the counterpart is new or changed.
+    pub fn take_other(&mut self, id: String, event: Event, kept: usize) -> bool {
+        if let Some(known) = self.others.iter_mut().find(|other| other.id == id) {
+            return known.take(event, kept);
         }
-        before != (known.first_at, known.event.position.clone())
+        let place = self.others.partition_point(|other| other.id <= id);
+        self.others.insert(place, Other::of(id, event));
+        true
     }
 
     /// True where something waits for its deadline, a source, or an answer.

@@ -6,6 +6,7 @@
 //! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
 //! line in `way.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: HTTP lookups.
 
+mod aggregate;
 mod at_most_one;
 mod build;
 mod columns;
@@ -15,13 +16,17 @@ pub mod group;
 mod index;
 mod load;
 mod missing_counterpart;
+mod one_to_many;
+mod ordering;
 mod placeholders;
 pub mod rule;
 mod self_watch;
+mod state_machine;
 pub mod strategy;
 mod sum_bound;
 mod threshold;
 mod two_sided_match;
+mod unexplained_change;
 mod way;
 mod yaml;
 

@@ -41,6 +41,16 @@ pub enum Ruling {
     Void,
 }
 
+impl Ruling {
+    /// What does not fit may be right or wrong: nobody knows. What cannot be computed at all is refused.
+    pub fn of_error(error: &EvalError) -> Ruling {
+        match error {
+            EvalError::Overflow { .. } => Ruling::Unknown(error.to_string()),
+            _ => Ruling::Refused(error.to_string()),
+        }
+    }
+}
+
 /// What a strategy takes to be missing because it was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reliance {
@@ -89,6 +99,11 @@ pub trait Strategy: Debug + Send + Sync {
         Reliance::Nothing
     }
 
+    /// How many states of a counterpart before its latest it compares with.
+    fn states_kept(&self) -> usize {
+        0
+    }
+
     /// How long it waits for a counterpart: what is read later than this comes too late for it.
     fn window_ms(&self) -> Option<i64> {
         None
@@ -118,7 +133,7 @@ pub fn rule_on(check: &Expr, scope: &Scope<'_>, when_absent: WhenAbsent) -> Ruli
         Ok(Some(false)) => Ruling::Mismatched,
         Ok(None) if when_absent == WhenAbsent::Ok => Ruling::Matched,
         Ok(None) => Ruling::Mismatched,
-        Err(error) => Ruling::Refused(error.to_string()),
+        Err(error) => Ruling::of_error(&error),
     }
 }
 

@@ -10,13 +10,13 @@ use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
 
 use super::group::Group;
 use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, WhenAbsent, amount_of};
-use super::way::Way;
+use super::way::{Bound, Way};
 
 pub const WAY: Way = Way {
     // Sum so far, what it may be, and what this item adds above that.
     found: &["total", "bound", "above"],
     counterpart: true,
-    bound: true,
+    bound: Bound::Required,
     ..Way::of(|keys| {
         let window_ms = keys.fields.optional_duration_ms("window");
         let (amount, order_by, bound) = (keys.amount(), keys.order_by(), keys.bound.clone());
@@ -96,7 +96,7 @@ impl Strategy for SumBound {
             });
             let (fits, found, sum) = match weighed {
                 Ok(weighed) => weighed,
-                Err(error) => return Finding::of(Ruling::Refused(error.to_string())),
+                Err(error) => return Finding::of(Ruling::of_error(&error)),
             };
             total = Some(sum);
             let deadline = self.window_ms.map(|window_ms| item.event.at.plus_ms(window_ms));

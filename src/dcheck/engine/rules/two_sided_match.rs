@@ -1,14 +1,20 @@
 //! Two-sided match: an item and its counterpart must agree field by field; either may come first.
 //!
-//! Agreement is told at once. A difference is told when the window closes, because the other side
-//! may be corrected within it. YAML: `counterpart`, `window`, `check`; `when_absent` also decides a
-//! counterpart that never comes.
+//! The counterpart counts as it was when the item came, and as it was corrected within the window: what becomes of it later is
+//! another matter. Agreement is told at once, a difference when the window closes; a correction after that ends the finding.
+//! YAML: `counterpart`, `window`, `check`; `when_absent` also decides a counterpart that never comes.
 
+use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Expr, Scope};
+use crate::dcheck::event::Event;
 
-use super::group::{Group, Item, Other};
+use super::group::{Group, Item, Other, row_of};
 use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, WhenAbsent, rule_on};
 use super::way::Way;
+
+/// States kept of a counterpart before its latest: a row that changes oftener than that within the memory of a rule is
+/// compared by its youngest ones.
+const STATES_KEPT: usize = 32;
 
 pub const WAY: Way = Way {
     roots: &["other"],
@@ -29,20 +35,36 @@ pub struct TwoSidedMatch {
 
 impl TwoSidedMatch {
     fn judge<'g>(&self, item: &Item, other: Option<&'g Other>, passed: Passed<'_>) -> Finding<'g> {
-        let deadline = item.event.at.plus_ms(self.window_ms);
-        let row = other.and_then(Other::row);
-        let ruling = match row {
-            Some(row) => {
-                let scope = Scope { other: Some(row), ..Scope::of(&item.event) };
-                rule_on(&self.check, &scope, self.when_absent)
-            }
-            None if self.when_absent == WhenAbsent::Ok => Ruling::Expired,
-            None => Ruling::Mismatched,
+        let at = item.event.at;
+        let deadline = at.plus_ms(self.window_ms);
+        let (in_time, late) = states(other, at, deadline);
+        let compare = |state: &Event| {
+            let scope = Scope { other: row_of(state), ..Scope::of(&item.event) };
+            rule_on(&self.check, &scope, self.when_absent)
         };
-        let is_final = ruling == Ruling::Matched || passed(deadline);
-        let ruling = if is_final { ruling } else { Ruling::Wait(deadline) };
-        Finding { ruling, other: row, found: Vec::new() }
+        let agreed = |states: &[&'g Event]| {
+            states.iter().copied().find(|state| compare(state) == Ruling::Matched)
+        };
+        let (ruling, state) = match (agreed(&in_time), in_time.last()) {
+            (Some(state), _) => (Ruling::Matched, Some(state)),
+            (None, last) if !passed(deadline) => (Ruling::Wait(deadline), last.copied()),
+            (None, last) => match (agreed(&late), last.or(late.first())) {
+                (Some(state), _) => (Ruling::Late, Some(state)),
+                (None, Some(state)) => (compare(state), Some(*state)),
+                (None, None) if self.when_absent == WhenAbsent::Ok => (Ruling::Expired, None),
+                (None, None) => (Ruling::Mismatched, None),
+            },
+        };
+        Finding { ruling, other: state.and_then(row_of), found: Vec::new() }
     }
+}
+
+/// The states that held at some time from `at` to the deadline, and those that came later.
+fn states(other: Option<&Other>, at: CellTime, deadline: CellTime) -> (Vec<&Event>, Vec<&Event>) {
+    let states = || other.into_iter().flat_map(Other::states);
+    let held_at = states().map(|state| state.at).filter(|since| *since <= at).max();
+    let held = |state: &&Event| state.at > at || Some(state.at) == held_at;
+    states().filter(held).partition(|state| state.at <= deadline)
 }
 
 impl Strategy for TwoSidedMatch {
@@ -57,5 +79,9 @@ impl Strategy for TwoSidedMatch {
 
     fn relies_on(&self) -> Reliance {
         Reliance::Counterparts
+    }
+
+    fn states_kept(&self) -> usize {
+        STATES_KEPT
     }
 }

@@ -7,8 +7,8 @@ use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
 use super::fields::Fields;
 use super::strategy::{Strategy, WhenAbsent};
 use super::{
-    at_most_one, conservation, missing_counterpart, self_watch, sum_bound, threshold,
-    two_sided_match,
+    aggregate, at_most_one, conservation, missing_counterpart, one_to_many, ordering, self_watch,
+    state_machine, sum_bound, threshold, two_sided_match, unexplained_change,
 };
 
 /// Every strategy by the name that a rule's `strategy` gives.
@@ -18,6 +18,11 @@ pub const WAYS: &[(&str, &Way)] = &[
     ("at-most-one", &at_most_one::WAY),
     ("sum-bound", &sum_bound::WAY),
     ("two-sided-match", &two_sided_match::WAY),
+    ("one-to-many", &one_to_many::WAY),
+    ("ordering", &ordering::WAY),
+    ("unexplained-change", &unexplained_change::WAY),
+    ("state-machine", &state_machine::WAY),
+    ("aggregate", &aggregate::WAY),
     ("conservation", &conservation::WAY),
     ("freshness", &self_watch::FRESHNESS),
     ("self-watch", &self_watch::SELF_WATCH),
@@ -27,6 +32,14 @@ pub const WAYS: &[(&str, &Way)] = &[
 pub const OWN: Allowed<'static> = Allowed { roots: &["before", "after", "event"], found: &[] };
 
 type Build = fn(&Keys<'_>) -> Option<Box<dyn Strategy>>;
+
+/// Whether a strategy's counterparts have an `amount`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    None,
+    Optional,
+    Required,
+}
 
 /// How a rule of one strategy is read.
 #[derive(Debug)]
@@ -38,7 +51,7 @@ pub struct Way {
     /// It pairs items with a `counterpart`.
     pub counterpart: bool,
     /// Its counterparts have an `amount`, which is [`Keys::bound`].
-    pub bound: bool,
+    pub bound: Bound,
     /// It judges each state of an occurrence (`applies`, `revision`, `reference`) and pairs nothing.
     pub states: bool,
     /// It watches over a part of the watcher, and judges no event.
@@ -54,7 +67,7 @@ impl Way {
             roots: &[],
             found: &[],
             counterpart: false,
-            bound: false,
+            bound: Bound::None,
             states: false,
             watches: false,
             build,
