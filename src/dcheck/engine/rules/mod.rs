@@ -3,7 +3,7 @@
 //! Owns [`RuleSet`] and its reading: strict, all mistakes of all files at once, with file and line.
 //! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
-//! To add a strategy: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
+//! Which strategy judges what: `ADDING.md`. To add one: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
 //! line in `way.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: HTTP lookups.
 
 mod aggregate;
@@ -115,6 +115,11 @@ impl RuleSet {
         let listens = |(rule, side): &Place| self.rules[*rule].sides[*side].listens(event);
         self.index.find(event).into_iter().filter(listens).collect()
     }
+}
+
+/// Every strategy by the name that rules write.
+pub fn strategies() -> impl Iterator<Item = &'static str> {
+    way::WAYS.iter().map(|(name, _)| *name)
 }
 
 /// Reads the texts of rule files together.

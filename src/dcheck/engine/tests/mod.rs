@@ -4,6 +4,7 @@ mod cases;
 mod gaps;
 mod interleaving;
 mod retrieval;
+mod strategies;
 mod time;
 
 use std::path::{Path, PathBuf};
