@@ -3,13 +3,10 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use rust_decimal::Decimal;
-
 use crate::dcheck::event::Value;
 use crate::money::{Currency, Money};
 
-/// Digits of a decimal after the point beyond which [`Decimal`] would round.
-const MAX_SCALE: u32 = 28;
+use super::Number;
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +22,10 @@ pub enum Gap {
 pub enum Datum {
     Missing(Gap),
     Bool(bool),
-    Num(Decimal),
+    Num(Number),
     Text(String),
-    Money(Decimal, Currency),
-    /// A decimal too wide to compute with: it can be printed and compared for equality.
+    Money(Number, Currency),
+    /// A number with more digits than any column has: it can be printed and compared for equality.
     Wide(String),
 }
 
@@ -40,7 +37,7 @@ pub enum EvalError {
     Types { op: &'static str, left: &'static str, right: &'static str },
     #[error("`{op}` cannot take {found}")]
     Type { op: &'static str, found: &'static str },
-    #[error("`{op}` of {left} and {right} does not fit an exact decimal of 28 digits")]
+    #[error("`{op}` of {left} and {right} does not fit an exact decimal of 130 digits")]
     Overflow { op: &'static str, left: String, right: String },
     #[error("cannot combine {0} with {1}: the currencies differ")]
     Mixed(Currency, Currency),
@@ -56,12 +53,11 @@ impl Datum {
             None => Datum::Missing(Gap::Absent),
             Some(Value::Null) => Datum::Missing(Gap::Null),
             Some(Value::Bool(truth)) => Datum::Bool(*truth),
-            Some(Value::Int(int)) => match Decimal::try_from_i128_with_scale(*int, 0) {
-                Ok(number) => Datum::Num(number),
-                Err(_) => Datum::Wide(int.to_string()),
-            },
-            Some(Value::Dec(number)) => Datum::Num(*number),
-            Some(Value::Wide(digits)) => Datum::Wide(digits.clone()),
+            Some(Value::Int(int)) => Datum::Num((*int).into()),
+            Some(Value::Dec(number)) => Datum::Num((*number).into()),
+            Some(Value::Wide(digits)) => {
+                Number::parse(digits).map_or_else(|| Datum::Wide(digits.clone()), Datum::Num)
+            }
             Some(Value::Text(text)) => Datum::Text(text.clone()),
         }
     }
@@ -74,7 +70,7 @@ impl Datum {
             Datum::Num(_) => "a number",
             Datum::Text(_) => "a text",
             Datum::Money(..) => "an amount of money",
-            Datum::Wide(_) => "a number of more than 28 digits",
+            Datum::Wide(_) => "a number of more than 130 digits",
         }
     }
 
@@ -83,17 +79,17 @@ impl Datum {
     }
 
     pub fn add(&self, other: &Datum) -> Result<Datum, EvalError> {
-        self.linear("+", other, exact_add)
+        self.linear("+", other, Number::add)
     }
 
     pub fn sub(&self, other: &Datum) -> Result<Datum, EvalError> {
-        self.linear("-", other, |left, right| exact_add(left, -right))
+        self.linear("-", other, Number::sub)
     }
 
     /// Number times number, or money times number in either order.
     pub fn mul(&self, other: &Datum) -> Result<Datum, EvalError> {
-        let product = |left: &Decimal, right: &Decimal| {
-            exact_mul(*left, *right).ok_or_else(|| overflow("*", self, other))
+        let product = |left: &Number, right: &Number| {
+            left.mul(right).ok_or_else(|| overflow("*", self, other))
         };
         Ok(match (self, other) {
             (Datum::Missing(gap), _) | (_, Datum::Missing(gap)) => Datum::Missing(*gap),
@@ -136,8 +132,8 @@ impl Datum {
         match self {
             Datum::Missing(_) => Ok(None),
             Datum::Money(amount, currency) => {
-                let away = rust_decimal::RoundingStrategy::AwayFromZero;
-                let whole = amount.round_dp_with_strategy(currency.scale(), away);
+                let whole = amount.rounded_away(currency.scale()).and_then(|whole| whole.small());
+                let whole = whole.ok_or_else(|| overflow("at_risk", self, self))?;
                 Ok(Some(Money::from_decimal(whole, *currency)?))
             }
             other => Err(EvalError::Type { op: "at_risk", found: other.kind() }),
@@ -148,10 +144,10 @@ impl Datum {
         &self,
         op: &'static str,
         other: &Datum,
-        exact: fn(Decimal, Decimal) -> Option<Decimal>,
+        exact: fn(&Number, &Number) -> Option<Number>,
     ) -> Result<Datum, EvalError> {
-        let sum = |left: &Decimal, right: &Decimal| {
-            exact(*left, *right).ok_or_else(|| overflow(op, self, other))
+        let sum = |left: &Number, right: &Number| {
+            exact(left, right).ok_or_else(|| overflow(op, self, other))
         };
         Ok(match (self, other) {
             (Datum::Missing(gap), _) | (_, Datum::Missing(gap)) => Datum::Missing(*gap),
@@ -171,46 +167,30 @@ impl fmt::Display for Datum {
             Datum::Missing(Gap::Null) => f.write_str("null"),
             Datum::Missing(Gap::Absent) => f.write_str("absent"),
             Datum::Bool(truth) => write!(f, "{truth}"),
-            Datum::Num(number) => write!(f, "{}", number.normalize()),
+            Datum::Num(number) => write!(f, "{number}"),
             Datum::Text(text) | Datum::Wide(text) => f.write_str(text),
-            Datum::Money(amount, currency) => match Money::from_decimal(*amount, *currency) {
-                Ok(money) => write!(f, "{money}"),
-                Err(_) => write!(f, "{} {currency}", amount.normalize()),
-            },
+            Datum::Money(amount, currency) => {
+                let whole = amount.small().and_then(|a| Money::from_decimal(a, *currency).ok());
+                match whole {
+                    Some(money) => write!(f, "{money}"),
+                    None => write!(f, "{amount} {currency}"),
+                }
+            }
         }
     }
 }
 
 fn types(op: &'static str, left: &Datum, right: &Datum) -> EvalError {
+    let is_wide = |datum: &Datum| matches!(datum, Datum::Wide(_));
+    let is_number = |datum: &Datum| matches!(datum, Datum::Wide(_) | Datum::Num(_));
+    if is_number(left) && is_number(right) && (is_wide(left) || is_wide(right)) {
+        return overflow(op, left, right);
+    }
     EvalError::Types { op, left: left.kind(), right: right.kind() }
 }
 
 fn overflow(op: &'static str, left: &Datum, right: &Datum) -> EvalError {
     EvalError::Overflow { op, left: left.to_string(), right: right.to_string() }
-}
-
-/// The sum, or None where it does not fit: `Decimal`'s own addition would round.
-fn exact_add(left: Decimal, right: Decimal) -> Option<Decimal> {
-    let scale = left.scale().max(right.scale());
-    let at_scale = |number: Decimal| {
-        let factor = 10_i128.checked_pow(scale - number.scale())?;
-        number.mantissa().checked_mul(factor)
-    };
-    fit(at_scale(left)?.checked_add(at_scale(right)?)?, scale)
-}
-
-/// The product, or None where it does not fit: `Decimal`'s own multiplication would round.
-fn exact_mul(left: Decimal, right: Decimal) -> Option<Decimal> {
-    let (left, right) = (left.normalize(), right.normalize());
-    fit(left.mantissa().checked_mul(right.mantissa())?, left.scale() + right.scale())
-}
-
-fn fit(mut mantissa: i128, mut scale: u32) -> Option<Decimal> {
-    while scale > 0 && mantissa % 10 == 0 && (scale > MAX_SCALE || mantissa.abs() >> 96 != 0) {
-        mantissa /= 10;
-        scale -= 1;
-    }
-    Decimal::try_from_i128_with_scale(mantissa, scale).ok()
 }
 
 /// Plain digits without leading and trailing zeros, so that equal numbers are equal texts.

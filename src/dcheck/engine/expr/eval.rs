@@ -2,13 +2,11 @@
 
 use std::cmp::Ordering;
 
-use rust_decimal::Decimal;
-
 use crate::dcheck::event::{Event, Op, Row};
 use crate::money::{Currency, Money};
 
 use super::syntax::{Function, Node, Operator, Root, Shape};
-use super::{Datum, EvalError, Gap};
+use super::{Datum, EvalError, Gap, Number};
 
 /// What an expression may see.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,7 +52,7 @@ fn fact(event: &Event, name: &str) -> Datum {
         Op::Message => "message",
     };
     match name {
-        "at" => Datum::Num(Decimal::from(event.at.0)),
+        "at" => Datum::Num(event.at.0.into()),
         "op" => Datum::Text(op.to_owned()),
         "position" => Datum::Text(event.position.clone()),
         _ => Datum::Text(event.stream.clone()),
@@ -146,8 +144,8 @@ fn of_truth(truth: Option<bool>) -> Datum {
 
 fn negate(datum: Datum) -> Result<Datum, EvalError> {
     Ok(match datum {
-        Datum::Num(number) => Datum::Num(-number),
-        Datum::Money(amount, currency) => Datum::Money(-amount, currency),
+        Datum::Num(number) => Datum::Num(number.negated()),
+        Datum::Money(amount, currency) => Datum::Money(amount.negated(), currency),
         Datum::Missing(gap) => Datum::Missing(gap),
         other => return Err(EvalError::Type { op: "-", found: other.kind() }),
     })
@@ -196,7 +194,7 @@ fn call(function: Function, values: &[Datum]) -> Result<Datum, EvalError> {
         (Function::Money, [amount]) => whole_money(amount),
         (Function::Money, [amount, currency]) => money(amount, currency),
         (Function::Decimal, [value]) => decimal(value).map(Datum::Num),
-        (Function::Amount, [Datum::Money(amount, _)]) => Ok(Datum::Num(*amount)),
+        (Function::Amount, [Datum::Money(amount, _)]) => Ok(Datum::Num(amount.clone())),
         (Function::Currency, [Datum::Money(_, currency)]) => {
             Ok(Datum::Text(currency.code().to_owned()))
         }
@@ -230,7 +228,7 @@ fn whole_money(amount: &Datum) -> Result<Datum, EvalError> {
         Datum::Money(..) => Ok(amount.clone()),
         Datum::Text(text) => {
             let money: Money = text.parse()?;
-            Ok(Datum::Money(money.to_decimal(), money.currency))
+            Ok(Datum::Money(money.to_decimal().into(), money.currency))
         }
         other => Err(EvalError::Type { op: "money", found: other.kind() }),
     }
@@ -244,12 +242,10 @@ fn money(amount: &Datum, currency: &Datum) -> Result<Datum, EvalError> {
     Ok(Datum::Money(decimal(amount)?, currency))
 }
 
-fn decimal(value: &Datum) -> Result<Decimal, EvalError> {
+fn decimal(value: &Datum) -> Result<Number, EvalError> {
     match value {
-        Datum::Num(number) => Ok(*number),
-        Datum::Text(text) => {
-            Decimal::from_str_exact(text).map_err(|_| EvalError::NotNumber(text.clone()))
-        }
+        Datum::Num(number) => Ok(number.clone()),
+        Datum::Text(text) => Number::parse(text).ok_or_else(|| EvalError::NotNumber(text.clone())),
         Datum::Wide(digits) => Err(EvalError::NotNumber(digits.clone())),
         other => Err(EvalError::Type { op: "decimal", found: other.kind() }),
     }

@@ -1,8 +1,6 @@
 //! Text -> tokens, each with its place.
 
-use rust_decimal::Decimal;
-
-use super::ParseError;
+use super::{Number, ParseError};
 
 /// Milliseconds of the units that a number may carry: `7 d` is `604800000`.
 const UNITS: [(&str, i64); 5] =
@@ -10,7 +8,7 @@ const UNITS: [(&str, i64); 5] =
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
-    Num(Decimal),
+    Num(Number),
     Text(String),
     /// A name or a word of the language.
     Word(String),
@@ -90,12 +88,11 @@ fn is_name(c: char) -> bool {
 fn number(text: &str, at: usize) -> Result<(Token, usize), ParseError> {
     let rest = &text[at..];
     let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
-    let exact = Decimal::from_str_exact(&rest[..digits])
-        .ok()
+    let exact = Number::parse(&rest[..digits])
         .filter(|_| !rest[..digits].ends_with('.'))
         .ok_or_else(|| {
             let message =
-                format!("`{}` is not an exact number of up to 28 digits", &rest[..digits]);
+                format!("`{}` is not an exact number of up to 130 digits", &rest[..digits]);
             ParseError::new(text, at, message)
         })?;
     let gap = rest[digits..].len() - rest[digits..].trim_start().len();
@@ -106,7 +103,7 @@ fn number(text: &str, at: usize) -> Result<(Token, usize), ParseError> {
         return Ok((Token::Num(exact), digits));
     }
     let unit = UNITS.iter().find(|(name, _)| *name == word);
-    let scaled = unit.and_then(|(_, ms)| exact.checked_mul(Decimal::from(*ms)));
+    let scaled = unit.and_then(|(_, ms)| exact.mul(&Number::from(*ms)));
     match scaled {
         Some(ms) => Ok((Token::Num(ms), digits + gap + word.len())),
         None => {

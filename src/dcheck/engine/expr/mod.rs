@@ -1,6 +1,6 @@
 //! The small typed language of rules: filters, checks, keys, amounts and texts.
 //!
-//! Exact decimals (what does not fit is an error, nothing is rounded), three-valued logic (null and
+//! Exact decimals, `DECIMAL(65,30)` and its products (what does not fit is *Unknown*, nothing is rounded), three-valued logic (null and
 //! absent make a comparison *missing*, which the rule's `when_absent` decides), no loops, a static
 //! cost bound, errors with a caret. Knows nothing of rules: it sees sides of a pair through
 //! [`Scope`]. Try it: `cargo test --lib engine::expr`.
@@ -16,6 +16,7 @@
 mod datum;
 mod eval;
 mod lex;
+mod number;
 mod parse;
 mod syntax;
 mod template;
@@ -24,6 +25,7 @@ use std::fmt;
 
 pub use datum::{Datum, EvalError, Gap};
 pub use eval::{Scope, TraceStep};
+pub use number::Number;
 pub use template::Template;
 
 pub(super) use parse::nearest;

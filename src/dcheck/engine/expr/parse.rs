@@ -134,7 +134,8 @@ impl Parser<'_> {
             self.must_be(&inner, &[Kind::Num, Kind::Money], "-")?;
             let (kind, end) = (inner.kind, inner.end);
             if let Shape::Const(Datum::Num(number)) = inner.shape {
-                return self.node(Shape::Const(Datum::Num(-number)), kind, start, end);
+                let number = number.negated();
+                return self.node(Shape::Const(Datum::Num(number)), kind, start, end);
             }
             return self.node(Shape::Negate(Box::new(inner)), kind, start, end);
         }

@@ -28,6 +28,8 @@ fn event() -> Event {
             ("huge", Value::Int(u64::MAX.into())),
             ("wide", Value::decimal(&"9".repeat(40)).unwrap()),
             ("wide_too", Value::decimal(&format!("0{}.0", "9".repeat(40))).unwrap()),
+            ("widest", Value::decimal(&format!("{}.{}", "9".repeat(35), "9".repeat(30))).unwrap()),
+            ("beyond", Value::decimal(&"9".repeat(131)).unwrap()),
             ("text", "12.50".into()),
             ("gone", Value::Null),
             ("flag", Value::Bool(true)),
@@ -87,6 +89,14 @@ fn values() {
         ("found.total + ref.n", "7"),
         ("after.wide == after.wide_too", "true"),
         ("after.wide == 1", "false"),
+        ("after.wide + 1", "10000000000000000000000000000000000000000"),
+        ("after.wide > after.widest and after.widest > 1", "true"),
+        ("after.widest - after.widest + after.widest == after.widest", "true"),
+        ("after.widest * after.widest > after.widest", "true"),
+        ("money(after.widest, \"CNY\") < money(after.wide, \"CNY\")", "true"),
+        ("after.beyond == after.beyond", "true"),
+        ("7922816251426433759354395033.5 + 0.00000001", "7922816251426433759354395033.50000001"),
+        ("0.00000000000001 * 0.000000000000001", "0.00000000000000000000000000001"),
     ] {
         assert_eq!(value(text), expect, "{text}");
     }
@@ -119,13 +129,11 @@ fn null_and_absent_are_missing_and_three_valued() {
 
 #[test]
 fn what_has_no_exact_value_is_an_error() {
-    let digits = "7922816251426433759354395033";
     for (text, expect) in [
-        (format!("{digits} * 100"), "does not fit an exact decimal"),
-        (format!("{digits}.5 + 0.00000001"), "does not fit an exact decimal"),
-        ("0.00000000000001 * 0.000000000000001".to_owned(), "does not fit"),
-        ("after.wide + 1".to_owned(), "cannot take a number of more than 28 digits"),
-        ("after.wide < 1".to_owned(), "cannot take a number of more than 28 digits"),
+        ("after.widest * after.widest * after.widest".to_owned(), "does not fit an exact decimal"),
+        ("after.beyond + 1".to_owned(), "does not fit an exact decimal"),
+        ("after.beyond < 1".to_owned(), "does not fit an exact decimal"),
+        ("after.beyond and true".to_owned(), "`and` cannot take a number of more than 130 digits"),
         ("money(after.amount) + money(after.dollars)".to_owned(), "the currencies differ"),
         ("money(after.amount) == money(after.dollars)".to_owned(), "the currencies differ"),
         ("after.text == 12.5".to_owned(), "cannot take a text and a number"),

@@ -5,9 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use rust_decimal::Decimal;
-
-use crate::dcheck::engine::expr::Datum;
+use crate::dcheck::engine::expr::{Datum, Number};
 use crate::dcheck::event::{Event, Op, Value};
 
 use super::rule::Rule;
@@ -32,7 +30,7 @@ struct Shelf {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Constant {
     Bool(bool),
-    Num(Decimal),
+    Num(Number),
     Text(String),
 }
 
@@ -110,7 +108,7 @@ impl Constant {
     fn of_datum(datum: &Datum) -> Option<Constant> {
         match datum {
             Datum::Bool(truth) => Some(Constant::Bool(*truth)),
-            Datum::Num(number) => Some(Constant::Num(number.normalize())),
+            Datum::Num(number) => Some(Constant::Num(number.clone())),
             Datum::Text(text) => Some(Constant::Text(text.clone())),
             _ => None,
         }

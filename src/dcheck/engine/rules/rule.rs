@@ -212,7 +212,9 @@ fn text_of(what: &str, expr: &Expr, event: &Event) -> Result<String, Unreadable>
 fn number_of(what: &str, expr: &Expr, scope: &Scope<'_>) -> Result<i128, Unreadable> {
     let named = || format!("{what}: {}", expr.text());
     match expr.eval(scope) {
-        Ok(Datum::Num(number)) if number.fract().is_zero() => Ok(number.trunc().mantissa()),
+        Ok(Datum::Num(number)) => number
+            .integer()
+            .ok_or_else(|| Unreadable::Missing { what: named(), gap: number.to_string() }),
         Ok(datum) => Err(Unreadable::Missing { what: named(), gap: datum.to_string() }),
         Err(error) => Err(Unreadable::Eval { what: named(), error }),
     }
@@ -222,10 +224,14 @@ fn value_of(datum: Datum) -> Value {
     match datum {
         Datum::Missing(_) => Value::Null,
         Datum::Bool(truth) => Value::Bool(truth),
-        Datum::Num(number) if number.fract().is_zero() => {
-            Value::Int(number.normalize().trunc().mantissa())
+        Datum::Money(amount, _) => {
+            amount.small().map_or_else(|| Value::Wide(amount.to_string()), Value::Dec)
         }
-        Datum::Num(number) | Datum::Money(number, _) => Value::Dec(number),
+        Datum::Num(number) => match (number.integer(), number.small()) {
+            (Some(int), _) => Value::Int(int),
+            (None, Some(small)) => Value::Dec(small),
+            (None, None) => Value::Wide(number.to_string()),
+        },
         Datum::Text(text) => Value::Text(text),
         Datum::Wide(digits) => Value::Wide(digits),
     }
