@@ -28,7 +28,7 @@ use options::{CheckOptions, Cli, Command};
 use start::Mistakes;
 
 use crate::dcheck::engine::RuleSet;
-use crate::dcheck::engine::rules;
+use crate::dcheck::engine::{rules, trial};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{self, Known};
 
@@ -65,7 +65,17 @@ fn refuse(why: &str) -> ExitCode {
 
 fn check(options: &CheckOptions) -> Result<(), Mistakes> {
     let (rules, plans) = load(options, &Known::default())?;
+    let mut mistakes: Vec<String> = rules.advice().iter().map(ToString::to_string).collect();
+    let report = match trial::load_dir(&options.rules) {
+        Ok(files) => trial::try_all(&rules, &files),
+        Err(unreadable) => trial::Report { failures: unreadable, ..trial::Report::default() },
+    };
+    mistakes.extend(report.failures.iter().chain(&report.findings).cloned());
+    if !mistakes.is_empty() {
+        return Err(Mistakes(mistakes));
+    }
     println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
+    println!("{report}");
     Ok(())
 }
 

@@ -108,8 +108,8 @@ fn concerned(rules: &RuleSet, source: &str) -> String {
     let holds = |rule: &&Rule| relied_on(rule, source);
     format!(
         "rules that read it: {}; held back: findings of {}",
-        names(rules.rules().iter().filter(reads)),
-        names(rules.rules().iter().filter(holds))
+        names(rules.rules().iter().map(|rule| &**rule).filter(reads)),
+        names(rules.rules().iter().map(|rule| &**rule).filter(holds))
     )
 }
 

@@ -3,7 +3,7 @@
 //! Owns the template of every rule (filter -> pair -> fetch -> compare -> verdict) and the state
 //! between steps. Knows no task, socket, SQL or clock: a lookup is an [`Output`] whose answer comes
 //! back as an [`Input`], and `now` is handed in. Try it: `cargo test --lib dcheck::engine`; cases
-//! in `tests/dcheck_rules/`.
+//! in `scenarios/rules/tests/`.
 //!
 //! Findings depend on event times and business identities, never on the order in which sources are
 //! read. Restart: the daemon stores a [`Snapshot`] with its positions, reads on from there, and
@@ -23,6 +23,7 @@ pub mod port;
 pub mod rules;
 mod schedule;
 mod snapshot;
+pub mod trial;
 pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

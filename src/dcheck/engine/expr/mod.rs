@@ -139,6 +139,24 @@ impl Expr {
         (result, steps)
     }
 
+    /// Why it cannot be meant as it stands: what follows its name in a sentence.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = syntax::same_on_both_sides(&self.root, &self.text);
+        if !syntax::names_field(&self.root) {
+            doubts.push("names no field: it always comes to the same".to_owned());
+        }
+        let constants = self.constants();
+        let differs = |(nth, (name, values)): &(usize, &(String, Vec<Datum>))| {
+            let mut before = constants[..*nth].iter().filter(|(known, _)| known == name);
+            before.any(|(_, known)| !values.iter().any(|value| known.contains(value)))
+        };
+        let wants = |(_, (name, _)): (usize, &(String, Vec<Datum>))| {
+            format!("wants `after.{name}` to be two things at once")
+        };
+        doubts.extend(constants.iter().enumerate().filter(differs).map(wants));
+        doubts
+    }
+
     /// Fields of `after` that must equal one of the given constants, or the condition is not true.
     pub fn constants(&self) -> Vec<(String, Vec<Datum>)> {
         syntax::constants(&self.root)

@@ -156,3 +156,32 @@ pub(super) fn constants(node: &Node) -> Vec<(String, Vec<Datum>)> {
         _ => Vec::new(),
     }
 }
+
+fn parts(node: &Node) -> Vec<&Node> {
+    match &node.shape {
+        Shape::Const(_) | Shape::Field(..) => Vec::new(),
+        Shape::Not(inner) | Shape::Negate(inner) | Shape::In(inner, _) => vec![inner],
+        Shape::Binary(_, left, right) => vec![left, right],
+        Shape::Call(_, arguments) => arguments.iter().collect(),
+    }
+}
+
+pub(super) fn names_field(node: &Node) -> bool {
+    matches!(node.shape, Shape::Field(..)) || parts(node).into_iter().any(names_field)
+}
+
+/// Comparisons and differences of a part with itself.
+pub(super) fn same_on_both_sides(node: &Node, text: &str) -> Vec<String> {
+    use Operator as O;
+    let mut found = Vec::new();
+    let plain = |node: &Node| -> String { text[node.start..node.end].split_whitespace().collect() };
+    if let Shape::Binary(operator, left, right) = &node.shape
+        && matches!(operator, O::Eq | O::Ne | O::Lt | O::Le | O::Gt | O::Ge | O::Sub)
+        && names_field(left)
+        && plain(left) == plain(right)
+    {
+        found.push(format!("compares `{}` with itself", plain(left)));
+    }
+    parts(node).into_iter().for_each(|part| found.extend(same_on_both_sides(part, text)));
+    found
+}

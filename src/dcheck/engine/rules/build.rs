@@ -130,6 +130,7 @@ fn judging(
     let expected = fields.template("expected", allowed);
     let actual = fields.template("actual", allowed);
     let named = fields.exprs("fields", allowed);
+    let ignores = fields.texts("ignores").into_iter().map(|(name, _)| name.to_owned()).collect();
     let (subject_kind, subject_id) = subject?;
     let mut sides = vec![items?];
     sides.extend(counterpart);
@@ -151,6 +152,7 @@ fn judging(
         remember_ms,
         rollout: rollout?,
         strategy: strategy?,
+        ignores,
         columns: BTreeSet::new(),
     })
 }
@@ -193,6 +195,7 @@ fn side(fields: Fields<'_>, key_name: Option<&'static str>, key: Option<&Expr>) 
     let changed = if is_topic { Vec::new() } else { fields.texts("changed") };
     let filter = fields.optional_expr("where", Kind::Bool, OWN);
     let id = fields.optional_expr("id", Kind::Any, OWN);
+    doubt(&fields, &ops, &changed, filter.as_ref());
     let key = match key_name {
         Some(name) => fields.expr(name, Kind::Any, OWN),
         None => key.cloned(),
@@ -200,6 +203,17 @@ fn side(fields: Fields<'_>, key_name: Option<&'static str>, key: Option<&Expr>) 
     fields.finish();
     let changed = changed.into_iter().map(|(column, _)| column.to_owned()).collect();
     Some(Side { stream: stream?, ops, changed, filter, key: key?, id })
+}
+
+/// What can be read, and never meets an event.
+fn doubt(fields: &Fields<'_>, ops: &[Op], changed: &[(&str, usize)], filter: Option<&Expr>) {
+    if !changed.is_empty() && !ops.contains(&Op::Update) {
+        fields.advise("`changed` is of updates, which are not among `ops`");
+    }
+    let asks_after = filter.is_none_or(|filter| filter.text().contains("after."));
+    if ops == [Op::Delete] && asks_after {
+        fields.advise("a deleted row has no `after`: ask `before`, by `where` and in the check");
+    }
 }
 
 fn ops(fields: &Fields<'_>) -> Vec<Op> {

@@ -1,7 +1,7 @@
 //! A map's fields, taken one by one: every mistake is collected, none ends the reading.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template, nearest};
 
@@ -13,9 +13,21 @@ use super::yaml::{Node, Shape};
 pub struct Mistakes {
     pub file: PathBuf,
     pub list: RefCell<Vec<RuleError>>,
+    /// What can be read, and cannot be meant.
+    pub advice: RefCell<Vec<RuleError>>,
 }
 
 impl Mistakes {
+    pub fn of(file: &Path) -> Mistakes {
+        let (list, advice) = Default::default();
+        Mistakes { file: file.to_owned(), list, advice }
+    }
+
+    fn advise(&self, line: usize, message: String) {
+        let file = self.file.clone();
+        self.advice.borrow_mut().push(RuleError { file, line, message });
+    }
+
     pub fn add(&self, line: usize, message: impl Into<String>) {
         let (file, message) = (self.file.clone(), message.into());
         self.list.borrow_mut().push(RuleError { file, line, message });
@@ -165,9 +177,25 @@ impl<'a> Fields<'a> {
         texts.into_iter().filter_map(|(text, line)| self.to_ms(name, text, line)).collect()
     }
 
+    /// What can be read, and cannot be meant.
+    pub fn advise(&self, message: impl Into<String>) {
+        self.mistakes.advise(self.line, message.into());
+    }
+
+    /// A condition that cannot be meant is told of.
+    fn weighed(&self, name: &str, line: usize, kind: Kind, expr: Option<Expr>) -> Option<Expr> {
+        let expr = expr?;
+        if kind == Kind::Bool {
+            let doubts = expr.doubts().into_iter();
+            doubts.for_each(|doubt| self.mistakes.advise(line, format!("`{name}` {doubt}")));
+        }
+        Some(expr)
+    }
+
     pub fn expr(&self, name: &'static str, kind: Kind, allowed: Allowed<'_>) -> Option<Expr> {
         let (text, line) = self.text(name)?;
-        self.compiled(name, line, Expr::compile(text, kind, allowed))
+        let expr = self.compiled(name, line, Expr::compile(text, kind, allowed));
+        self.weighed(name, line, kind, expr)
     }
 
     pub fn optional_expr(
@@ -177,7 +205,8 @@ impl<'a> Fields<'a> {
         allowed: Allowed<'_>,
     ) -> Option<Expr> {
         let (text, line) = self.optional_text(name)?;
-        self.compiled(name, line, Expr::compile(text, kind, allowed))
+        let expr = self.compiled(name, line, Expr::compile(text, kind, allowed));
+        self.weighed(name, line, kind, expr)
     }
 
     pub fn template(&self, name: &'static str, allowed: Allowed<'_>) -> Option<Template> {

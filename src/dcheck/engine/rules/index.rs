@@ -4,6 +4,7 @@
 //! cost grows with the rules that match. Try it: `cargo test --lib rules::index`.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::dcheck::engine::expr::{Datum, Number};
 use crate::dcheck::event::{Event, Op, Value};
@@ -35,7 +36,7 @@ enum Constant {
 }
 
 impl Index {
-    pub fn of(rules: &[Rule]) -> Index {
+    pub fn of(rules: &[Arc<Rule>]) -> Index {
         let mut index = Index::default();
         for (rule_number, rule) in rules.iter().enumerate() {
             if rule.rollout == crate::dcheck::engine::gate::Rollout::Off {

@@ -4,7 +4,7 @@
 //! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
 //! Which strategy judges what: `ADDING.md`. To add one: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
-//! line in `way.rs`, a table of cases in `tests/dcheck_rules/`. Not covered: HTTP lookups.
+//! line in `way.rs`, a table of cases in `scenarios/rules/tests/`. Not covered: HTTP lookups.
 
 mod aggregate;
 mod at_most_one;
@@ -30,9 +30,9 @@ mod unexplained_change;
 mod way;
 mod yaml;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::dcheck::event::Event;
 
@@ -48,9 +48,10 @@ use index::Index;
 /// All rules that are in force together.
 #[derive(Debug, Default)]
 pub struct RuleSet {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
     by_name: HashMap<String, usize>,
     index: Index,
+    advice: Vec<RuleError>,
 }
 
 /// What others may know of a rule.
@@ -82,12 +83,29 @@ impl RuleHead {
 }
 
 impl RuleSet {
-    /// By `id@version`.
-    pub fn named(&self, name: &str) -> Option<&Rule> {
-        self.by_name.get(name).map(|number| &self.rules[*number])
+    fn of(rules: Vec<Arc<Rule>>, advice: Vec<RuleError>) -> RuleSet {
+        let index = Index::of(&rules);
+        let names = rules.iter().enumerate().map(|(number, rule)| (rule.name.clone(), number));
+        RuleSet { by_name: names.collect(), rules, index, advice }
     }
 
-    pub fn rules(&self) -> &[Rule] {
+    /// The rules with these ids, alone.
+    pub fn only(&self, ids: &[String]) -> RuleSet {
+        let named = |rule: &&Arc<Rule>| ids.contains(&rule.head.id);
+        RuleSet::of(self.rules.iter().filter(named).cloned().collect(), Vec::new())
+    }
+
+    /// What can be read, and cannot be meant: comparisons with itself, rules that can never fire.
+    pub fn advice(&self) -> &[RuleError] {
+        &self.advice
+    }
+
+    /// By `id@version`.
+    pub fn named(&self, name: &str) -> Option<&Rule> {
+        self.by_name.get(name).map(|number| &*self.rules[*number])
+    }
+
+    pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
     }
 
@@ -97,7 +115,8 @@ impl RuleSet {
 
     /// The first rule in force that watches over `ward`.
     pub fn watching(&self, ward: Ward) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.strategy.watch().is_some_and(|w| w.ward == ward))
+        let watches = |rule: &&Arc<Rule>| rule.strategy.watch().is_some_and(|w| w.ward == ward);
+        self.rules.iter().find(watches).map(|rule| &**rule)
     }
 
     /// The least time that any rule waits for a counterpart; none where no rule waits.
@@ -124,10 +143,10 @@ pub fn strategies() -> impl Iterator<Item = &'static str> {
 
 /// Reads the texts of rule files together.
 pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
-    let (mut rules, mut errors) = (Vec::new(), Vec::new());
+    let (mut rules, mut errors, mut advice) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen: BTreeMap<String, (PathBuf, usize)> = BTreeMap::new();
     for (file, text) in texts {
-        let mistakes = Mistakes { file: file.clone(), list: RefCell::default() };
+        let mistakes = Mistakes::of(file);
         let (document, form) = yaml::parse(text);
         for (line, message) in form {
             mistakes.add(line, message);
@@ -144,17 +163,16 @@ pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
                 }
                 None => {
                     seen.insert(rule.name.clone(), (file.clone(), line));
-                    rules.push(rule);
+                    rules.push(Arc::new(rule));
                 }
             }
         }
         errors.extend(mistakes.list.into_inner());
+        advice.extend(mistakes.advice.into_inner());
     }
     if !errors.is_empty() {
         errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         return Err(errors);
     }
-    let index = Index::of(&rules);
-    let names = rules.iter().enumerate().map(|(number, rule)| (rule.name.clone(), number));
-    Ok(RuleSet { by_name: names.collect(), rules, index })
+    Ok(RuleSet::of(rules, advice))
 }

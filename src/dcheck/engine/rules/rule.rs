@@ -36,6 +36,8 @@ pub struct Rule {
     pub remember_ms: i64,
     pub rollout: Rollout,
     pub strategy: Box<dyn Strategy>,
+    /// Columns whose change its tests need not show.
+    pub ignores: Vec<String>,
     /// (table, column), of all that it names.
     pub columns: BTreeSet<(String, String)>,
 }

@@ -94,6 +94,7 @@ pub fn rule(
         remember_ms: 0,
         rollout: rollout?,
         strategy,
+        ignores: Vec::new(),
         columns: Default::default(),
     })
 }

@@ -1,6 +1,5 @@
 //! The engine from outside: events in, verdicts out, with the project's own rules.
 
-mod cases;
 mod gaps;
 mod interleaving;
 mod retrieval;
