@@ -1,9 +1,9 @@
 //! The small typed language of rules: filters, checks, keys, amounts and texts.
 //!
-//! Exact decimals, `DECIMAL(65,30)` and its products (what does not fit is *Unknown*, nothing is rounded), three-valued logic (null and
-//! absent make a comparison *missing*, which the rule's `when_absent` decides), no loops, a static
-//! cost bound, errors with a caret. Knows nothing of rules: it sees sides of a pair through
-//! [`Scope`]. Try it: `cargo test --lib engine::expr`.
+//! Exact decimals, `DECIMAL(65,30)` and its products (what does not fit is *Unknown*, nothing is rounded), three-valued
+//! logic (null and absent make a comparison *missing*, which the rule's `when_absent` decides), no loops, a static cost
+//! bound, errors with a caret. Knows nothing of rules: it sees sides of a pair through [`Scope`]. Try it:
+//! `cargo test --lib engine::expr`.
 //!
 //! ```text
 //! after.kind == "collected" and money(after.amount) >= 0.5 * money(ref.median, after.currency)

@@ -1,10 +1,10 @@
 //! Unexplained change: each change needs a business event of its own; one event explains one change.
 //!
-//! The event may be dated `before` earlier than the change (left out: as long as the window) and up to the `window` later. Changes
-//! take events in the order of their own times, each the earliest that fits: so as many as possible are explained, and arrival does not
-//! matter. What the change comes to may be held against its event by `check` (`after.balance - before.balance == other.amount`): an
-//! event that does not fit explains nothing. (Of several that fit, a check may leave the wrong one to the next: let a check, or the key,
-//! tell events apart.) YAML: `counterpart`, `window`, `before`, `check` (both may be left out).
+//! The event may be dated `before` earlier than the change (left out: as long as the window) and up to the `window` later.
+//! Changes take events in the order of their own times, each the earliest that fits: so as many as possible are explained, and
+//! arrival does not matter. What the change comes to may be held against its event by `check` (`after.balance - before.balance
+//! == other.amount`): an event that does not fit explains nothing. (Of several that fit, a check may leave the wrong one to the
+//! next: let a check, or the key, tell events apart.) YAML: `counterpart`, `window`, `before`, `check` (both may be left out).
 
 use crate::dcheck::engine::expr::{Datum, Expr, Kind, Scope};
 

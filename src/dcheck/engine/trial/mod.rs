@@ -2,7 +2,8 @@
 //!
 //! Owns the form of a test file, `tests/*.yaml` in a directory of rules, and what `dcheck check` says of them: cases that fail, how
 //! many rules fire and stay silent, columns to whose change a rule is blind. Pure: the engine steps through a case. Not covered:
-//! what only SQL says (a look-up's answer is given by the case and not altered).
+//! what only SQL says (a look-up's answer is given by the case and not altered); in a case, a number of more than 15 digits is
+//! written as a text.
 
 mod blind;
 mod case;

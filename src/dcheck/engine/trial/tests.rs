@@ -100,3 +100,28 @@ fn what_a_rule_itself_betrays() {
     let set = rules::load(&[(PathBuf::from("r.yaml"), RULE.to_owned())]).expect("sound");
     assert_eq!(set.advice(), []);
 }
+
+#[test]
+fn what_does_not_fit_is_unknown_and_what_fits_is_exact() {
+    let product = "check: decimal(after.n) * decimal(after.n) <= 3";
+    let square = RULE.replace("check: after.n <= 3", product);
+    let cube = square.replace("<= 3", "* decimal(after.n) <= 3");
+    let full = format!("\"{}.{}\"", "9".repeat(35), "9".repeat(30));
+    let told = |rule: &str, n: &str, judgement: &str| {
+        let case = format!(
+            "- {{case: c, rules: [few], verdicts: [few {judgement} deed D / D], steps: [{{at: 1, \
+             table: deed, row: {{id: D, n: {n}}}}}]}}"
+        );
+        trial(rule, &case).failures
+    };
+    assert_eq!(told(&square, &full, "mismatched"), Vec::<String>::new());
+    assert_eq!(
+        told(&square, "\"1.732050807568877293527446341505\"", "matched"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        told(&square, "\"1.732050807568877293527446341506\"", "mismatched"),
+        Vec::<String>::new()
+    );
+    assert_eq!(told(&cube, &full, "unknown"), Vec::<String>::new());
+}
