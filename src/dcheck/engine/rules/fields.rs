@@ -34,6 +34,9 @@ impl Mistakes {
     }
 }
 
+/// A text and its line.
+type Placed<'a> = (&'a str, usize);
+
 /// Milliseconds of the units of a duration.
 const UNITS: [(&str, i64); 5] =
     [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -158,7 +161,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A map of free names to lists of texts, each text with its line.
-    pub fn text_lists(&self, name: &'static str) -> Option<Vec<(String, Vec<(&'a str, usize)>)>> {
+    pub fn text_lists(&self, name: &'static str) -> Option<Vec<(String, Vec<Placed<'a>>)>> {
         let map = self.map(name)?;
         let texts = |(key, line, node): &'a (String, usize, Node)| match &node.shape {
             Shape::List(items) => {
