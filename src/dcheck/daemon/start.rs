@@ -20,7 +20,9 @@ use super::options::RunOptions;
 use super::parts::{ALERT_CHANNEL, Parts};
 use super::record::{Checkpoint, Pending, judged};
 use crate::clock::{CellTime, Clock};
-use crate::dcheck::alerts::{Delivery, Routes, fingerprint, wire_alert};
+use crate::dcheck::alerts::{
+    Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
+};
 use crate::dcheck::console::{Console, Loaded, Order, Tasks, serve};
 use crate::dcheck::engine::{Engine, RuleSet, VerdictKey, Ward};
 use crate::dcheck::plans::spec::PlanSpec;
@@ -159,7 +161,9 @@ impl Start {
             Delivery::start(routes.clone(), self.clock.clone(), writer.clone())
         };
         let routes = self.alert_routes(&http, &parts);
-        let events = Routes::new(&self.options.plan_events, None, http.clone(), Arc::new(|_| {}));
+        let to_events = ChannelSpec::WebhookV4 { url: self.options.plan_events.clone() };
+        let events = Way::new(Channel::new(to_events, http.clone()), None);
+        let events = Routes::new(events, None, Ladder::default());
         let (alerts, events) = (deliver(&routes), deliver(&Arc::new(events)));
         let numbers = Arc::new(AtomicU64::new(stored.last_seq));
         let (ended, ended_inbox) = mpsc::channel(INBOX);
@@ -227,8 +231,11 @@ impl Start {
     fn alert_routes(&self, http: &reqwest::Client, parts: &Parts) -> Arc<Routes> {
         let parts = parts.clone();
         let on_first = move |why: Option<&str>| parts.tell(Ward::AlertChannel, ALERT_CHANNEL, why);
-        let (first, second) = (&self.options.alerts, self.options.second_alerts.as_deref());
-        Arc::new(Routes::new(first, second, http.clone(), Arc::new(on_first)))
+        let to =
+            |url: &String| Channel::new(ChannelSpec::WebhookV4 { url: url.clone() }, http.clone());
+        let first = Way::new(to(&self.options.alerts), Some(Arc::new(on_first)));
+        let second = self.options.second_alerts.as_ref().map(|url| Way::new(to(url), None));
+        Arc::new(Routes::new(first, second, Ladder::default()))
     }
 
     /// Rules alone are replaced; the plans must still name rules that there are.

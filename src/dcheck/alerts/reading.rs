@@ -1,6 +1,6 @@
 //! Reading a YAML tree with mistakes collected instead of thrown.
 //!
-//! Owns where a mistake is (file, line, path) and what was probably meant. Must not know plans.
+//! Owns where a mistake is (file, line, path) and what was probably meant. Must not know plans or alerts, which both read by it.
 
 use serde_json::Value;
 
