@@ -8,12 +8,20 @@
 mod channels;
 mod delivery;
 mod ladder;
+mod load;
+mod matching;
+mod policy;
 pub mod reading;
+mod router;
 mod routes;
 mod webhook;
 
 pub use channels::{Channel, ChannelSpec, post};
 pub use delivery::{Delivery, DeliveryState};
 pub use ladder::Ladder;
+pub use load::load_file;
+pub use matching::Matcher;
+pub use policy::{Alerting, Grouping, Inhibition, Policy, StormLimit};
+pub use router::{Before, Incoming, Notice, Router, Silence};
 pub use routes::{OnChannel, Routes, Way};
 pub use webhook::{fingerprint, webhook_alert, webhook_body, wire_alert};

@@ -18,6 +18,11 @@ impl<'a> Node<'a> {
         Node { file, text, path: id.to_owned(), value }
     }
 
+    /// The root of a file that is one thing; `name` stands before the paths in it.
+    pub fn file(file: &'a str, text: &'a str, value: &'a Value, name: &str) -> Node<'a> {
+        Node { file, text, path: name.to_owned(), value }
+    }
+
     /// A mistake at this node: `take-off-sale.yaml:12: take-off-sale.trigger: …`.
     pub fn says(&self, what: &str) -> String {
         format!("{}:{}: {}: {what}", self.file, self.line(), self.path)

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use alertmanager::Alertmanager;
-pub use generic::Generic;
+pub use generic::{Generic, PLACEHOLDERS, unknown as unknown_placeholders};
 pub use kafka::KafkaChannel;
 pub use log::LogFile;
 
