@@ -98,6 +98,25 @@ impl Router {
         told.iter().for_each(|print| self.forget(print));
     }
 
+    /// Of the alerts that fire, by the stored verdicts, those that somebody was told of; and storms.
+    pub fn told(&self, open: Vec<WebhookAlert>) -> Vec<WebhookAlert> {
+        let held = |alert: &WebhookAlert| {
+            self.entries.get(&alert.fingerprint).is_some_and(|entry| !entry.told)
+        };
+        let mut told: Vec<WebhookAlert> = open.into_iter().filter(|alert| !held(alert)).collect();
+        let storms = self.entries.values().filter(|entry| {
+            entry.told
+                && entry.fires()
+                && entry
+                    .alert
+                    .labels
+                    .get("subject_kind")
+                    .is_some_and(|kind| kind == super::storms::KIND)
+        });
+        told.extend(storms.map(|entry| entry.alert.clone()));
+        told
+    }
+
     /// Rows that changed since this was last asked; none: it is gone.
     pub fn take_changes(&mut self) -> Vec<(String, Option<String>)> {
         let changed = std::mem::take(&mut self.changed);

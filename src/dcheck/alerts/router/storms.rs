@@ -16,7 +16,7 @@ use crate::money::{Currency, Money};
 use crate::wire::{Alert, AlertState, Subject};
 
 /// Kind of the subject that a storm's alert names; the subject is the rule.
-const KIND: &str = "storm";
+pub const KIND: &str = "storm";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Storm {
