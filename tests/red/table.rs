@@ -87,8 +87,9 @@ pub const TABLE: &[Row] = &[
     // On an order of the healthy traffic, before anything goes wrong.
     row("plan-without-cause", |_| Word::PlanWithoutCause),
     // A run is told where alerts are told, and there is no second place for it.
-    row("plan-beside-the-point", |s| {
-        attack(s, !s.watches("alert-channel"), heard(s, Word::PlanWithoutCause))
+    row("plan-beside-the-point", |s| match s.control && s.told_of_blindness {
+        true => Word::PlanWithoutCause,
+        false => attack(s, !s.watches("alert-channel"), heard(s, Word::PlanWithoutCause)),
     }),
     // ---- What the reconciler says of itself.
     // A watcher point has no subject to be judged; nor has a control without business.
