@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use lossdrill::wire::Alert;
+use lossdrill::wire::{Alert, Webhook};
 use mysql_async::prelude::Queryable;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -52,6 +52,9 @@ async fn dcheck_tells_a_real_alertmanager_and_a_topic_while_that_is_dead() {
 
     silenced(&mut cell, &manager).await;
     dead(&mut cell, &mut manager, &topic).await;
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}group: {{by: [alertname], wait: 30 s}}\n")).unwrap();
+    grouped(&mut cell, &manager).await;
 }
 
 /// What a silence keeps back is told at its end, a kill in between or not.
@@ -113,6 +116,32 @@ async fn dead(cell: &mut Cell, manager: &mut Manager, topic: &str) {
     manager.shows(RULE, &["F2", "F3", "F4"]).await;
     mend(cell, "F4").await;
     manager.shows(RULE, &["F2", "F3"]).await;
+}
+
+/// A group that waits survives a kill, and is told once.
+async fn grouped(cell: &mut Cell, manager: &Manager) {
+    cell.kill();
+    cell.start().await;
+    for sku in ["F5", "F6"] {
+        bid(cell, sku).await;
+        let seq = cell.mark().await;
+        cell.rest(seq, &ALL).await;
+        cell.kill();
+        cell.start().await;
+    }
+    manager.shows(RULE, &["F2", "F3"]).await;
+    cell.advance(31_000).await;
+    manager.shows(RULE, &["F2", "F3", "F5", "F6"]).await;
+    let seq = cell.mark().await;
+    cell.rest(seq, &ALL).await;
+    let told = "SELECT body FROM dcheck.outbox WHERE channel = 'alerts' AND order_key LIKE 'group-%' \
+                AND body LIKE '%F5%'";
+    let told: Vec<String> = cell.sql.query(told).await.unwrap();
+    assert_eq!(told.len(), 1, "told once: {told:#?}");
+    let body: Webhook = serde_json::from_str(&told[0]).unwrap();
+    let subjects: Vec<&str> = body.alerts.iter().map(|a| a.labels["subject"].as_str()).collect();
+    assert!(["F5", "F6"].iter().all(|sku| subjects.contains(sku)), "{subjects:?}");
+    assert_eq!(body.group_labels["alertname"], RULE);
 }
 
 /// Starts dcheck anew with an alerting file instead of `--alerts`.

@@ -1,9 +1,9 @@
 //! The ways to whoever is told: a first channel, and a second that takes over while the first is
 //! dead.
 //!
-//! Owns one post, which channel is believed dead, and what a channel that forgets is reminded of. A channel is dead after [`DEATH_ATTEMPTS`]
-//! posts in a row without acknowledgement, and alive at the next one that is acknowledged; a
-//! heartbeat (a webhook without alerts) asks the first one even when there is nothing to tell.
+//! Owns one post, which channel is believed dead, and what a channel that forgets is reminded of. A channel is dead after
+//! [`DEATH_ATTEMPTS`] posts in a row without acknowledgement, and alive at the next one that is acknowledged; a heartbeat
+//! (nothing to tell) asks the first one even when nobody needs it, and the second where its death is to be told.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
