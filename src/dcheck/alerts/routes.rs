@@ -6,7 +6,7 @@
 //! (nothing to tell) asks the first one even when nobody needs it, and the second where its death is to be told.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,14 +34,16 @@ pub struct Way {
     failures: Mutex<usize>,
     /// None: nobody wants to know, and it is not asked for a sign of life.
     on_channel: Option<OnChannel>,
+    /// What fires and is to be told again, by fingerprint, where the channel forgets.
+    open: Mutex<BTreeMap<String, WebhookAlert>>,
+    /// It is dead and cannot be asked: the next message tries it once.
+    tries_again: AtomicBool,
 }
 
 pub struct Routes {
     first: Way,
     second: Option<Way>,
     pub ladder: Ladder,
-    /// What fires and was told, by fingerprint, where a channel forgets.
-    open: Mutex<BTreeMap<String, WebhookAlert>>,
     /// A reminder must not overtake an end: it waits for the posts under way, and they for it.
     reminding: RwLock<()>,
     beats: AtomicU64,
@@ -49,7 +51,8 @@ pub struct Routes {
 
 impl Way {
     pub fn new(channel: Channel, on_channel: Option<OnChannel>) -> Way {
-        Way { channel, failures: Mutex::new(0), on_channel }
+        let (failures, open) = (Mutex::new(0), Mutex::default());
+        Way { channel, failures, on_channel, open, tries_again: AtomicBool::new(false) }
     }
 
     async fn post(&self, text: &str) -> Result<(), String> {
@@ -80,10 +83,37 @@ impl Way {
         *self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// True where a message may be given to it.
+    fn may_be_told(&self) -> bool {
+        !self.is_dead() || self.tries_again.swap(false, Ordering::AcqRel)
+    }
+
+    /// Takes note of what somebody acknowledged: ends always, what fires where it is `own`.
+    fn note(&self, alerts: &[WebhookAlert], own: bool) {
+        if !self.channel.forgets() {
+            return;
+        }
+        let mut open = self.open();
+        for alert in alerts {
+            if alert.status != FIRING {
+                open.remove(&alert.fingerprint);
+            } else if own {
+                open.insert(alert.fingerprint.clone(), alert.clone());
+            }
+        }
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, WebhookAlert>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Asks for a sign of life until there is one, or the channel counts as dead.
     async fn beat(&self, open: &[WebhookAlert]) {
         for _ in 0..DEATH_ATTEMPTS {
-            let Some(beat) = self.channel.beat(open).await else { return };
+            let Some(beat) = self.channel.beat(open).await else {
+                self.tries_again.store(self.is_dead(), Ordering::Release);
+                return;
+            };
             self.count(&beat);
             if beat.is_ok() || self.failures() > DEATH_ATTEMPTS {
                 return;
@@ -95,38 +125,35 @@ impl Way {
 
 impl Routes {
     pub fn new(first: Way, second: Option<Way>, ladder: Ladder) -> Routes {
-        Routes {
-            first,
-            second,
-            ladder,
-            open: Mutex::default(),
-            reminding: RwLock::new(()),
-            beats: AtomicU64::new(0),
-        }
+        Routes { first, second, ladder, reminding: RwLock::new(()), beats: AtomicU64::new(0) }
     }
 
     /// One attempt: the first channel, and the second where the first is dead. Errors where nobody
     /// acknowledged.
     pub async fn post(&self, body: &str) -> Result<(), String> {
         let _no_reminder = self.reminding.read().await;
-        let posted = self.post_by_turn(body).await;
-        if posted.is_ok() && self.forgets() {
-            self.note(body);
-        }
-        posted
-    }
-
-    async fn post_by_turn(&self, body: &str) -> Result<(), String> {
         let Some(second) = &self.second else {
-            return self.first.post(body).await;
+            let posted = self.first.post(body).await;
+            return posted.inspect(|()| self.note(body, false));
         };
-        if !self.first.is_dead() {
+        if self.first.may_be_told() {
             let posted = self.first.post(body).await;
             if posted.is_ok() || !self.first.is_dead() {
-                return posted;
+                return posted.inspect(|()| self.note(body, false));
             }
         }
-        second.post(body).await
+        second.post(body).await.inspect(|()| self.note(body, true))
+    }
+
+    /// The first is reminded of all that fires, the second of what it was told itself.
+    fn note(&self, body: &str, by_second: bool) {
+        let ways = self.second.iter().chain([&self.first]);
+        if !ways.into_iter().any(|way| way.channel.forgets()) {
+            return;
+        }
+        let Ok(told) = serde_json::from_str::<Webhook>(body) else { return };
+        self.first.note(&told.alerts, true);
+        self.second.iter().for_each(|second| second.note(&told.alerts, by_second));
     }
 
     /// Asks the channels with nothing to tell, until they answer or count as dead.
@@ -141,7 +168,7 @@ impl Routes {
     async fn ask(&self, way: &Way, count: u64) {
         if way.channel.forgets() && (count.is_multiple_of(REMIND_BEATS) || way.is_dead()) {
             let _no_post = self.reminding.write().await;
-            let open: Vec<WebhookAlert> = self.open().values().cloned().collect();
+            let open: Vec<WebhookAlert> = way.open().values().cloned().collect();
             way.beat(&open).await;
         } else {
             way.beat(&[]).await;
@@ -149,37 +176,13 @@ impl Routes {
     }
 
     /// What fires and was told before this process started.
-    pub fn remember(&self, open: impl IntoIterator<Item = WebhookAlert>) {
-        if self.forgets() {
-            self.open().extend(open.into_iter().map(|alert| (alert.fingerprint.clone(), alert)));
-        }
-    }
-
-    fn forgets(&self) -> bool {
-        self.first.channel.forgets()
-            || self.second.as_ref().is_some_and(|way| way.channel.forgets())
-    }
-
-    fn note(&self, body: &str) {
-        let Ok(told) = serde_json::from_str::<Webhook>(body) else { return };
-        let mut open = self.open();
-        for alert in told.alerts {
-            match alert.status == FIRING {
-                true => open.insert(alert.fingerprint.clone(), alert),
-                false => open.remove(&alert.fingerprint),
-            };
-        }
-    }
-
-    fn open(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, WebhookAlert>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn remember(&self, open: &[WebhookAlert]) {
+        self.first.note(open, true);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
     use axum::Router;
     use axum::extract::State;
     use axum::http::StatusCode;
@@ -287,6 +290,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dead_one_that_cannot_be_asked_is_tried_once_a_heartbeat() {
+        let ((first, first_url), (second, second_url)) = (channel().await, channel().await);
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = first_url.clone();
+        let spec = ChannelSpec::Webhook { url, headers: Vec::new(), body: None };
+        let (told, on_first) = told();
+        let to_first = Way::new(Channel::new(spec, http.clone()), Some(on_first));
+        let spec = ChannelSpec::WebhookV4 { url: second_url };
+        let to_second = Way::new(Channel::new(spec, http), None);
+        let routes = Routes::new(to_first, Some(to_second), Ladder::Steady);
+        let body = super::super::webhook::heartbeat();
+        first.dead.store(true, Ordering::SeqCst);
+        for _ in 1..DEATH_ATTEMPTS {
+            assert!(routes.post(&body).await.is_err());
+        }
+        routes.post(&body).await.unwrap();
+        first.dead.store(false, Ordering::SeqCst);
+        routes.post(&body).await.unwrap();
+        assert_eq!((first.heard(), second.heard()), (0, 2), "it is still believed dead");
+        routes.beat().await;
+        assert_eq!(first.heard(), 0, "a heartbeat tells its readers nothing");
+        routes.post(&body).await.unwrap();
+        routes.post(&body).await.unwrap();
+        assert_eq!((first.heard(), second.heard()), (2, 2));
+        assert_eq!(*told.lock().unwrap(), [true, false]);
+    }
+
+    #[tokio::test]
     async fn a_channel_that_forgets_is_reminded_of_what_fires_and_of_nothing_that_ended() {
         let dead = Arc::new(AtomicBool::new(false));
         let posts: Arc<Mutex<Vec<usize>>> = Arc::default();
@@ -317,7 +348,7 @@ mod tests {
             generator_url: String::new(),
             fingerprint: print.to_owned(),
         };
-        routes.remember([told("a", FIRING)]);
+        routes.remember(&[told("a", FIRING)]);
         let body = super::super::webhook::single;
         routes.post(&body(told("b", FIRING))).await.unwrap();
         routes.post(&body(told("c", FIRING))).await.unwrap();

@@ -1,6 +1,7 @@
 //! Who may silence alerts: names and tokens, from a file of lines `NAME TOKEN`.
 //!
-//! Owns the reading of that file and the check of a token. Tokens are kept as hashes: comparing those tells nobody how near a guess was.
+//! Owns the reading of that file and the check of a token. Tokens are kept as hashes: comparing those tells nobody how near a
+//! guess was.
 //! Not covered: rights of their own for each person; the file is read at start alone.
 
 use std::os::unix::fs::PermissionsExt;

@@ -185,7 +185,7 @@ impl Start {
         let routes = self.channels.routes(&http, &parts, self.alerting.ladder);
         let now = self.clock.now();
         let (router, told) = told_before(self.alerting.policy.clone(), &stored, now);
-        routes.remember(told);
+        routes.remember(&told);
         let to_events = ChannelSpec::WebhookV4 { url: self.options.plan_events.clone() };
         let events = Way::new(Channel::new(to_events, http.clone()), None);
         let events = Routes::new(events, None, Ladder::default());
