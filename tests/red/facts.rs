@@ -76,6 +76,8 @@ pub struct Facts {
     /// The amount at risk is named as well.
     pub names_amount: bool,
     pub plan: Option<AskedPlan>,
+    /// Its loss point has a plan, asked for or not: once that is effective, the loss is contained.
+    pub has_plan: bool,
     pub no_other_alert: bool,
     /// The books are looked at when a time is over.
     pub bounds_loss: bool,
@@ -150,6 +152,7 @@ fn facts(scenario: &Scenario, checked: &Checked, rules: &[Rule]) -> Facts {
         alerts: alerts.collect(),
         names_amount: says(|sentence| matches!(sentence, Sentence::AlertAtRisk { .. })),
         plan: scenario.steps.iter().find_map(|step| plan(&step.sentence, point, checked)),
+        has_plan: point.plan.is_some(),
         no_other_alert: says(|sentence| matches!(sentence, Sentence::NoOtherAlert)),
         bounds_loss: says(|sentence| {
             matches!(sentence, Sentence::LossAtMost { .. } | Sentence::LossContained { .. })
