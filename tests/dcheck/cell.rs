@@ -65,8 +65,8 @@ pub struct Cell {
     http: reqwest::Client,
     kafka: String,
     prefix: String,
-    args: Vec<String>,
-    console: String,
+    pub args: Vec<String>,
+    pub console: String,
     process: Option<Child>,
     seq: u64,
 }

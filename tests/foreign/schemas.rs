@@ -217,3 +217,50 @@ fn the_maps_of_the_schema_are_those_of_the_reader() {
         assert_eq!(named, fields.iter().copied().collect(), "{feed}");
     }
 }
+
+/// dcheck's alerting file: the example is as the schema says, and what the schema refuses is refused by dcheck too.
+#[test]
+fn the_alerting_file_is_what_its_schema_says() {
+    let text = fs::read_to_string("examples/alerting.yaml").unwrap();
+    let example: Value = serde_yaml::from_str(&text).unwrap();
+    let alerting = schema("alerting");
+    assert_eq!(mistakes(&alerting, &example, "alerting"), Vec::<String>::new());
+    let dir = tempfile::tempdir().unwrap();
+    let reads = |value: &Value| {
+        let file = dir.path().join("alerting.yaml");
+        fs::write(&file, value.to_string()).unwrap();
+        let check = ["check", "--rules", "scenarios/rules", "--plans", "scenarios/plans"];
+        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_dcheck"))
+            .args(check)
+            .arg("--alerting")
+            .arg(&file)
+            .output()
+            .expect("dcheck runs");
+        checked.status.success()
+    };
+    assert!(reads(&example));
+    for kind in [
+        json!({"kind": "webhook-v4", "url": "http://h/a"}),
+        json!({"kind": "kafka", "brokers": "h:1", "topic": "t"}),
+        json!({"kind": "log", "path": "alerts.ndjson"}),
+    ] {
+        let value = json!({"first": kind});
+        let found = mistakes(&alerting, &value, "alerting");
+        assert!(found.is_empty() && reads(&value), "{value}: {found:?}");
+    }
+    for value in [
+        json!({"first": {"kind": "smoke", "url": "http://h/a"}}),
+        json!({"second": {"kind": "kafka", "brokers": "h:1"}}),
+        json!({"first": {"kind": "alertmanager", "url": "h:1"}}),
+        json!({"retry": "hasty"}),
+        json!({"group": {"by": ["colour"]}}),
+        json!({"group": {"by": ["severity"], "wait": "soon"}}),
+        json!({"inhibit": [{"source": ["alertname=\"a\""]}]}),
+        json!({"inhibit": [{"source": ["colour=\"a\""], "target": ["severity=\"P1\""]}]}),
+        json!({"storm": {"within": "1 min"}}),
+        json!({"silences": []}),
+    ] {
+        assert!(!mistakes(&alerting, &value, "alerting").is_empty(), "{value} by the schema");
+        assert!(!reads(&value), "{value} by dcheck");
+    }
+}

@@ -122,7 +122,7 @@ pub fn have(provider: Provider) -> bool {
 }
 
 /// Says on the terminal, past the capture of the test harness, that a test does nothing.
-fn skip(missing: &str) {
+pub fn skip(missing: &str) {
     let needed = std::env::var("LOSSDRILL_NEED_SERVERS").is_ok_and(|value| value == "1");
     assert!(!needed, "LOSSDRILL_NEED_SERVERS=1, and {missing}");
     let test = std::thread::current().name().unwrap_or("a test").to_owned();

@@ -22,9 +22,6 @@ use crate::dcheck::results::{Message, Writer};
 const QUEUE: usize = 4_096;
 /// Posts at the same time, each of another key.
 const POSTS: usize = 16;
-/// Pauses between attempts: a receiver that restarts is met again within a second, a dead one is
-/// not hammered.
-const PAUSES_MS: [i64; 7] = [50, 100, 200, 400, 800, 2_000, 5_000];
 /// Pauses above this wait on cell time.
 const REAL_PAUSE_MS: i64 = 1_000;
 
@@ -169,7 +166,7 @@ async fn deliver(post: Arc<Post>, message: Message) -> Message {
             break;
         }
         post.state.failed_posts.fetch_add(1, Ordering::AcqRel);
-        let pause_ms = PAUSES_MS[attempt.min(PAUSES_MS.len() - 1)];
+        let pause_ms = post.routes.ladder.pause_ms(attempt);
         if pause_ms <= REAL_PAUSE_MS {
             tokio::time::sleep(Duration::from_millis(pause_ms.unsigned_abs())).await;
         } else {

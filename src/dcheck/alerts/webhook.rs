@@ -10,6 +10,8 @@ use crate::wire::{Alert, AlertState, Subject, Webhook, WebhookAlert};
 
 /// Alertmanager's zero time: an alert that has not ended.
 const NOT_ENDED: &str = "0001-01-01T00:00:00Z";
+pub const FIRING: &str = "firing";
+pub const RESOLVED: &str = "resolved";
 
 /// The same for the same business fact, whatever the log position, the process or the time.
 pub fn fingerprint(rule: &str, subject: &Subject, occurrence: &str) -> String {
@@ -40,11 +42,11 @@ pub fn wire_alert(verdict: &VerdictRow, starts_at: CellTime, state: AlertState) 
     }
 }
 
-/// The body to post.
-pub fn webhook_body(alert: &Alert, ends_at: Option<CellTime>) -> String {
+/// The alert as it stands in a webhook.
+pub fn webhook_alert(alert: &Alert, ends_at: Option<CellTime>) -> WebhookAlert {
     let status = match alert.state {
-        AlertState::Firing => "firing",
-        AlertState::Resolved => "resolved",
+        AlertState::Firing => FIRING,
+        AlertState::Resolved => RESOLVED,
     };
     let labels: BTreeMap<String, String> = [
         ("alertname", &alert.rule),
@@ -70,27 +72,83 @@ pub fn webhook_body(alert: &Alert, ends_at: Option<CellTime>) -> String {
     .filter(|(_, value)| !value.is_empty())
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
-    let body = Webhook {
+    WebhookAlert {
+        status: status.into(),
+        labels,
+        annotations,
+        starts_at: alert.starts_at.clone(),
+        ends_at: ends_at.map_or_else(|| NOT_ENDED.into(), |at| rfc3339(at.0)),
+        generator_url: String::new(),
+        fingerprint: alert.fingerprint.clone(),
+    }
+}
+
+/// The other way: what channels with a form of their own tell.
+pub fn from_webhook(alert: &WebhookAlert) -> Alert {
+    let label = |name: &str| alert.labels.get(name).cloned().unwrap_or_default();
+    let note = |name: &str| alert.annotations.get(name).cloned().unwrap_or_default();
+    Alert {
+        rule: label("alertname"),
+        loss_point: label("loss_point"),
+        subject: Subject::new(label("subject_kind"), label("subject")),
+        occurrence: label("occurrence"),
+        severity: label("severity"),
+        at_risk: note("at_risk").parse().ok(),
+        expected: note("expected"),
+        actual: note("actual"),
+        position: note("position"),
+        starts_at: alert.starts_at.clone(),
+        state: if alert.status == FIRING { AlertState::Firing } else { AlertState::Resolved },
+        fingerprint: alert.fingerprint.clone(),
+    }
+}
+
+/// The body to post for one alert by itself.
+pub fn webhook_body(alert: &Alert, ends_at: Option<CellTime>) -> String {
+    single(webhook_alert(alert, ends_at))
+}
+
+/// The same of an alert that is in the webhook's form already.
+pub fn single(alert: WebhookAlert) -> String {
+    let rule = alert.labels.get("alertname").cloned().unwrap_or_default();
+    group_body([("alertname".to_owned(), rule)].into(), vec![alert])
+}
+
+/// The body to post for a group: `labels` are those that all its alerts share by the grouping.
+pub fn group_body(labels: BTreeMap<String, String>, alerts: Vec<WebhookAlert>) -> String {
+    let status = if alerts.iter().any(|alert| alert.status == FIRING) { FIRING } else { RESOLVED };
+    let named: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    write(Webhook {
         version: "4".into(),
-        group_key: format!("{{}}:{{alertname=\"{}\"}}", alert.rule),
+        group_key: format!("{{}}:{{{}}}", named.join(", ")),
         status: status.into(),
         receiver: "dcheck".into(),
-        group_labels: [("alertname".to_owned(), alert.rule.clone())].into(),
-        common_labels: labels.clone(),
-        common_annotations: annotations.clone(),
+        group_labels: labels,
+        common_labels: common(alerts.iter().map(|alert| &alert.labels)),
+        common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
         external_url: String::new(),
         truncated_alerts: 0,
-        alerts: vec![WebhookAlert {
-            status: status.into(),
-            labels,
-            annotations,
-            starts_at: alert.starts_at.clone(),
-            ends_at: ends_at.map_or_else(|| NOT_ENDED.into(), |at| rfc3339(at.0)),
-            generator_url: String::new(),
-            fingerprint: alert.fingerprint.clone(),
-        }],
-    };
+        alerts,
+    })
+}
+
+/// Nothing to tell: it asks a channel for a sign of life.
+pub fn heartbeat() -> String {
+    group_body([("alertname".to_owned(), "heartbeat".to_owned())].into(), Vec::new())
+}
+
+fn write(body: Webhook) -> String {
     serde_json::to_string(&body).expect("invariant: a webhook is plain data")
+}
+
+/// What all of them say alike.
+fn common<'a>(
+    mut maps: impl Iterator<Item = &'a BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
+    let mut shared = maps.next().cloned().unwrap_or_default();
+    maps.for_each(|map| shared.retain(|name, value| map.get(name) == Some(value)));
+    shared
 }
 
 fn summary(alert: &Alert) -> String {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
@@ -14,9 +14,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::metrics::open_metrics;
+use super::people::People;
+use super::silences;
 use super::view::{Figures, View};
 use crate::clock::Clock;
-use crate::dcheck::alerts::DeliveryState;
+use crate::dcheck::alerts::{DeliveryState, Silence};
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::plans::RunsState;
 use crate::dcheck::results::Writer;
@@ -35,6 +37,11 @@ pub enum Order {
     Revert {
         run_id: String,
     },
+    Silence(Silence),
+    Unsilence {
+        id: String,
+        who: String,
+    },
     /// The rule files were read again: a whole set, or every mistake of them.
     Rules(Loaded),
 }
@@ -49,6 +56,10 @@ pub struct Tasks {
     pub runs: Arc<RunsState>,
     /// What the sources read and the daemon's task has not taken yet.
     pub unread: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Who may silence alerts.
+    pub people: People,
+    /// Numbers of rows, messages and silences.
+    pub numbers: Arc<AtomicU64>,
     /// Reads the rule files again.
     pub reload: Box<dyn Fn() -> Loaded + Send + Sync>,
 }
@@ -79,6 +90,10 @@ impl Console {
     /// Tells the console of the other tasks; the second call changes nothing.
     pub fn attach(&self, tasks: Tasks) {
         let _ = self.tasks.set(tasks);
+    }
+
+    pub(super) fn tasks(&self) -> Option<&Tasks> {
+        self.tasks.get()
     }
 
     /// The view, to read or to bring up to date.
@@ -129,6 +144,8 @@ pub async fn serve(listener: TcpListener, console: Arc<Console>) -> std::io::Res
         .route("/sources", get(sources))
         .route("/rules/reload", post(reload))
         .route("/alerts", get(alerts))
+        .route("/silences", get(silences::list).post(silences::add))
+        .route("/silences/{id}", delete(silences::end))
         .route("/plans", get(plans))
         .route("/plans/{run_id}/approve", post(approve))
         .route("/plans/{run_id}/revert", post(revert))
@@ -173,7 +190,7 @@ async fn advance(State(console): Shared, Json(order): Json<Advance>) -> Response
     clock(State(console)).await
 }
 
-async fn send(console: &Console, order: Order) {
+pub(super) async fn send(console: &Console, order: Order) {
     if console.orders.send(order).await.is_err() {
         console.inbound.fetch_sub(1, Ordering::AcqRel);
     }

@@ -68,6 +68,7 @@ pub fn open_metrics(
     family("alerts_delivered", "counter", "Messages acknowledged.", one(delivered));
     family("alert_posts_failed", "counter", "Posts that were not acknowledged.", one(failed_posts));
     family("alerts_due", "gauge", "Messages to deliver now.", one(figures.deliveries_due));
+    family("silences", "gauge", "Silences in force.", one(view.silences.len() as u64));
     family("blind", "gauge", "Open alerts of blindness.", one(view.blind.len() as u64));
     family(
         "results_away",

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{CellTime, rfc3339};
+use crate::dcheck::alerts::Silence;
 use crate::dcheck::engine::Counts;
 use crate::wire::{Alert, ClockReport, Health, Judged, Watermark};
 
@@ -53,6 +54,8 @@ pub struct View {
     /// Alerts of blindness that are open: fingerprint -> what, since when.
     pub blind: BTreeMap<String, String>,
     pub alerts: BTreeMap<(String, String), Alert>,
+    /// Those that are stored and have not ended.
+    pub silences: Vec<Silence>,
     pub judged: Vec<Judged>,
 }
 

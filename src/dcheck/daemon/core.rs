@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -18,11 +18,11 @@ use super::options::ResultsKept;
 use super::parts::Parts;
 use super::record::{InFlight, Pending};
 use crate::clock::{CellTime, Clock, monotonic_us};
-use crate::dcheck::alerts::Delivery;
+use crate::dcheck::alerts::{Delivery, Router};
 use crate::dcheck::console::{Console, Order, SourceView};
 use crate::dcheck::engine::{Engine, Input};
 use crate::dcheck::event::Row;
-use crate::dcheck::plans::{Ended, Executor, Nudge, Planner};
+use crate::dcheck::plans::{Ended, Executor, Planner};
 use crate::dcheck::results::sql::View;
 use crate::dcheck::results::{Channel, Message, Writer};
 use crate::dcheck::sources::{BINLOG, Dating, Entry, FromSource, Position};
@@ -79,6 +79,8 @@ pub struct Core {
     pub console: Arc<Console>,
     pub writer: Writer,
     pub numbers: Arc<AtomicU64>,
+    /// What is told of alerts, and when.
+    pub router: Router,
     pub alerts: Delivery,
     pub events: Delivery,
     pub lookups: Lookups,
@@ -112,7 +114,7 @@ impl Core {
         let clock = self.clock.clone();
         loop {
             self.turn_over();
-            let due = self.engine.next_due().map(|at| at.max(self.last_tick.plus_ms(TICK_GAP_MS)));
+            let due = self.next_due().map(|at| at.max(self.last_tick.plus_ms(TICK_GAP_MS)));
             let reads = self.unstored() < UNSTORED;
             let waits = self.quiet_commit_in();
             tokio::select! {
@@ -315,31 +317,15 @@ impl Core {
         self.pending.dirty = true;
     }
 
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Advanced { seq } => {
-                let (now, spent_us) = (self.clock.now(), self.patience.spent_us());
-                for state in self.sources.values_mut().filter(|state| state.mark < seq) {
-                    state.ends.learn_mark(seq, now, spent_us);
-                }
-                self.tick();
-            }
-            Order::Rules(loaded) => self.take_rules(loaded),
-            Order::Approve { run_id } => {
-                let _ = self.executor.nudge(&run_id, Nudge::Approve);
-            }
-            Order::Revert { run_id } => {
-                let _ = self.executor.nudge(&run_id, Nudge::Revert);
-            }
-        }
-        self.activity += 1;
-        self.publish();
-        self.console.inbound.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    fn tick(&mut self) {
+    pub(super) fn tick(&mut self) {
         self.last_tick = self.clock.now();
         self.step(Input::Tick);
+        self.tell_due();
+    }
+
+    /// What the engine, or a group of alerts, waits for.
+    fn next_due(&self) -> Option<CellTime> {
+        self.engine.next_due().into_iter().chain(self.router.next_due()).min()
     }
 
     pub fn step(&mut self, input: Input) {
@@ -385,7 +371,7 @@ impl Core {
             .collect();
         view.busy = (lagging + unstored + self.outgoing.len()) as u64;
         view.activity = self.activity;
-        view.next_due = self.engine.next_due();
+        view.next_due = self.next_due();
         view.open_windows = self.engine.open_windows() as u64;
         view.lookups_out = self.engine.pending() as u64;
         self.engine.tell_counts(&mut view.counts);

@@ -1,7 +1,7 @@
 //! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
+//! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
 //! parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
 //! other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
@@ -9,13 +9,16 @@
 //! Not covered: hot reload of plans, replay, reconcile, bench.
 
 mod ailments;
+mod channels;
 mod core;
 mod ends;
 mod lookups;
 mod options;
+mod orders;
 mod parts;
 mod record;
 mod start;
+mod telling;
 mod vigil;
 mod watchdog;
 
@@ -27,6 +30,7 @@ use clap::Parser;
 use options::{CheckOptions, Cli, Command};
 use start::Mistakes;
 
+use crate::dcheck::alerts::{self, Alerting};
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::engine::{rules, trial};
 use crate::dcheck::plans::spec::PlanSpec;
@@ -64,19 +68,39 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 fn check(options: &CheckOptions) -> Result<(), Mistakes> {
-    let (rules, plans) = load(options, &Known::default())?;
-    let mut mistakes: Vec<String> = rules.advice().iter().map(ToString::to_string).collect();
-    let report = match trial::load_dir(&options.rules) {
-        Ok(files) => trial::try_all(&rules, &files),
-        Err(unreadable) => trial::Report { failures: unreadable, ..trial::Report::default() },
+    let loaded = (load(options, &Known::default()), alerting(options));
+    let (rules, plans) = match loaded {
+        (Ok(loaded), Ok(_)) => loaded,
+        (loaded, alerting) => {
+            let of_files = loaded.err().map_or_else(Vec::new, |mistakes| mistakes.0);
+            let of_alerting = alerting.err().map_or_else(Vec::new, |mistakes| mistakes.0);
+            return Err(Mistakes([of_files, of_alerting].concat()));
+        }
     };
-    mistakes.extend(report.failures.iter().chain(&report.findings).cloned());
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes));
-    }
+    let report = tried(&rules, options)?;
     println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
     println!("{report}");
     Ok(())
+}
+
+/// What the rules' own tests make of them; what they are blind to is a mistake too.
+fn tried(rules: &Arc<RuleSet>, options: &CheckOptions) -> Result<trial::Report, Mistakes> {
+    let report = match trial::load_dir(&options.rules) {
+        Ok(files) => trial::try_all(rules, &files),
+        Err(unreadable) => trial::Report { failures: unreadable, ..trial::Report::default() },
+    };
+    let advice = rules.advice().iter().map(ToString::to_string);
+    let told = report.failures.iter().chain(&report.findings).cloned();
+    let mistakes: Vec<String> = advice.chain(told).collect();
+    if mistakes.is_empty() { Ok(report) } else { Err(Mistakes(mistakes)) }
+}
+
+/// The alerting file, where there is one.
+fn alerting(options: &CheckOptions) -> Result<Alerting, Mistakes> {
+    match &options.alerting {
+        Some(file) => alerts::load_file(file).map_err(Mistakes),
+        None => Ok(Alerting::default()),
+    }
 }
 
 /// Rules and plans, or every mistake of both.

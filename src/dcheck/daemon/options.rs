@@ -62,6 +62,9 @@ pub struct CheckOptions {
     /// Directory of plan files.
     #[arg(long)]
     pub plans: PathBuf,
+    /// Channels, grouping, inhibition and storms of alerts; without it each alert is told by itself, at once.
+    #[arg(long, value_name = "FILE")]
+    pub alerting: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -130,12 +133,15 @@ pub struct RunOptions {
     /// So many undecodable messages of a source within 10 min are borne without an alert.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub undecodable_limit: usize,
-    /// Where alerts are posted (Alertmanager webhook, version 4).
-    #[arg(long, value_name = "URL")]
-    pub alerts: String,
+    /// Where alerts are posted (Alertmanager webhook, version 4), unless `--alerting` names a first channel.
+    #[arg(long, value_name = "URL", required_unless_present = "alerting")]
+    pub alerts: Option<String>,
     /// Where they are posted while `--alerts` acknowledges nothing.
     #[arg(long, value_name = "URL")]
     pub second_alerts: Option<String>,
+    /// Who may silence alerts: a file of lines `NAME TOKEN`, readable by its owner alone.
+    #[arg(long, value_name = "FILE")]
+    pub people: Option<PathBuf>,
     /// Where plan runs are posted at each change of state.
     #[arg(long, value_name = "URL")]
     pub plan_events: String,
@@ -248,6 +254,7 @@ mod tests {
             &["--partitions", "0"],
             &["--dead-letter-topic", "{topic}"],
             &["--dead-letter-topic", "dead"],
+            &["--alerts", "http://h/b"],
         ] {
             assert!(parse(more).is_err(), "{more:?}");
         }

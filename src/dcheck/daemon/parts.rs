@@ -29,6 +29,7 @@ const ASK_PAUSE: Duration = Duration::from_millis(50);
 const SIGNS: usize = 64;
 /// Ids of the parts, as alerts name them.
 pub const ALERT_CHANNEL: &str = "alert-channel";
+pub const SECOND_ALERT_CHANNEL: &str = "second-alert-channel";
 pub const RULES: &str = "rules";
 const PLAN_EXECUTOR: &str = "plan-executor";
 

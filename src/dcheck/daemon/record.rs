@@ -12,12 +12,12 @@ use super::core::{Back, Core};
 use super::lookups::Question;
 use super::options::ResultsKept;
 use crate::clock::{CellTime, monotonic_us, rfc3339};
-use crate::dcheck::alerts::{fingerprint, webhook_body, wire_alert};
+use crate::dcheck::alerts::{Silence, fingerprint};
 use crate::dcheck::engine::{Output, Snapshot, Verdict};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
-use crate::dcheck::results::{Batch, Channel, Message, VerdictRow};
+use crate::dcheck::results::{Batch, Message, VerdictRow};
 use crate::dcheck::sources::Dating;
-use crate::wire::{AlertState, Judged, Judgement, PlanRun};
+use crate::wire::{Judged, Judgement, PlanRun};
 
 /// Matched verdicts of which one is kept as a row, in `--results sample`.
 const SAMPLE_ONE_IN: u8 = u8::MAX;
@@ -47,7 +47,7 @@ pub struct Pending {
     /// Something happened that a restart must know.
     pub dirty: bool,
     /// Numbers of messages that were sent from memory already.
-    early: HashSet<u64>,
+    pub(super) early: HashSet<u64>,
     starts: Vec<PlanRun>,
     joins: Vec<(String, String, Finding)>,
 }
@@ -60,7 +60,10 @@ impl Pending {
     /// Somebody waits for it: a message to send, a run to start.
     fn is_awaited(&self) -> bool {
         let batch = &self.batch;
-        !(batch.messages.is_empty() && batch.runs.is_empty() && self.joins.is_empty())
+        !(batch.messages.is_empty()
+            && batch.audit.is_empty()
+            && batch.runs.is_empty()
+            && self.joins.is_empty())
     }
 }
 
@@ -72,6 +75,20 @@ pub struct InFlight {
     messages: Vec<Message>,
     starts: Vec<PlanRun>,
     joins: Vec<(String, String, Finding)>,
+    silences: Vec<Silence>,
+}
+
+/// A verdict that raises an alert, or ends one.
+#[derive(Clone, Copy)]
+pub struct Telling<'a> {
+    pub row: &'a VerdictRow,
+    pub print: &'a str,
+    pub start: CellTime,
+    pub ends: bool,
+    /// One of the watcher's own.
+    pub blind: bool,
+    /// It was firing before this.
+    pub was_open: bool,
 }
 
 impl Core {
@@ -90,7 +107,7 @@ impl Core {
         }
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::AcqRel) + 1
     }
 
@@ -99,7 +116,8 @@ impl Core {
     fn record(&mut self, verdict: &Verdict, blind: Option<String>) {
         let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
         let fires = verdict.is_firing();
-        let ends = verdict.resolved && self.open_alerts.contains_key(&print);
+        let was_open = self.open_alerts.contains_key(&print);
+        let ends = verdict.resolved && was_open;
         let starts_at = match fires {
             true => *self.open_alerts.entry(print.clone()).or_insert(verdict.at),
             false => self.open_alerts.get(&print).copied().unwrap_or(verdict.at),
@@ -107,7 +125,8 @@ impl Core {
         let seq = self.number();
         let row = verdict_row(verdict, seq, fires || ends);
         if fires || ends {
-            self.tell(&row, &print, starts_at, ends, blind.is_some());
+            let (row, print, start, blind) = (&row, &*print, starts_at, blind.is_some());
+            self.tell(&Telling { row, print, start, ends, blind, was_open });
         }
         if ends {
             self.open_alerts.remove(&print);
@@ -123,27 +142,6 @@ impl Core {
             self.plan(&finding(verdict, &print, starts_at));
         }
         self.keep(row, &print);
-    }
-
-    fn tell(&mut self, row: &VerdictRow, print: &str, start: CellTime, ends: bool, blind: bool) {
-        let state = if ends { AlertState::Resolved } else { AlertState::Firing };
-        let alert = wire_alert(row, start, state);
-        let ends_at = ends.then_some(CellTime(row.at_ms));
-        let word = if ends { "resolved" } else { "firing" };
-        let message = Message {
-            seq: self.number(),
-            channel: Channel::Alerts,
-            order_key: print.to_owned(),
-            dedupe: format!("{print}:{}:{word}:{}", start.0, row.revision),
-            body: webhook_body(&alert, ends_at),
-            created_ms: row.at_ms,
-        };
-        self.console.view().keep_alert(alert);
-        if blind {
-            self.pending.early.insert(message.seq);
-            self.outgoing.push_back(message.clone());
-        }
-        self.pending.batch.messages.push(message);
     }
 
     fn keep(&mut self, row: VerdictRow, print: &str) {
@@ -217,6 +215,7 @@ impl Core {
         let changes = self.engine.take_changes().into_iter();
         batch.groups =
             changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
+        batch.alert_state = self.router.take_changes();
         let mut messages = batch.messages.clone();
         messages.retain(|message| !pending.early.contains(&message.seq));
         self.in_flight = Some(InFlight {
@@ -226,6 +225,7 @@ impl Core {
             messages,
             starts: pending.starts,
             joins: pending.joins,
+            silences: self.router.silences().cloned().collect(),
         });
         let places = self.sources.iter().filter_map(|(name, state)| {
             let position = state.position.as_ref()?.to_string();
@@ -258,6 +258,7 @@ impl Core {
         let mut view = self.console.view();
         view.settled = view.settled.max(done.settled);
         view.checkpoint = view.checkpoint.max(done.checkpoint);
+        view.silences = done.silences;
         view.keep_judged(done.judged);
     }
 }

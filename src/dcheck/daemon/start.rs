@@ -13,16 +13,19 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
+use super::channels::{Channels, open_alerts, told_before};
 use super::core::{Core, Inboxes, SourceState};
 use super::ends::Patience;
 use super::lookups::Lookups;
 use super::options::RunOptions;
-use super::parts::{ALERT_CHANNEL, Parts};
+use super::parts::Parts;
 use super::record::{Checkpoint, Pending, judged};
 use crate::clock::{CellTime, Clock};
-use crate::dcheck::alerts::{Delivery, Routes, fingerprint, wire_alert};
-use crate::dcheck::console::{Console, Loaded, Order, Tasks, serve};
-use crate::dcheck::engine::{Engine, RuleSet, VerdictKey, Ward};
+use crate::dcheck::alerts::{
+    Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
+};
+use crate::dcheck::console::{Console, Loaded, Order, People, Tasks, serve};
+use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::{SqlClient, View};
@@ -52,6 +55,12 @@ impl<E: std::error::Error> From<E> for Mistakes {
 pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     let known = Known { targets: options.target_names(), ..Known::default() };
     let (rules, specs) = super::load(&options.files, &known)?;
+    let alerting = super::alerting(&options.files)?;
+    let channels = Channels::of(&options, &alerting)?;
+    let people = match &options.people {
+        Some(file) => People::load(file).map_err(Mistakes)?,
+        None => People::default(),
+    };
     let schema = options.schema().map_err(|why| Mistakes(vec![why]))?;
     if matches!(options.binlog_from, Some(Position::Offset(_))) {
         return Err(Mistakes(vec!["--binlog-from is FILE:POS, like binlog.000002:157".into()]));
@@ -75,7 +84,19 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     let console = Console::new(clock.clone(), options.drill_clock, orders);
     tokio::spawn(serve(listener, Arc::clone(&console)));
     reload_on_signal(Arc::clone(&console))?;
-    let start = Start { options, schema, rules, specs, clock, sql, lookups, console };
+    let start = Start {
+        options,
+        schema,
+        rules,
+        specs,
+        clock,
+        sql,
+        lookups,
+        console,
+        alerting,
+        channels,
+        people,
+    };
     let (store, stored) = tokio::select! {
         opened = open(store, &start.console) => opened,
         () = stop.notified() => return Ok(()),
@@ -131,11 +152,14 @@ struct Start {
     sql: Arc<SqlClient>,
     lookups: Arc<SqlClient>,
     console: Arc<Console>,
+    alerting: Alerting,
+    channels: Channels,
+    people: People,
 }
 
 impl Start {
     fn assemble(
-        self,
+        mut self,
         store: Store,
         stored: Stored,
         orders: mpsc::Receiver<Order>,
@@ -158,8 +182,13 @@ impl Start {
         let deliver = |routes: &Arc<Routes>| {
             Delivery::start(routes.clone(), self.clock.clone(), writer.clone())
         };
-        let routes = self.alert_routes(&http, &parts);
-        let events = Routes::new(&self.options.plan_events, None, http.clone(), Arc::new(|_| {}));
+        let routes = self.channels.routes(&http, &parts, self.alerting.ladder);
+        let now = self.clock.now();
+        let (router, told) = told_before(self.alerting.policy.clone(), &stored, now);
+        routes.remember(&told);
+        let to_events = ChannelSpec::WebhookV4 { url: self.options.plan_events.clone() };
+        let events = Way::new(Channel::new(to_events, http.clone()), None);
+        let events = Routes::new(events, None, Ladder::default());
         let (alerts, events) = (deliver(&routes), deliver(&Arc::new(events)));
         let numbers = Arc::new(AtomicU64::new(stored.last_seq));
         let (ended, ended_inbox) = mpsc::channel(INBOX);
@@ -186,6 +215,8 @@ impl Start {
             deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
             runs,
             unread: Box::new(unread),
+            people: std::mem::take(&mut self.people),
+            numbers: Arc::clone(&numbers),
             reload: self.reload(),
         });
         let engine = self.engine(&stored, checkpoint.as_ref());
@@ -209,7 +240,9 @@ impl Start {
             pending: Pending::default(),
             in_flight: None,
             outgoing: stored.unsent.into_iter().collect::<VecDeque<_>>(),
-            open_alerts: open_alerts(&stored.verdicts),
+            open_alerts: open_alerts(&stored.verdicts)
+                .map(|(print, (start, _))| (print, start))
+                .collect(),
             mid_transaction: false,
             activity: 0,
             last_tick: self.clock.now(),
@@ -217,18 +250,12 @@ impl Start {
             undecodable_limit: self.options.undecodable_limit,
             next_quiet_commit_us: 0,
             clock: self.clock,
+            router,
             alerts,
             events,
         };
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
-    }
-
-    fn alert_routes(&self, http: &reqwest::Client, parts: &Parts) -> Arc<Routes> {
-        let parts = parts.clone();
-        let on_first = move |why: Option<&str>| parts.tell(Ward::AlertChannel, ALERT_CHANNEL, why);
-        let (first, second) = (&self.options.alerts, self.options.second_alerts.as_deref());
-        Arc::new(Routes::new(first, second, http.clone(), Arc::new(on_first)))
     }
 
     /// Rules alone are replaced; the plans must still name rules that there are.
@@ -349,20 +376,6 @@ impl Start {
             }
         }
     }
-}
-
-/// Start of each alert that was raised and has not ended.
-fn open_alerts(verdicts: &[VerdictRow]) -> HashMap<String, CellTime> {
-    let mut open = HashMap::new();
-    for row in verdicts.iter().filter(|row| row.alerting) {
-        let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
-        if row.resolved {
-            open.remove(&print);
-        } else {
-            open.entry(print).or_insert(CellTime(row.at_ms));
-        }
-    }
-    open
 }
 
 fn key(row: &VerdictRow) -> VerdictKey {

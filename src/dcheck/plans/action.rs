@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::reading::scalar;
 use super::spec::{
     Action, HttpAction, Method, Names, Proof, SqlTemplate, Step, path_segment, verbatim,
 };
+use crate::dcheck::alerts::reading::scalar;
 use crate::dcheck::results::sql::{SqlClient, SqlError};
 
 /// A target that has not answered by then is asked again.

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::reading::{Node, parse_duration_ms};
 use super::spec::{
     Action, Approval, BlastLimit, HttpAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step,
     TEMPLATE_NAMES, Trigger,
 };
+use crate::dcheck::alerts::reading::{Node, parse_duration_ms};
 use crate::wire::Effect;
 
 /// Every mistake found in the plan files.

@@ -9,7 +9,6 @@ mod action;
 mod executor;
 mod load;
 mod planner;
-mod reading;
 mod run;
 pub mod spec;
 

@@ -79,7 +79,21 @@ pub struct Batch {
     pub receipts: Vec<(String, String, String, i64)>,
     /// Groups of the engine as they are now, by id; none: forgotten.
     pub groups: Vec<(String, Option<String>)>,
+    /// What is held, grouped and silenced, as it is now, by row; none: it is gone.
+    pub alert_state: Vec<(String, Option<String>)>,
+    pub audit: Vec<AuditRow>,
     pub checkpoint: Option<String>,
+    pub at_ms: i64,
+}
+
+/// What a person did, or what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRow {
+    pub seq: u64,
+    pub who: String,
+    pub what: &'static str,
+    /// JSON.
+    pub body: String,
     pub at_ms: i64,
 }
 
@@ -92,6 +106,8 @@ impl Batch {
             && self.triggers.is_empty()
             && self.receipts.is_empty()
             && self.groups.is_empty()
+            && self.alert_state.is_empty()
+            && self.audit.is_empty()
             && self.checkpoint.is_none()
     }
 }
@@ -106,6 +122,8 @@ pub struct Stored {
     pub checkpoint: Option<String>,
     /// The engine's groups.
     pub groups: Vec<String>,
+    /// What was held, grouped and silenced, by row.
+    pub alert_state: Vec<(String, String)>,
     /// The highest number given so far, of any row.
     pub last_seq: u64,
 }

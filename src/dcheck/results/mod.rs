@@ -11,6 +11,6 @@ pub mod sql;
 mod store;
 mod writer;
 
-pub use batch::{Batch, Channel, Message, Stored, VerdictRow};
+pub use batch::{AuditRow, Batch, Channel, Message, Stored, VerdictRow};
 pub use store::{Store, StoreError};
 pub use writer::Writer;

@@ -5,7 +5,7 @@
 //! Not covered: migrations between versions of these tables (there is one version so far).
 
 /// The statements, in order; each may be run again.
-pub const DDL: [&str; 9] = [
+pub const DDL: [&str; 11] = [
     "CREATE DATABASE IF NOT EXISTS dcheck CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS dcheck.result (
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -42,13 +42,19 @@ pub const DDL: [&str; 9] = [
         id TINYINT NOT NULL PRIMARY KEY, body LONGTEXT NOT NULL, at_ms BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS dcheck.kept_group (
         id CHAR(64) NOT NULL PRIMARY KEY, body MEDIUMTEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS dcheck.alert_state (
+        id VARCHAR(160) NOT NULL PRIMARY KEY, body MEDIUMTEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS dcheck.audit (
+        seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+        who VARCHAR(64) NOT NULL, what VARCHAR(32) NOT NULL, body MEDIUMTEXT NOT NULL,
+        at_ms BIGINT NOT NULL, KEY by_time (at_ms))",
 ];
 
 /// Whether all tables are there already: one query instead of nine statements at each start.
 pub const COUNT_TABLES: &str = "SELECT COUNT(*) FROM information_schema.tables \
      WHERE table_schema = 'dcheck' AND table_name IN \
      ('result', 'matched_count', 'outbox', 'plan_run', 'plan_trigger', 'plan_step', \
-     'checkpoint', 'kept_group')";
+     'checkpoint', 'kept_group', 'alert_state', 'audit')";
 
 /// Tables that [`DDL`] makes.
-pub const TABLES: u64 = 8;
+pub const TABLES: u64 = 10;

@@ -163,19 +163,36 @@ async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<(
     });
     let into = "INSERT IGNORE INTO dcheck.plan_step (run_id, step, receipt, at_ms) VALUES ";
     insert(tx, into, "", receipts.collect()).await?;
-    let kept =
-        batch.groups.iter().filter_map(|(id, body)| Some(vec![id.into(), body.as_ref()?.into()]));
-    insert(tx, "REPLACE INTO dcheck.kept_group (id, body) VALUES ", "", kept.collect()).await?;
-    let gone: Vec<Value> =
-        batch.groups.iter().filter(|(_, body)| body.is_none()).map(|(id, _)| id.into()).collect();
-    for chunk in gone.chunks(ROWS_PER_INSERT) {
-        let places = vec!["?"; chunk.len()].join(",");
-        let sql = format!("DELETE FROM dcheck.kept_group WHERE id IN ({places})");
-        tx.exec_drop(sql, Params::Positional(chunk.to_vec())).await?;
-    }
+    keep_by_id(tx, "kept_group", &batch.groups).await?;
+    keep_by_id(tx, "alert_state", &batch.alert_state).await?;
+    let audit = batch.audit.iter().map(|row| {
+        let who = clipped(&row.who, 64);
+        vec![row.seq.into(), who.into(), row.what.into(), (&row.body).into(), row.at_ms.into()]
+    });
+    let into = "INSERT IGNORE INTO dcheck.audit (seq, who, what, body, at_ms) VALUES ";
+    insert(tx, into, "", audit.collect()).await?;
     if let Some(checkpoint) = &batch.checkpoint {
         let into = "REPLACE INTO dcheck.checkpoint (id, body, at_ms) VALUES ";
         insert(tx, into, "", vec![vec![1.into(), checkpoint.into(), batch.at_ms.into()]]).await?;
+    }
+    Ok(())
+}
+
+/// Rows of `table` as they are now, by id; none: gone.
+async fn keep_by_id<Q: Queryable>(
+    tx: &mut Q,
+    table: &str,
+    rows: &[(String, Option<String>)],
+) -> mysql_async::Result<()> {
+    let kept = rows.iter().filter_map(|(id, body)| Some(vec![id.into(), body.as_ref()?.into()]));
+    let into = format!("REPLACE INTO dcheck.{table} (id, body) VALUES ");
+    insert(tx, &into, "", kept.collect()).await?;
+    let gone: Vec<Value> =
+        rows.iter().filter(|(_, body)| body.is_none()).map(|(id, _)| id.into()).collect();
+    for chunk in gone.chunks(ROWS_PER_INSERT) {
+        let places = vec!["?"; chunk.len()].join(",");
+        let sql = format!("DELETE FROM dcheck.{table} WHERE id IN ({places})");
+        tx.exec_drop(sql, Params::Positional(chunk.to_vec())).await?;
     }
     Ok(())
 }
@@ -280,13 +297,15 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
     stored.groups = conn.query("SELECT body FROM dcheck.kept_group").await?;
-    let last: Option<(u64, u64)> = conn
+    stored.alert_state = conn.query("SELECT id, body FROM dcheck.alert_state").await?;
+    let last: Option<(u64, u64, u64)> = conn
         .query_first(
             "SELECT COALESCE((SELECT MAX(seq) FROM dcheck.result), 0), \
-             COALESCE((SELECT MAX(seq) FROM dcheck.outbox), 0)",
+             COALESCE((SELECT MAX(seq) FROM dcheck.outbox), 0), \
+             COALESCE((SELECT MAX(seq) FROM dcheck.audit), 0)",
         )
         .await?;
-    stored.last_seq = last.map_or(0, |(verdict, message)| verdict.max(message));
+    stored.last_seq = last.map_or(0, |(verdict, message, audit)| verdict.max(message).max(audit));
     Ok(stored)
 }
 

@@ -1,6 +1,6 @@
 //! Reading a YAML tree with mistakes collected instead of thrown.
 //!
-//! Owns where a mistake is (file, line, path) and what was probably meant. Must not know plans.
+//! Owns where a mistake is (file, line, path) and what was probably meant. Must not know plans or alerts, which both read by it.
 
 use serde_json::Value;
 
@@ -16,6 +16,11 @@ impl<'a> Node<'a> {
     pub fn root(file: &'a str, text: &'a str, value: &'a Value) -> Node<'a> {
         let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
         Node { file, text, path: id.to_owned(), value }
+    }
+
+    /// The root of a file that is one thing; `name` stands before the paths in it.
+    pub fn file(file: &'a str, text: &'a str, value: &'a Value, name: &str) -> Node<'a> {
+        Node { file, text, path: name.to_owned(), value }
     }
 
     /// A mistake at this node: `take-off-sale.yaml:12: take-off-sale.trigger: …`.

@@ -1,0 +1,64 @@
+//! What the console orders of the core: advances, rules, approvals, silences; each in its turn.
+//!
+//! Owns what becomes of an order. Who may give it was decided in the console.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use super::core::Core;
+use crate::dcheck::alerts::Silence;
+use crate::dcheck::console::Order;
+use crate::dcheck::plans::Nudge;
+use crate::dcheck::results::AuditRow;
+
+impl Core {
+    pub(super) fn obey(&mut self, order: Order) {
+        match order {
+            Order::Advanced { seq } => {
+                let (now, spent_us) = (self.clock.now(), self.patience.spent_us());
+                for state in self.sources.values_mut().filter(|state| state.mark < seq) {
+                    state.ends.learn_mark(seq, now, spent_us);
+                }
+                self.tick();
+            }
+            Order::Rules(loaded) => self.take_rules(loaded),
+            Order::Approve { run_id } => {
+                let _ = self.executor.nudge(&run_id, Nudge::Approve);
+            }
+            Order::Revert { run_id } => {
+                let _ = self.executor.nudge(&run_id, Nudge::Revert);
+            }
+            Order::Silence(silence) => self.silence(silence),
+            Order::Unsilence { id, who } => self.unsilence(&id, &who),
+        }
+        self.activity += 1;
+        self.publish();
+        self.console.inbound.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn silence(&mut self, silence: Silence) {
+        let (who, body) = (silence.owner.clone(), json!(silence));
+        match self.router.silence(silence) {
+            Ok(()) => self.note(&who, "silence", body),
+            // The console asked before; only a race for the last place comes here.
+            Err(mistakes) => self.note(&who, "silence-refused", json!({"mistakes": mistakes})),
+        }
+        self.tell_due();
+    }
+
+    fn unsilence(&mut self, id: &str, who: &str) {
+        let now = self.clock.now();
+        if let Some(silence) = self.router.unsilence(id, now) {
+            self.note(who, "silence-ended", json!(silence));
+        }
+        self.tell_due();
+    }
+
+    /// A line of the audit log, in the next commit.
+    pub(super) fn note(&mut self, who: &str, what: &'static str, body: serde_json::Value) {
+        let (seq, at_ms) = (self.number(), self.clock.now().0);
+        let row = AuditRow { seq, who: who.to_owned(), what, body: body.to_string(), at_ms };
+        self.pending.batch.audit.push(row);
+    }
+}
