@@ -36,6 +36,7 @@ mod failover;
 mod fault;
 mod ground;
 mod hand;
+mod haul;
 mod kafka;
 mod kafka_log;
 mod kafka_specs;
