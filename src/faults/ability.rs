@@ -23,7 +23,7 @@ impl FaultSpec {
             }
             Need::Process(_) => "the process is asked for a sign of life",
             Need::Rules => "the reconciler answers the order to read its rules again",
-            Need::Books => "the row reads back as edited",
+            Need::Books => "the row reads back as edited, doubled, or gone",
             Need::Server => "another connection gets the harm",
             Need::ChangeLog(_) => "the server lists its logs",
             Need::Broker => "another client asks the broker for the topic",
@@ -52,7 +52,7 @@ impl FaultSpec {
             (Need::Process(_), "paused" | "paused-briefly") => "the process goes on",
             (Need::Process(_), _) => "the process is started again",
             (Need::Rules, _) => "the file is removed, and the rules are read again",
-            (Need::Books, _) => "what was added by hand is taken off",
+            (Need::Books, _) => "what was added by hand is taken off, what was there is put back",
             (Need::Server, "altered") => "the column is dropped",
             (Need::Server, "read-only") => "the old values are put back",
             (Need::Server, _) => "the connections that hold it are closed",
