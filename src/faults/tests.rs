@@ -88,7 +88,7 @@ fn serve(listener: TcpListener, greets: bool, answering: Arc<AtomicBool>) -> Joi
                 let (mut bytes, mut asked) = ([0; 1024], Vec::new());
                 let mut answer = Vec::new();
                 if greets {
-                    answer = [&[0, 8, 0, 0], &[b'g'; 2048][..]].concat();
+                    answer = [&[0, 0, 1, 0], &[b'g'; 65_536][..]].concat();
                 }
                 loop {
                     while !answering.load(Ordering::Acquire) {
@@ -279,6 +279,7 @@ async fn what_a_cell_lacks_is_said_when_it_is_armed() {
         ("kafka.leader.moved", "more than one broker of its own"),
         ("mysql.replica.lagging", "a replica of its MySQL server"),
         ("mysql.server.failed-over", "a replica of its MySQL server"),
+        ("process.shop.clock-ahead", "a time of day of its own"),
         ("disk.kafka.full", "`kafka` as a process of this machine"),
         ("process.mysql.kiled", "the nearest are process.mysql.killed"),
     ] {

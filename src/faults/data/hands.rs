@@ -160,9 +160,9 @@ fn tenfold(amount: &str) -> Option<String> {
 fn wrong_rate(old: &[String]) -> Option<Vec<String>> {
     let merchant: rust_decimal::Decimal = old[1].parse().ok()?;
     let platform: rust_decimal::Decimal = old[2].parse().ok()?;
-    let more = platform.checked_mul(9.into())?;
+    let more = platform.checked_mul(9.into()).filter(|more| !more.is_zero())?;
     let new = vec![old[0].clone(), (merchant - more).to_string(), (platform + more).to_string()];
-    (new != old).then_some(new)
+    Some(new)
 }
 
 #[cfg(test)]

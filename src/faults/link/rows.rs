@@ -94,10 +94,10 @@ fn params(what: &str) -> Vec<Param> {
         }
         "throttled" => {
             let doc = "KB a second, of 1000 bytes, in each direction of each connection";
-            vec![count(throttled::RATE, doc, 10, throttled::RATE_MAX), share]
+            vec![count(throttled::RATE, doc, 100, throttled::RATE_MAX), share]
         }
         "sliced" => {
-            let size = count(sliced::SIZE, "bytes a piece", 16, sliced::SIZE_MAX);
+            let size = count(sliced::SIZE, "bytes a piece", 1_000, sliced::SIZE_MAX);
             vec![size, span(sliced::PAUSE, "between two pieces", 1, 1, 100), share]
         }
         "limited" => vec![count(limited::BYTES, "bytes", 1_000, limited::BYTES_MAX), share],
