@@ -316,6 +316,12 @@ async fn warm_servers_are_leased_and_taken_back() {
         connect(&mysql).await.query_first("SELECT COUNT(*) FROM t").await.unwrap();
     assert_eq!(rows, Some(0), "a fresh server");
     servers_that_belong_together(&stage).await;
+    // What is limited, or whose calls are spoilt, is nobody's but this run's.
+    assert!(!mysql.is_on_this_machine());
+    for ours in [stage.own_mysql("c2").await.unwrap(), stage.own_kafka("c2").await.unwrap()] {
+        assert!(ours.is_on_this_machine() && ours.is_running().await);
+        ours.remove().await.unwrap();
+    }
     options.schema_sql.push_str(" -- other");
     let own = Stage::up(options, &again).await.unwrap();
     assert!(!own.is_warm(), "another schema does not fit");

@@ -77,10 +77,14 @@ impl<'a> Case<'a> {
     }
 
     pub(super) fn no_alert(&self) -> Ruling {
-        // Who was blind owes that word in a twin too, where being blind is not itself what is at stake.
+        // Who was blind owes that word in a twin too, where being blind is not itself what is at stake. It is about
+        // a source or a part: what an act names is money, which is well.
         let (own, raises) = (&self.facts.loss_point.rules, self.raises());
-        let is_owed = |rule: &String| raises.contains(rule.as_str()) && !own.contains(rule);
-        let cries = |seen: &&SeenAlert<'_>| !self.is_beside(seen) && !is_owed(&seen.alert.rule);
+        let is_owed = |alert: &Alert| {
+            let is_declared = raises.contains(alert.rule.as_str()) && !own.contains(&alert.rule);
+            is_declared && self.cast.owner(&alert.subject) == Owner::Nobody
+        };
+        let cries = |seen: &&SeenAlert<'_>| !self.is_beside(seen) && !is_owed(seen.alert);
         if let Some(seen) = self.alerts.iter().find(cries) {
             return self.unexpected(seen);
         }

@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::pretty;
 use super::view::{Milestone, RunView, ScenarioView};
-use super::{again, pretty};
 use crate::config::{cut, padded, width};
 use crate::journal::{Verdict, Word};
 
@@ -63,6 +63,9 @@ pub struct Compared {
     pub after: Option<Side>,
     /// In hundredths: 125 is a quarter slower.
     pub ratios: Ratios,
+    /// The command that runs it as the later run did.
+    #[serde(skip)]
+    again: String,
 }
 
 /// Two runs.
@@ -75,8 +78,6 @@ pub struct Comparison {
     pub scenarios: Vec<Compared>,
     #[serde(skip)]
     totals: [String; 2],
-    #[serde(skip)]
-    seed: u64,
 }
 
 impl Side {
@@ -141,6 +142,7 @@ impl Comparison {
         }
         let compared = both.into_iter().filter_map(|(id, [one, other])| {
             let facts = &other.or(one)?.facts;
+            let again = after.again(&facts.name);
             let (before, after) = (one.map(Side::of), other.map(Side::of));
             let ratios = match (&before, &after) {
                 (Some(before), Some(after)) => Ratios::of(before, after),
@@ -150,6 +152,7 @@ impl Comparison {
                 id: id.to_owned(),
                 name: facts.name.clone(),
                 location: facts.location.clone(),
+                again,
                 change: change(before.as_ref(), after.as_ref()),
                 before,
                 after,
@@ -165,7 +168,6 @@ impl Comparison {
             worse: scenarios.iter().any(|one| one.change == Change::Worse),
             scenarios,
             totals: [before.last_line(), after.last_line()],
-            seed: after.seed,
         }
     }
 
@@ -212,7 +214,7 @@ impl Comparison {
         let (before, after) = (word(&one.before), word(&one.after));
         let mut line = format!("{change:<7} {before} -> {after}  {}  {}", one.name, one.location);
         if one.change == Change::Worse && one.after.is_some() {
-            let _ = write!(line, "\n        {}", again(self.seed, &one.name));
+            let _ = write!(line, "\n        {}", one.again);
         }
         line
     }

@@ -1,7 +1,7 @@
 //! Which deadline a red scenario missed, and by how much: a part of the first screen.
 
+use super::shell_quoted;
 use super::view::{ExpectationView, RunView, ScenarioView};
-use super::{again, shell_quoted};
 use crate::expect::span_text;
 use crate::journal::Expectation;
 use crate::steps::{Language, step_words};
@@ -84,7 +84,8 @@ impl ScenarioView {
 impl RunView {
     /// The one command that runs a scenario again as it was: with the same texts, programs and servers.
     pub(super) fn again(&self, name: &str) -> String {
-        let mut command = again(self.seed, name);
+        let mut command =
+            format!("lossdrill run --seed {} --name {}", self.seed, shell_quoted(name));
         let mut args = self.args.iter();
         while let Some(arg) = args.next() {
             let (option, joined) = match arg.split_once('=') {

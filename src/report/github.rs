@@ -2,7 +2,6 @@
 //!
 //! Inside the platform's limits: ten annotations of each type a step, one MiB of summary a step.
 
-use super::again;
 use super::summary;
 use super::view::{RunView, ScenarioView};
 use crate::journal::Verdict;
@@ -22,7 +21,7 @@ pub fn annotations(view: &RunView) -> Vec<String> {
     for (kind, verdict) in [("error", Verdict::Fail), ("warning", Verdict::Inconclusive)] {
         let own: Vec<&ScenarioView> = view.with_verdict(verdict).collect();
         let shown = own.iter().take(ANNOTATIONS_MAX);
-        lines.extend(shown.map(|scenario| annotation(kind, view.seed, scenario)));
+        lines.extend(shown.map(|scenario| annotation(kind, view, scenario)));
         beyond += own.len().saturating_sub(ANNOTATIONS_MAX);
     }
     if beyond > 0 {
@@ -31,10 +30,10 @@ pub fn annotations(view: &RunView) -> Vec<String> {
     lines
 }
 
-fn annotation(kind: &str, seed: u64, scenario: &ScenarioView) -> String {
+fn annotation(kind: &str, view: &RunView, scenario: &ScenarioView) -> String {
     let facts = &scenario.facts;
     let (file, line) = facts.location.rsplit_once(':').unwrap_or((&facts.location, "1"));
-    let message: String = format!("{}\n{}", scenario.told(), again(seed, &facts.name))
+    let message: String = format!("{}\n{}", scenario.told(), view.again(&facts.name))
         .chars()
         .take(MESSAGE_CHARS_MAX)
         .collect();

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::pretty;
 use super::view::{Milestone, RunView, ScenarioView};
-use super::{again, pretty};
 
 /// `result.json`: every verdict with its numbers.
 pub(super) fn result(view: &RunView) -> String {
     let scenarios: Vec<Value> =
-        view.scenarios.iter().map(|scenario| scenario_json(view.seed, scenario)).collect();
+        view.scenarios.iter().map(|scenario| scenario_json(view, scenario)).collect();
     pretty(&json!({
         "run": view.run,
         "version": view.version,
@@ -26,7 +26,7 @@ pub(super) fn result(view: &RunView) -> String {
     }))
 }
 
-fn scenario_json(seed: u64, scenario: &ScenarioView) -> Value {
+fn scenario_json(view: &RunView, scenario: &ScenarioView) -> Value {
     let facts = &scenario.facts;
     let milestone = |at: Option<Milestone>| {
         at.map(|at| json!({"after_ms": at.after_ms, "real_ms": at.real_ms}))
@@ -74,7 +74,7 @@ fn scenario_json(seed: u64, scenario: &ScenarioView) -> Value {
         "loss_peak": scenario.loss_peak,
         "exposure_peak": scenario.exposure_peak,
         "expectations": expectations,
-        "again": again(seed, &facts.name),
+        "again": view.again(&facts.name),
     })
 }
 

@@ -105,11 +105,6 @@ pub fn entries(run_dir: &Path) -> Result<Vec<Entry>, ReportError> {
     Ok(entries)
 }
 
-/// The one command that runs a scenario again as it was.
-fn again(view_seed: u64, name: &str) -> String {
-    format!("lossdrill run --seed {view_seed} --name {}", shell_quoted(name))
-}
-
 fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }

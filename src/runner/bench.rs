@@ -226,6 +226,9 @@ impl Ground {
             let replica = self.stage.replica(&primary).await?;
             return Ok((primary, Some(replica)));
         }
+        if more.server {
+            return Ok((self.stage.own_mysql(name).await?, None));
+        }
         let idle = self.idle.lock().expect("no holder panics").pop();
         match idle {
             Some(service) => Ok((service.renamed(name), None)),

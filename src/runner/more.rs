@@ -11,7 +11,9 @@ use crate::steps::Scenario;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct More {
-    /// A broker of its own, as a process that can be hurt.
+    /// A MySQL server as a process that can be hurt: none of a warm stage's.
+    pub server: bool,
+    /// A broker of its own, likewise.
     pub broker: bool,
     /// Brokers of its own, which are one cluster.
     pub cluster: bool,
@@ -29,6 +31,7 @@ impl More {
 
     pub fn of<'a>(faults: impl IntoIterator<Item = &'a FaultSpec>) -> More {
         let add = |more: More, spec: &FaultSpec| More {
+            server: more.server || is_hurt("mysql", &spec.needs),
             broker: more.broker || needs_broker(&spec.needs),
             cluster: more.cluster || spec.needs == Need::Cluster,
             replica: more.replica || spec.needs == Need::Replica,
@@ -41,8 +44,14 @@ impl More {
     }
 }
 
+/// The broker that cells share is nobody's to kill.
 fn needs_broker(need: &Need) -> bool {
-    matches!(need, Need::Process("kafka") | Need::Limits("kafka") | Need::Calls("kafka"))
+    matches!(need, Need::Process("kafka")) || is_hurt("kafka", need)
+}
+
+/// Its process is limited, or its calls are spoilt.
+fn is_hurt(server: &str, need: &Need) -> bool {
+    matches!(need, Need::Limits(name) | Need::Calls(name) if *name == server)
 }
 
 #[cfg(test)]
@@ -59,7 +68,12 @@ mod tests {
             (&["mysql.replica.lagging", "mysql.table.altered"], More { replica: true, ..nothing }),
             (&["mysql.server.failed-over"], More { replica: true, ..nothing }),
             (&["process.kafka.paused"], More { broker: true, ..nothing }),
-            (&["disk.kafka.slow", "disk.mysql.slow"], More { broker: true, ..nothing }),
+            (
+                &["disk.kafka.slow", "disk.mysql.slow"],
+                More { server: true, broker: true, ..nothing },
+            ),
+            (&["process.mysql.starved"], More { server: true, ..nothing }),
+            (&["process.mysql.paused"], nothing),
         ] {
             let found = More::of(ids.iter().map(|id| registry::find(id).unwrap()));
             assert_eq!(found, more, "{ids:?}");

@@ -65,7 +65,20 @@ async fn bridge(docker: &Docker) -> Option<IpAddr> {
     let asked = docker.inspect_network(BRIDGE, None::<InspectNetworkOptions>);
     let network = tokio::time::timeout(ENGINE_LIMIT, asked).await.ok()?.ok()?;
     let configs = network.ipam?.config?;
-    configs.into_iter().find_map(|config| config.gateway?.parse().ok())
+    configs
+        .into_iter()
+        .find_map(|config| gateway(config.gateway.as_deref(), config.subnet.as_deref()))
+}
+
+/// As it is told, else the first address behind the subnet's own: an engine that made its bridge itself tells no gateway
+/// until it starts again, and takes that one.
+fn gateway(told: Option<&str>, subnet: Option<&str>) -> Option<IpAddr> {
+    if let Some(told) = told.and_then(|text| text.parse().ok()) {
+        return Some(told);
+    }
+    let (network, _) = subnet?.split_once('/')?;
+    let network: Ipv4Addr = network.parse().ok()?;
+    Some(Ipv4Addr::from(u32::from(network).checked_add(1)?).into())
 }
 
 /// A container of the cell, by its name.
@@ -105,6 +118,20 @@ impl Container {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_gateway_is_told_or_follows_from_the_subnet() {
+        for (told, subnet, expect) in [
+            (Some("172.18.0.9"), Some("172.18.0.0/16"), Some("172.18.0.9")),
+            (None, Some("172.17.0.0/16"), Some("172.17.0.1")),
+            (Some(""), Some("10.3.4.0/24"), Some("10.3.4.1")),
+            (None, Some("fd00::/64"), None),
+            (None, None, None),
+        ] {
+            let expect = expect.map(|text| text.parse().unwrap());
+            assert_eq!(gateway(told, subnet), expect, "{told:?} {subnet:?}");
+        }
+    }
 
     #[test]
     fn a_container_is_labelled_and_reached_on_this_machine_only() {

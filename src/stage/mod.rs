@@ -30,6 +30,7 @@ pub mod ports;
 mod provider;
 pub mod replica;
 mod service;
+mod source;
 pub mod state;
 pub mod sweep;
 mod template;

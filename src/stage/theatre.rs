@@ -1,7 +1,6 @@
 //! The stage as a whole: which provider, the shared Kafka, and MySQL servers started ahead of need.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,12 +9,13 @@ use tokio::task::JoinHandle;
 
 use super::docker::DockerSource;
 use super::external::{External, ExternalSpec};
-use super::local::{LocalServer, Prepared, cache_dir};
-use super::ports::{free_port, on_free_port};
+use super::local::{Prepared, cache_dir};
+use super::ports::on_free_port;
 use super::provider::Provider;
-use super::service::{Backend, Kind, Service};
+use super::service::Service;
+use super::source::{Source, docker_kafka, leased, local_kafka};
 use super::warm::{self, Wanted};
-use super::{Guardian, StageError, clean, cluster, engine, kafka, replica, template};
+use super::{Guardian, StageError, clean, engine, replica, template};
 use crate::journal::ServiceFacts;
 
 /// MySQL servers that start at the same time: more share the processors and are all late.
@@ -34,70 +34,6 @@ pub struct StageOptions {
     pub schema_sql: String,
     /// For `external`: what is given.
     pub external: Option<ExternalSpec>,
-}
-
-/// The provider that was found, with what it needs to start servers.
-enum Source {
-    Local {
-        prepared: Prepared,
-        template: PathBuf,
-    },
-    Docker {
-        source: DockerSource,
-        template: String,
-    },
-    /// Leased from the holder of a warm stage.
-    Warm,
-    Given(External),
-}
-
-impl Source {
-    async fn start_mysql(
-        &self,
-        guardian: &Guardian,
-        name: &str,
-        options: &[&str],
-    ) -> Result<Service, StageError> {
-        let (backend, endpoint) = match self {
-            Source::Local { prepared, template } => {
-                let started =
-                    LocalServer::start_mysql(prepared, guardian, name, template, options).await;
-                started.map(|(server, endpoint)| (Backend::Local(server), endpoint))?
-            }
-            Source::Docker { source, template } => {
-                let started = source.start_mysql(guardian, name, template, options).await;
-                started.map(|(server, endpoint)| (Backend::Docker(server), endpoint))?
-            }
-            Source::Warm => return leased(name, &Wanted::MySql).await,
-            Source::Given(external) => return Ok(external.mysql(name)),
-        };
-        Ok(Service::new(name, Kind::MySql, endpoint, backend))
-    }
-
-    async fn start_cluster(
-        &self,
-        guardian: &Guardian,
-        name: &str,
-    ) -> Result<Vec<Service>, StageError> {
-        match self {
-            Source::Local { prepared, .. } => cluster::local(prepared, guardian, name).await,
-            Source::Docker { source, .. } => cluster::docker(source, guardian, name).await,
-            Source::Warm => cluster::leased(name).await,
-            Source::Given(_) => Err(StageError::GivenServer {
-                what: "put two brokers beside",
-                service: "kafka".to_owned(),
-            }),
-        }
-    }
-
-    async fn start_kafka(&self, guardian: &Guardian, name: &str) -> Result<Service, StageError> {
-        match self {
-            Source::Local { prepared, .. } => local_kafka(prepared, guardian, name).await,
-            Source::Docker { source, .. } => docker_kafka(source, guardian, name).await,
-            Source::Warm => leased(name, &Wanted::OwnKafka(name)).await,
-            Source::Given(external) => Ok(external.kafka()),
-        }
-    }
 }
 
 /// Servers that are up. Clones share them. They end with the guardian, or by [`Service::remove`].
@@ -121,7 +57,11 @@ impl Stage {
         match warm::fitting(&options) {
             Some(warm) => {
                 let kafka = leased("kafka", &Wanted::Kafka).await?;
-                Ok(Stage::with(Source::Warm, guardian, kafka, warm.facts))
+                let own = match warm.facts.first().is_some_and(|fact| fact.provider == "local") {
+                    true => Some(Box::new(local_source(&options, guardian).await?)),
+                    false => None,
+                };
+                Ok(Stage::with(Source::Warm { own }, guardian, kafka, warm.facts))
             }
             None => Stage::up_fresh(options, guardian).await,
         }
@@ -196,7 +136,7 @@ impl Stage {
 
     /// Are the servers leased from a warm stage?
     pub fn is_warm(&self) -> bool {
-        matches!(self.0.source, Source::Warm)
+        matches!(self.0.source, Source::Warm { .. })
     }
 
     /// The given servers' owner keeps them: they carry one cell.
@@ -265,6 +205,15 @@ impl Stage {
         Ok(service.renamed(name))
     }
 
+    /// As [`Stage::mysql`], and a process of this run's where it is one of this machine: what limits and spoilt calls need.
+    pub async fn own_mysql(&self, name: &str) -> Result<Service, StageError> {
+        let Source::Warm { own: Some(own) } = &self.0.source else { return self.mysql(name).await };
+        let number = self.0.started.fetch_add(1, Ordering::Relaxed) + 1;
+        let unique = format!("mysql-{number}-{name}");
+        let start = || own.start_mysql(&self.0.guardian, &unique, LOGGED);
+        Ok(on_free_port(&unique, start).await?.renamed(name))
+    }
+
     /// Starts `count` MySQL servers in the background; [`Stage::mysql`] hands them out.
     pub fn prewarm(&self, count: usize) {
         let mut ahead = self.0.ahead.lock().unwrap_or_else(PoisonError::into_inner);
@@ -305,7 +254,7 @@ impl Stage {
     pub async fn replica(&self, primary: &Service) -> Result<Service, StageError> {
         let name = format!("{}-replica", primary.name);
         let replica = match &self.0.source {
-            Source::Warm => return leased(&name, &Wanted::Replica(primary.endpoint)).await,
+            Source::Warm { .. } => return leased(&name, &Wanted::Replica(primary.endpoint)).await,
             Source::Given(_) => {
                 let (what, service) = ("put a replica beside", primary.name.clone());
                 return Err(StageError::GivenServer { what, service });
@@ -330,6 +279,13 @@ impl Stage {
 /// Beside the options of every server: what a reconciler reads.
 const LOGGED: &[&str] = &["--log-bin=binlog"];
 
+/// What starts servers on this machine, beside the broker that all cells share.
+async fn local_source(options: &StageOptions, guardian: &Guardian) -> Result<Source, StageError> {
+    let prepared = Prepared::read(&cache_dir())?;
+    let template = template::local_template(&prepared, guardian, &options.schema_sql).await?;
+    Ok(Source::Local { prepared, template })
+}
+
 /// Neither an engine nor local servers: then both ways out are named.
 fn without_engine(error: StageError) -> StageError {
     match error {
@@ -352,43 +308,13 @@ async fn joined(
     })
 }
 
-async fn leased(name: &str, wanted: &Wanted<'_>) -> Result<Service, StageError> {
-    let (server, endpoint) = warm::lease(wanted).await?;
-    Ok(Service::new(name, wanted.kind(), endpoint, Backend::Held(server)))
-}
-
-async fn local_kafka(
-    prepared: &Prepared,
-    guardian: &Guardian,
-    name: &str,
-) -> Result<Service, StageError> {
-    let start = || async {
-        let controller = free_port()?;
-        LocalServer::start_kafka(prepared, guardian, name, kafka::CONTROLLER_ID, controller).await
-    };
-    let (server, endpoint) = on_free_port(name, start).await?;
-    kafka::create_offsets_topic(name, endpoint).await?;
-    Ok(Service::new(name, Kind::Kafka, endpoint, Backend::Local(server)))
-}
-
-async fn docker_kafka(
-    source: &DockerSource,
-    guardian: &Guardian,
-    name: &str,
-) -> Result<Service, StageError> {
-    let start = || source.start_kafka(guardian, name);
-    let (server, endpoint) = on_free_port(name, start).await?;
-    kafka::create_offsets_topic(name, endpoint).await?;
-    Ok(Service::new(name, Kind::Kafka, endpoint, Backend::Docker(server)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn without_any_provider_both_ways_out_are_named() {
-        let missing = PathBuf::from("/c/mysql.prepared");
+        let missing = std::path::PathBuf::from("/c/mysql.prepared");
         let error = without_engine(StageError::NotPrepared { what: "MySQL", missing }).to_string();
         for part in ["no Docker engine answers", "/c/mysql.prepared", "`ci/setup --local`"] {
             assert!(error.contains(part), "{error}");

@@ -2,9 +2,10 @@
 //!
 //! `examples/mini-reconciler` is another team's, in another language: the drill must say of it what its `EXPECTED.md` said before
 //! the first run. Given servers are a private MySQL and Kafka of this test. Needs what `ci/setup --local` prepares, and
-//! `python3`. Not covered: a reconciler in a container (its command line has a unit test).
+//! `python3`; for a reconciler in a container an engine.
 #![cfg(all(feature = "harness", feature = "shop", feature = "dcheck"))]
 
+mod boxed;
 mod feeds;
 mod given;
 mod mini;

@@ -173,6 +173,15 @@ fn silence_is_proved() {
         ("what the fault declares", blind(owing(quiet(), "records-unread")), Is(Word::Proved)),
         ("the same undeclared", blind(quiet()), Is(Word::UnexpectedAlert)),
         (
+            "declared, and told of an order that is well",
+            sings(canary(owing(quiet(), "records-unread").alert(
+                "records-unread",
+                order("O-1"),
+                PAID,
+            ))),
+            Is(Word::UnexpectedAlert),
+        ),
+        (
             "declared, and its own rule",
             sings(canary(owing(quiet(), RULE).alert(RULE, refund_subject(), PAID))),
             Is(Word::UnexpectedAlert),

@@ -9,6 +9,7 @@ use lossdrill::author::{CheckArgs, Checked, check};
 use lossdrill::catalog::LossPoint;
 use lossdrill::config::Span;
 use lossdrill::config::yaml::{Node, Value};
+use lossdrill::faults::{PlanRow, registry};
 use lossdrill::steps::{Kind, Scenario, Sentence, Tier, Value as Spoken};
 use lossdrill::wire::Effect;
 
@@ -75,9 +76,13 @@ pub struct Facts {
     /// The amount at risk is named as well.
     pub names_amount: bool,
     pub plan: Option<AskedPlan>,
+    /// Its loss point has a plan, asked for or not: once that is effective, the loss is contained.
+    pub has_plan: bool,
     pub no_other_alert: bool,
     /// The books are looked at when a time is over.
     pub bounds_loss: bool,
+    /// What comes and goes in it makes the reconciler say that it was blind, in a twin too.
+    pub told_of_blindness: bool,
     /// Of an attack: the control that is its twin.
     pub twin: Option<String>,
 }
@@ -147,10 +152,12 @@ fn facts(scenario: &Scenario, checked: &Checked, rules: &[Rule]) -> Facts {
         alerts: alerts.collect(),
         names_amount: says(|sentence| matches!(sentence, Sentence::AlertAtRisk { .. })),
         plan: scenario.steps.iter().find_map(|step| plan(&step.sentence, point, checked)),
+        has_plan: point.plan.is_some(),
         no_other_alert: says(|sentence| matches!(sentence, Sentence::NoOtherAlert)),
         bounds_loss: says(|sentence| {
             matches!(sentence, Sentence::LossAtMost { .. } | Sentence::LossContained { .. })
         }),
+        told_of_blindness: scenario.steps.iter().flat_map(|step| &step.plan).any(is_owed_a_word),
         twin: scenario.twin.clone(),
     }
 }
@@ -163,6 +170,10 @@ fn plan(sentence: &Sentence, point: &LossPoint, checked: &Checked) -> Option<Ask
         ends: plan.ttl.is_some(),
         within_ms: bound.resolve_ms(point.deadlines.respond.as_ms()),
     })
+}
+
+fn is_owed_a_word(planned: &PlanRow) -> bool {
+    registry::find(&planned.fault).is_ok_and(|spec| !spec.raises.is_empty())
 }
 
 fn item_of_bid(sentence: &Sentence) -> Option<String> {

@@ -87,8 +87,9 @@ pub const TABLE: &[Row] = &[
     // On an order of the healthy traffic, before anything goes wrong.
     row("plan-without-cause", |_| Word::PlanWithoutCause),
     // A run is told where alerts are told, and there is no second place for it.
-    row("plan-beside-the-point", |s| {
-        attack(s, !s.watches("alert-channel"), heard(s, Word::PlanWithoutCause))
+    row("plan-beside-the-point", |s| match s.control && s.told_of_blindness {
+        true => Word::PlanWithoutCause,
+        false => attack(s, !s.watches("alert-channel"), heard(s, Word::PlanWithoutCause)),
     }),
     // ---- What the reconciler says of itself.
     // A watcher point has no subject to be judged; nor has a control without business.
@@ -197,7 +198,7 @@ fn deaf_and_lying(scenario: &Facts) -> Word {
 /// Whoever waits for a window, a plan's end or the end of a time sees that the reconciler's clock stands still.
 fn clock_ignored(scenario: &Facts) -> Word {
     let plan_ends = scenario.plan.as_ref().is_some_and(|plan| plan.ends);
-    let waits = plan_ends || (scenario.bounds_loss && scenario.plan.is_none());
+    let waits = plan_ends || (scenario.bounds_loss && !scenario.has_plan);
     let attack_waits = !scenario.control && waits;
     // The watchdog lives in a time of its own.
     let alert_waits = scenario.sent().any(|asked| asked.rule.needs_time);

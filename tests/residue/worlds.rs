@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use lossdrill::faults::{FaultSpec, Need};
+use lossdrill::faults::FaultSpec;
 use lossdrill::stage::{Guardian, Provider, Stage};
 use mysql_async::prelude::Queryable;
 use rdkafka::admin::TopicReplication::Fixed;
@@ -69,9 +69,8 @@ impl World for Warm {
     const NAME: &'static str = "warm";
     const SWEPT: &'static str = "removed what 1 dead run(s) left";
 
-    /// A leased server is a process of the holder's.
     fn allows(spec: &FaultSpec) -> bool {
-        spec.able(Provider::Local).is_ok() && spec.needs != Need::Limits("mysql")
+        spec.able(Provider::Local).is_ok()
     }
 
     fn start(&self, spec: &FaultSpec) -> Run {

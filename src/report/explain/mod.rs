@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::again;
 use super::view::{RunView, ScenarioView};
 use crate::clock::parse_rfc3339;
 use crate::config::or_known;
@@ -139,7 +138,7 @@ impl Explanation {
             verdict: scenario.verdict,
             word: scenario.word,
             evidence: scenario.evidence.clone(),
-            again: again(view.seed, &facts.name),
+            again: view.again(&facts.name),
             origin: scenario.origin_is.clone(),
             lost: scenario.loss_peak.to_string(),
             exposed: scenario.exposure_peak.to_string(),
