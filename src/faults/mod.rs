@@ -21,8 +21,8 @@
 //!
 //! So no fault keeps a record of its own; `tests/residue` kills runs in mid-fault and counts what is left.
 //!
-//! Not covered: the clock of a cell's own programs (`calls` says why). Some of what is wrong in data is said by sentences, not by faults: forged,
-//! replayed and late callbacks, events across a cut-off (`domain/faults.md` lists both).
+//! Not covered: the clock of a cell's own programs (`calls` says why). Some of what is wrong in data is said by sentences, not
+//! by faults: forged, replayed and late callbacks, events across a cut-off (`domain/faults.md` lists both).
 
 mod ability;
 mod app;
