@@ -65,3 +65,34 @@ Feature: A coupon is redeemed once, on a bad day, too
         | process.dcheck.paused-briefly | 2 to 5 acts | 1 act       | 2 acts      | 2      |
       When coupon "C-1" is redeemed by 1 order at once
       Then no alert is raised
+
+  Rule: One attack, found whatever else is narrow, in pieces or late
+
+    @tier:nightly
+    Scenario Outline: Two orders redeem one coupon while <what>
+      Given fault "<fault>" is active
+      When coupon "C-1" is redeemed by 2 orders at once
+      Then alert "coupon-redeemed-twice" is raised in time for coupon "C-1"
+      And the alert puts 50.00 CNY at risk
+      And plan "stop-activity" is effective in time for activity "A-1"
+      And no other alert is raised
+
+      Examples:
+        | what                                 | fault                      |
+        | changes come in small pieces         | link.binlog.sliced         |
+        | the messages it reads pass narrowly  | link.kafka.throttled       |
+        | orders of a plan find nobody at once | link.plans.slow-to-connect |
+        | alerts hang up late                  | link.alerts.slow-to-close  |
+
+    @tier:nightly @control
+    Scenario Outline: One order redeems one coupon while <what>
+      Given fault "<fault>" is active
+      When coupon "C-1" is redeemed by 1 order at once
+      Then no alert is raised
+
+      Examples:
+        | what                                 | fault                      |
+        | changes come in small pieces         | link.binlog.sliced         |
+        | the messages it reads pass narrowly  | link.kafka.throttled       |
+        | orders of a plan find nobody at once | link.plans.slow-to-connect |
+        | alerts hang up late                  | link.alerts.slow-to-close  |

@@ -3,11 +3,12 @@
 //! Asks this machine about what only a machine can say (control groups); starts and changes nothing that stays.
 
 use super::{FaultSpec, Need, Params};
-use super::{failover, limit};
+use super::{calls, failover, limit};
 use crate::stage::{Provider, groups};
 
 const OWNERS: &str =
     "a given server is its owner's: it is never killed, paused, limited or changed";
+const CELLS_TIME: &str = "it lives by the cell's time, and has no time of day of its own";
 const ENGINES: &str = "the server is a process of the engine's, and not of ours";
 
 impl FaultSpec {
@@ -23,7 +24,7 @@ impl FaultSpec {
             }
             Need::Process(_) => "the process is asked for a sign of life",
             Need::Rules => "the reconciler answers the order to read its rules again",
-            Need::Books => "the row reads back as edited",
+            Need::Books => "the row reads back as edited, doubled, or gone",
             Need::Server => "another connection gets the harm",
             Need::ChangeLog(_) => "the server lists its logs",
             Need::Broker => "another client asks the broker for the topic",
@@ -52,7 +53,7 @@ impl FaultSpec {
             (Need::Process(_), "paused" | "paused-briefly") => "the process goes on",
             (Need::Process(_), _) => "the process is started again",
             (Need::Rules, _) => "the file is removed, and the rules are read again",
-            (Need::Books, _) => "what was added by hand is taken off",
+            (Need::Books, _) => "what was added by hand is taken off, what was there is put back",
             (Need::Server, "altered") => "the column is dropped",
             (Need::Server, "read-only") => "the old values are put back",
             (Need::Server, _) => "the connections that hold it are closed",
@@ -91,6 +92,7 @@ impl FaultSpec {
     /// Why no machine can do it with servers of `provider`; none where one can.
     pub fn barred(&self, provider: Provider) -> Option<&'static str> {
         match (&self.needs, provider) {
+            (Need::Calls(name), _) if calls::OWN.contains(name) => Some(CELLS_TIME),
             (
                 Need::Process("mysql" | "kafka")
                 | Need::Limits("mysql" | "kafka")
@@ -124,6 +126,8 @@ mod tests {
             ("process.mysql.killed", Provider::Docker, None),
             ("mysql.locks.held", Provider::Local, None),
             ("link.binlog.stalled", Provider::External, None),
+            ("process.mysql.clock-ahead", Provider::Local, None),
+            ("process.dcheck.clock-ahead", Provider::Local, Some(CELLS_TIME)),
         ] {
             let able = registry::find(id).unwrap().able(provider);
             assert_eq!(able.err().as_deref(), why, "{id} {provider:?}");

@@ -26,6 +26,9 @@ const BY_DEFAULT_MS: u64 = 3_600_000;
 const CLOCK_TOLERANCE_MS: i64 = 20_000;
 /// A server that cannot write ends itself within this, or answers.
 const END_LIMIT: Duration = Duration::from_secs(20);
+/// What a program of the cell's own lacks: it lives by cell time, which is counted on the monotonic clock that its timers go
+/// by, too. Another time of day is nothing to it, and another monotonic clock would keep its timers after the heal.
+pub(super) const NO_TIME_OF_DAY: &str = "a time of day of its own: it lives by the cell's time";
 /// (id, doc, what it withholds, what it may raise)
 type Row = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
@@ -52,10 +55,21 @@ const ROWS: &[Row] = &[
         &[],
         &[],
     ),
+    ("process.shop.clock-ahead", "the shop's time of day is ahead", &[], &[]),
+    ("process.shop.clock-behind", "the shop's time of day is behind", &[], &[]),
+    ("process.channel.clock-ahead", "the payment channel's time of day is ahead", &[], &[]),
+    ("process.channel.clock-behind", "the payment channel's time of day is behind", &[], &[]),
+    ("process.dcheck.clock-ahead", "the reconciler's time of day is ahead", &[], &[]),
+    ("process.dcheck.clock-behind", "the reconciler's time of day is behind", &[], &[]),
 ];
 
-fn server_of(id: &str) -> &'static str {
-    if id.split('.').nth(1) == Some("kafka") { "kafka" } else { "mysql" }
+/// Programs of the cell's own.
+pub(super) const OWN: [&str; 3] = ["shop", "channel", "dcheck"];
+
+fn process_of(id: &str) -> &'static str {
+    let name = id.split('.').nth(1);
+    let known = ["mysql", "kafka"].into_iter().chain(OWN).find(|known| Some(*known) == name);
+    known.expect("invariant: the table names what there is")
 }
 
 pub(super) fn specs() -> impl Iterator<Item = FaultSpec> {
@@ -70,7 +84,7 @@ pub(super) fn specs() -> impl Iterator<Item = FaultSpec> {
             }
             _ => Vec::new(),
         },
-        needs: Need::Calls(server_of(id)),
+        needs: Need::Calls(process_of(id)),
         blast: Blast::Cell,
         withholds: withholds.to_vec(),
         raises: raises.to_vec(),
@@ -108,6 +122,10 @@ impl CallsFault {
         ground: &Ground,
         name: &str,
     ) -> Result<CallsFault, FaultError> {
+        if OWN.contains(&name) {
+            let need = NO_TIME_OF_DAY.to_owned();
+            return Err(FaultError::Missing { fault: spec.id.clone(), need });
+        }
         // Of this machine, as for limits.
         ground.limits(spec, name)?;
         let skew = || i64::try_from(params.duration(BY).as_millis()).expect("bounded");

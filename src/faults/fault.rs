@@ -57,7 +57,7 @@ impl Fault {
             Need::Records(name) => Fault::Kafka(KafkaFault::new(spec, params, ground, name)?),
             Need::Process(name) => Fault::Process(ProcessFault::new(spec, params, ground, name)?),
             Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
-            Need::Books => Fault::Data(DataFault::new(spec, ground)?),
+            Need::Books => Fault::Data(DataFault::new(spec, params, ground)?),
             Need::Server => Fault::Server(ServerFault::new(spec, params, ground)?),
             Need::ChangeLog(way) => Fault::ChangeLog(ChangeLogFault::new(spec, ground, way)?),
             Need::Broker => Fault::Broker(BrokerFault::new(spec, params, ground)?),

@@ -45,6 +45,8 @@ pub struct Pair {
 /// cell's own).
 #[derive(Clone, Default)]
 pub struct Ground {
+    /// All that faults draw, they draw from it: the scenario's seed.
+    pub seed: u64,
     pub links: BTreeMap<String, Link>,
     /// The practice shop itself, past every link: `http://127.0.0.1:…`.
     pub shop_url: Option<String>,

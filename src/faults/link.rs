@@ -1,37 +1,137 @@
-//! Faults on a link: stalled, unanswered, slow, reset, refused.
+//! Faults on a link: one small file for each way to hurt one, over a toxic of the proxy.
+//!
+//! Each is proved by a client of its own that comes by the link as everybody does: it measures, counts or waits, and the
+//! proof holds whatever else is slow. Not covered: ends and dials that are late by more than a second (the proxy has them).
+
+mod limited;
+mod refused;
+mod reset;
+mod rows;
+mod share;
+mod sliced;
+mod slow;
+mod slow_to_close;
+mod slow_to_connect;
+mod stalled;
+mod swallowed;
+mod throttled;
 
 use std::time::Duration;
 
+use sqlx::mysql::MySqlConnectOptions;
 use tokio::time::timeout;
 
-use super::sounding::{Sounding, Speech, ask, sound, until_cut};
-use super::spec::{DELAY, REAL_DELAY_MAX};
+use self::limited::Limited;
+use self::reset::Reset;
+use self::sliced::Sliced;
+use self::slow::Slow;
+use self::slow_to_close::SlowToClose;
+use self::slow_to_connect::SlowToConnect;
+use self::stalled::Stalled;
+use self::swallowed::Swallowed;
+use self::throttled::Throttled;
+use super::haul::{Haul, haul};
+use super::sounding::{Sounding, Speech, sound};
 use super::{FaultError, FaultSpec, Ground, Params};
-use crate::proxy::{Direction, Link, Refuse, Toxic, ToxicId, ToxicKind};
+use crate::proxy::{Direction, Link, Toxic, ToxicId, Toxicity};
+
+pub(super) use self::rows::specs;
 
 /// A healthy link answers in a millisecond; this only bounds a starved machine.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// A link that holds the bytes *and* stays silent this long after is stalled: the held bytes prove
-/// it, the silence shows that it reaches the client.
-const SILENCE: Duration = Duration::from_millis(150);
 /// A listener closes and opens a moment after it was told to: it is asked again so long after.
 pub(super) const ASK_AGAIN: Duration = Duration::from_millis(5);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum What {
-    Stalled,
-    /// One way: questions pass, answers do not.
-    Unanswered,
-    Slow(Duration),
-    Reset(Duration),
+    Stalled(Stalled),
+    Swallowed(Swallowed),
+    Slow(Slow),
+    Throttled(Throttled),
+    Sliced(Sliced),
+    Limited(Limited),
+    SlowToConnect(SlowToConnect),
+    SlowToClose(SlowToClose),
+    Reset(Reset),
     Refused,
+}
+
+impl What {
+    fn of(spec: &FaultSpec, params: &Params) -> What {
+        match spec.what_happened() {
+            "stalled" => What::Stalled(Stalled(Direction::Both)),
+            // One way: questions pass, answers do not; and the other way round.
+            "unanswered" => What::Stalled(Stalled(Direction::ToClient)),
+            "unheard" => What::Stalled(Stalled(Direction::ToUpstream)),
+            "swallowed" => What::Swallowed(Swallowed::of(params)),
+            "slow" => What::Slow(Slow::of(params)),
+            "throttled" => What::Throttled(Throttled::of(params)),
+            "sliced" => What::Sliced(Sliced::of(params)),
+            "limited" => What::Limited(Limited::of(params)),
+            "slow-to-connect" => What::SlowToConnect(SlowToConnect::of(params)),
+            "slow-to-close" => What::SlowToClose(SlowToClose::of(params)),
+            "reset" => What::Reset(Reset::of(params)),
+            "refused" => What::Refused,
+            other => unreachable!("the table has no `{other}` for links"),
+        }
+    }
+
+    fn toxic(self) -> Toxic {
+        match self {
+            What::Stalled(stalled) => stalled.toxic(),
+            What::Swallowed(swallowed) => swallowed.toxic(),
+            What::Slow(slow) => slow.toxic(),
+            What::Throttled(throttled) => throttled.toxic(),
+            What::Sliced(sliced) => sliced.toxic(),
+            What::Limited(limited) => limited.toxic(),
+            What::SlowToConnect(slow) => slow.toxic(),
+            What::SlowToClose(slow) => slow.toxic(),
+            What::Reset(reset) => reset.toxic(),
+            What::Refused => refused::toxic(),
+        }
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Percent; all where the fault has no such parameter.
+fn share_of(spec: &FaultSpec, params: &Params) -> u64 {
+    let has_share = spec.params.iter().any(|param| param.name == share::SHARE);
+    if has_share { params.count(share::SHARE) } else { share::ALL }
+}
+
+/// What no scale says alone: a jitter above its delay.
+pub(super) fn check(spec: &FaultSpec, params: &Params) -> Result<(), FaultError> {
+    let Some(reason) = What::of(spec, params).toxic().mistake() else { return Ok(()) };
+    Err(FaultError::BadParams { fault: spec.id.clone(), reason })
+}
+
+/// Where a link is met, and as whom.
+struct Site {
+    link: Link,
+    speech: Speech,
+    /// Whom a database behind it lets in, so that it answers at length.
+    login: Option<MySqlConnectOptions>,
+    /// How long a harm that may not come is waited for.
+    patience: Duration,
+}
+
+impl Site {
+    /// Draws so many bytes of answers through the link.
+    async fn haul(&self, want: u64) -> Result<Haul, String> {
+        let login = self.login.clone().filter(|_| self.speech == Speech::Mysql);
+        haul(self.link.addr(), self.speech, login, want, ANSWER_LIMIT).await
+    }
 }
 
 pub(super) struct LinkFault {
     spec: &'static FaultSpec,
-    link: Link,
-    speech: Speech,
+    site: Site,
     what: What,
+    share: u64,
+    seed: u64,
     armed: Option<ToxicId>,
     before: Option<Sounding>,
 }
@@ -52,36 +152,26 @@ impl LinkFault {
         ground: &Ground,
         name: &str,
     ) -> Result<LinkFault, FaultError> {
-        let what = match spec.what_happened() {
-            "stalled" => What::Stalled,
-            "unanswered" => What::Unanswered,
-            "refused" => What::Refused,
-            "slow" => What::Slow(params.duration(DELAY)),
-            "reset" => What::Reset(params.duration("after")),
-            other => unreachable!("the registry has no `{other}` for links"),
-        };
-        let link = ground.link(spec, name)?;
-        Ok(LinkFault { spec, link, speech: speech(name), what, armed: None, before: None })
+        let (what, share) = (What::of(spec, params), share_of(spec, params));
+        let patience = if share == share::ALL { ANSWER_LIMIT } else { share::SPARED };
+        let (link, login) = (ground.link(spec, name)?, ground.books.clone());
+        let site = Site { link, speech: speech(name), login, patience };
+        Ok(LinkFault { spec, site, what, share, seed: ground.seed, armed: None, before: None })
     }
 
     fn toxic(&self) -> Toxic {
-        let ms = |duration: Duration| duration.as_millis() as u64;
-        match self.what {
-            What::Stalled => Toxic::stall(Direction::Both),
-            What::Unanswered => Toxic::stall(Direction::ToClient),
-            What::Refused => Toxic::new(ToxicKind::Refuse(Refuse {}), Direction::Both),
-            What::Slow(delay) => Toxic::latency(ms(delay), 0, Direction::Both),
-            What::Reset(after) => Toxic::reset(ms(after)),
-        }
+        let share = Toxicity::of(self.share as f64 / share::ALL as f64);
+        let toxicity = share.expect("invariant: a percentage within its bounds");
+        Toxic { toxicity, salt: self.seed, ..self.what.toxic() }
     }
 
     pub async fn inject(&mut self) -> Result<String, FaultError> {
         if self.armed.is_none() {
-            self.before = Some(sound(self.link.addr(), self.speech, ANSWER_LIMIT).await);
-            self.armed = Some(self.link.arm(self.toxic())?);
+            self.before = Some(sound(self.site.link.addr(), self.site.speech, ANSWER_LIMIT).await);
+            self.armed = Some(self.site.link.arm(self.toxic())?);
         }
-        let listed = self.link.toxics().iter().any(|toxic| Some(toxic.id) == self.armed);
-        let name = self.link.name();
+        let listed = self.site.link.toxics().iter().any(|toxic| Some(toxic.id) == self.armed);
+        let name = self.site.link.name();
         if !listed {
             let reason = format!("link `{name}` does not list it after arming");
             return Err(FaultError::Inject { fault: self.spec.id.clone(), reason });
@@ -90,98 +180,47 @@ impl LinkFault {
     }
 
     pub async fn bites(&mut self) -> Result<String, FaultError> {
-        let now = match self.what {
-            What::Stalled | What::Unanswered => self.stall_bites().await,
-            What::Refused => self.refusal_bites().await,
-            What::Slow(delay) if delay > REAL_DELAY_MAX => self.late_bites().await,
-            What::Slow(delay) => self.slow_bites(delay).await,
-            What::Reset(after) => self.reset_bites(after).await,
+        let seen = match self.share {
+            share::ALL => self.one_bites().await,
+            _ => share::bites(self).await,
         };
         let no_bite = |reason| FaultError::NoBite { fault: self.spec.id.clone(), reason };
-        let now = now.map_err(no_bite)?;
+        let now = seen.map_err(no_bite)?;
         let before = self.before.as_ref().map_or("not asked".to_owned(), Sounding::describe);
-        Ok(format!("through link `{}`: {now}; before: {before}", self.link.name()))
+        Ok(format!("through link `{}`: {now}; before: {before}", self.site.link.name()))
     }
 
-    /// A question whose bytes, or whose answer's, the link holds; and the silence after it.
-    async fn held_question(&self) -> Result<String, String> {
-        let asked = timeout(ANSWER_LIMIT, ask(self.link.addr(), self.speech)).await;
-        let mut asked = match asked {
-            Ok(Ok(asked)) => asked,
-            Ok(Err(cut)) => return Err(format!("a new connection was {}", cut.describe())),
-            Err(_) => return Err("a new connection was not even accepted".to_owned()),
-        };
-        if timeout(ANSWER_LIMIT, self.link.holding()).await.is_err() {
-            return Err("nothing is held though a question was asked".to_owned());
-        }
-        match asked.answer(ANSWER_LIMIT.min(SILENCE)).await {
-            Sounding::Silence => Ok(format!("no answer, {} bytes held", self.link.held_bytes())),
-            other => Err(format!("a question got {}", other.describe())),
-        }
-    }
-
-    async fn stall_bites(&self) -> Result<String, String> {
-        self.held_question().await
-    }
-
-    async fn late_bites(&self) -> Result<String, String> {
-        let held = self.held_question().await?;
-        let due = self.link.next_due().ok_or("what is held has no due time")?;
-        Ok(format!("{held}, due at cell time {} ms", due.0))
-    }
-
-    async fn slow_bites(&self, delay: Duration) -> Result<String, String> {
-        let limit = ANSWER_LIMIT + 2 * delay;
-        match sound(self.link.addr(), self.speech, limit).await {
-            Sounding::Answer(took) if took >= delay => {
-                Ok(format!("an answer after {} ms", took.as_millis()))
-            }
-            other => Err(format!("a question got {}", other.describe())),
-        }
-    }
-
-    async fn reset_bites(&self, after: Duration) -> Result<String, String> {
-        match until_cut(self.link.addr(), ANSWER_LIMIT + after).await {
-            Sounding::Cut(std::io::ErrorKind::ConnectionReset) => {
-                let hit = |toxic: &crate::proxy::ArmedToxic| {
-                    Some(toxic.id) == self.armed && toxic.hits > 0
-                };
-                if self.link.toxics().iter().any(hit) {
-                    Ok("connection reset".to_owned())
-                } else {
-                    Err("a connection was reset, but not by this fault".to_owned())
-                }
-            }
-            other => Err(format!("a new connection got {}", other.describe())),
-        }
-    }
-
-    async fn refusal_bites(&self) -> Result<String, String> {
-        let asked = sound_until(&self.link, self.speech, |sounding| {
-            matches!(sounding, Sounding::Cut(std::io::ErrorKind::ConnectionRefused))
-        });
-        match asked.await {
-            Sounding::Cut(std::io::ErrorKind::ConnectionRefused) => {
-                Ok("connection refused".to_owned())
-            }
-            other => Err(format!("a new connection got {}", other.describe())),
+    /// One new connection: how it suffers, or what it got instead.
+    async fn one_bites(&self) -> Result<String, String> {
+        let site = &self.site;
+        match self.what {
+            What::Stalled(stalled) => stalled.bites(site).await,
+            What::Swallowed(swallowed) => swallowed.bites(site).await,
+            What::Slow(slow) => slow.bites(site).await,
+            What::Throttled(throttled) => throttled.bites(site).await,
+            What::Sliced(sliced) => sliced.bites(site).await,
+            What::Limited(limited) => limited.bites(site).await,
+            What::SlowToConnect(slow) => slow.bites(site).await,
+            What::SlowToClose(slow) => slow.bites(site).await,
+            What::Reset(reset) => reset.bites(site, self.armed).await,
+            What::Refused => refused::bites(site).await,
         }
     }
 
     pub async fn heal(&mut self) -> Result<(), FaultError> {
         if let Some(id) = self.armed {
-            self.link.disarm(id);
+            self.site.link.disarm(id);
         }
         Ok(())
     }
 
     pub async fn healed(&mut self) -> Result<String, FaultError> {
-        let name = self.link.name();
+        let name = self.site.link.name();
         let unproved = |reason| FaultError::NotHealed { fault: self.spec.id.clone(), reason };
-        if self.link.toxics().iter().any(|toxic| Some(toxic.id) == self.armed) {
+        if self.site.link.toxics().iter().any(|toxic| Some(toxic.id) == self.armed) {
             return Err(unproved(format!("link `{name}` still lists the toxic")));
         }
-        clear(&self.link, self.speech).await.map_err(unproved)
+        clear(&self.site.link, self.site.speech).await.map_err(unproved)
     }
 }
 

@@ -21,8 +21,8 @@
 //!
 //! So no fault keeps a record of its own; `tests/residue` kills runs in mid-fault and counts what is left.
 //!
-//! Not covered: a link's bandwidth, jitter and share of connections (the proxy has them, no fault has); the clock of a cell's
-//! own programs. Most of what is wrong in data is said by sentences, not by faults (`domain/faults.md` lists both).
+//! Not covered: the clock of a cell's own programs (`calls` says why). Some of what is wrong in data is said by sentences, not
+//! by faults: forged, replayed and late callbacks, events across a cut-off (`domain/faults.md` lists both).
 
 mod ability;
 mod app;
@@ -36,6 +36,7 @@ mod failover;
 mod fault;
 mod ground;
 mod hand;
+mod haul;
 mod kafka;
 mod kafka_log;
 mod kafka_specs;

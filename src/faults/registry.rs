@@ -4,11 +4,10 @@
 use std::sync::LazyLock;
 
 use super::limit::LIMITS;
-use super::spec::DELAY;
 
 use super::{
-    Blast, FaultError, FaultSpec, Late, Layer, Need, Param, Scale, broker, calls, change_log, data,
-    defects, failover, kafka_specs, leader, liar, limit, mysql, offsets, process, replica, server,
+    Blast, FaultError, FaultSpec, Late, Layer, Need, broker, calls, change_log, data, defects,
+    failover, kafka_specs, leader, liar, limit, link, mysql, offsets, process, replica, server,
     storm,
 };
 
@@ -17,58 +16,14 @@ const NEAREST: usize = 3;
 
 pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// (name in the id, name of the link, what it carries, what a stall withholds, what a stall may
-/// raise)
-type LinkRow =
-    (&'static str, &'static str, &'static str, &'static [&'static str], &'static [&'static str]);
-
-const BLIND: &[&str] = &["change-capture-stalled"];
-const CHANNEL_DEAD: &[&str] = &["alert-channel-dead"];
-const EXECUTOR_DEAD: &[&str] = &["plan-executor-dead"];
+pub(super) const BLIND: &[&str] = &["change-capture-stalled"];
 const SILENT: &[&str] = &["reconciler-silent"];
-const LAGGING: &[&str] = &["change-capture-stalled", "reconciler-lagging"];
 pub(super) const TOPIC_SOURCES: &[&str] =
     &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
 
 /// What is away with the broker.
 pub(super) const NO_BROKER: &[&str] =
     &["shop", "channel", TOPIC_SOURCES[0], TOPIC_SOURCES[1], TOPIC_SOURCES[2], TOPIC_SOURCES[3]];
-
-const LINKS: &[LinkRow] = &[
-    (
-        "binlog",
-        "cdc",
-        "change capture: MySQL's binlog to the reconciler",
-        &["binlog", "cdc"],
-        BLIND,
-    ),
-    ("kafka", "kafka", "Kafka to the reconciler", TOPIC_SOURCES, &[]),
-    (
-        "shop-kafka",
-        "shop-kafka",
-        "Kafka to the shop and the payment channel",
-        &["shop", "channel", "shop-kafka"],
-        &[],
-    ),
-    ("alerts", "alerts", "alerts and plan events to the inbox", &["alerts"], CHANNEL_DEAD),
-    ("pager", "pager", "alerts by the second channel", &["pager"], &[]),
-    ("plans", "plans", "plan actions from the reconciler to the shop", &["plans"], EXECUTOR_DEAD),
-    ("sql", "sql", "the reconciler's look-ups and results", &["dcheck", "sql"], BLIND),
-    (
-        "shop-channel",
-        "shop-channel",
-        "the shop's calls of the payment channel",
-        &["shop", "shop-channel"],
-        &[],
-    ),
-    (
-        "channel-shop",
-        "channel-shop",
-        "the payment channel's callbacks",
-        &["channel", "channel-shop"],
-        &[],
-    ),
-];
 
 /// (name, what killing or pausing it withholds, what that may raise)
 const PROCESSES: &[(&str, &[&str], &[&str])] = &[
@@ -78,47 +33,6 @@ const PROCESSES: &[(&str, &[&str], &[&str])] = &[
     ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
     ("kafka", NO_BROKER, &[]),
 ];
-
-fn links(row: &LinkRow) -> [FaultSpec; 5] {
-    let (name, link, carries, withholds, raises) = *row;
-    let spec = |what: &str, doc: String, params: Vec<Param>| FaultSpec {
-        id: format!("link.{name}.{what}"),
-        doc,
-        layer: Layer::Link,
-        params,
-        needs: Need::Link(link),
-        blast: Blast::Link,
-        withholds: Vec::new(),
-        raises: Vec::new(),
-        waits_for_traffic: false,
-        late: Late::default(),
-    };
-    let param = |name, doc, default_ms, min_ms, max_ms| {
-        let scale = Scale::Span { default_ms, min_ms, max_ms };
-        Param { name, doc, scale }
-    };
-    let delay = param(DELAY, "each byte arrives so much later, in each direction", 100, 1, DAY_MS);
-    let after = param("after", "cut so long after arming, or after connecting", 0, 0, 1000);
-    let mut stalled =
-        spec("stalled", format!("nothing passes, nothing is lost: {carries}"), vec![]);
-    stalled.withholds = withholds.to_vec();
-    stalled.raises = raises.to_vec();
-    let doc = format!("questions pass, answers wait, nothing is lost: {carries}");
-    let mut unanswered = spec("unanswered", doc, vec![]);
-    unanswered.withholds = withholds.to_vec();
-    unanswered.raises = raises.to_vec();
-    let mut slow = spec("slow", format!("late, in order: {carries}"), vec![delay]);
-    let raises_late = if raises == BLIND { LAGGING } else { &[] };
-    slow.late = Late { withholds, raises: raises_late };
-    let mut reset = spec("reset", format!("cut by RST, again and again: {carries}"), vec![after]);
-    reset.withholds = withholds.to_vec();
-    reset.raises = raises.to_vec();
-    let doc = format!("new connections are refused, open ones go on: {carries}");
-    let mut refused = spec("refused", doc, vec![]);
-    refused.withholds = withholds.to_vec();
-    refused.raises = raises.to_vec();
-    [stalled, unanswered, slow, reset, refused]
-}
 
 fn processes() -> Vec<FaultSpec> {
     let mut specs = Vec::new();
@@ -180,7 +94,7 @@ fn watcher() -> Vec<FaultSpec> {
 
 static FAULTS: LazyLock<Vec<FaultSpec>> = LazyLock::new(|| {
     let mut all: Vec<FaultSpec> = defects::all().collect();
-    all.extend(LINKS.iter().flat_map(links));
+    all.extend(link::specs());
     all.extend(mysql::specs());
     all.extend(kafka_specs::specs());
     all.extend(server::specs());
@@ -277,9 +191,11 @@ mod tests {
     #[test]
     fn a_delay_on_cell_time_withholds_what_it_delays() {
         let spec = find("link.binlog.slow").unwrap();
-        for (delay, withholds, raises) in
-            [("300 ms", 0, &[][..]), ("1 s", 0, &[]), ("40 s", 2, LAGGING)]
-        {
+        for (delay, withholds, raises) in [
+            ("300 ms", 0, &[][..]),
+            ("1 s", 0, &[]),
+            ("40 s", 2, &["change-capture-stalled", "reconciler-lagging"]),
+        ] {
             let given = [("delay".to_owned(), delay.to_owned())].into();
             let checked = spec.check_params(&given).unwrap();
             let used = spec.used(given, &checked);

@@ -22,6 +22,21 @@ const KAFKA_QUESTION: &[u8] = &[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0x6c, 0x64, 0xff
 const HTTP_QUESTION: &[u8] =
     b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
+const HTTP_QUESTION_OF_MANY: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// One of many questions on one connection; nothing where the server speaks first.
+pub(super) fn question(speech: Speech, number: u64) -> Vec<u8> {
+    match speech {
+        Speech::Mysql => Vec::new(),
+        Speech::Http => HTTP_QUESTION_OF_MANY.to_vec(),
+        Speech::Kafka => {
+            let mut question = KAFKA_QUESTION.to_vec();
+            // Each under a correlation id of its own.
+            question[8..12].copy_from_slice(&(number as u32).to_be_bytes());
+            question
+        }
+    }
+}
+
 /// What came back.
 #[derive(Debug)]
 pub(super) enum Sounding {
@@ -80,6 +95,36 @@ impl Asked {
             Ok(Err(error)) => Sounding::Cut(error.kind()),
         }
     }
+}
+
+/// A packet of a client that nobody knows: what it can (4.1, a proof by length, its method by name), how large packets are,
+/// its letters, room, name, no proof, method. It is refused, which is an answer.
+fn mysql_hello() -> Vec<u8> {
+    let can: &[u8] = &[0x00, 0x82, 0x08, 0x00];
+    let hello =
+        [can, &[0, 0, 0, 1, 45], &[0; 23], b"drill\0", b"\0", b"caching_sha2_password\0"].concat();
+    [&[hello.len() as u8, 0, 0, 1], &hello[..]].concat()
+}
+
+/// Reads a server's greeting, within `limit`, and says hello: how many bytes it greeted with, and what came within `wait`.
+pub(super) async fn asks_on(
+    asked: Asked,
+    limit: Duration,
+    wait: Duration,
+) -> Result<(usize, Sounding), String> {
+    let Asked { mut stream, .. } = asked;
+    let greeting = async {
+        let mut head = [0; 4];
+        stream.read_exact(&mut head).await?;
+        let mut greeting = vec![0; u32::from_le_bytes([head[0], head[1], head[2], 0]) as usize];
+        stream.read_exact(&mut greeting).await.map(|read| read + head.len())
+    };
+    let Ok(Ok(greeted)) = timeout(limit, greeting).await else {
+        return Err("a new connection got no greeting".to_owned());
+    };
+    let said = stream.write_all(&mysql_hello()).await;
+    said.map_err(|error| format!("hello got {}", error.kind()))?;
+    Ok((greeted, Asked { stream, start: Instant::now() }.answer(wait).await))
 }
 
 /// One question and its answer within `limit`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FaultError, Param, Params, kafka, mysql};
+use super::{FaultError, Param, Params, kafka, link, mysql};
 use crate::journal::FaultUse;
 
 /// The first part of an id, and what is touched.
@@ -120,6 +120,7 @@ impl FaultSpec {
     pub fn check_params(&self, given: &BTreeMap<String, String>) -> Result<Params, FaultError> {
         let params = Params::check(self, given)?;
         match self.needs {
+            Need::Link(_) => link::check(self, &params)?,
             Need::Statements(_) => mysql::check(self, &params)?,
             Need::Records(_) => kafka::check(self, &params)?,
             _ => {}

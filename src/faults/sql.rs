@@ -15,6 +15,9 @@ pub(super) enum SqlError {
     Said(#[from] sqlx::Error),
     #[error("the database gave no answer within {} s", SQL_LIMIT.as_secs())]
     Late,
+    /// It has not what an order is about.
+    #[error("the shop's books: {0}")]
+    Unfit(String),
 }
 
 impl SqlError {

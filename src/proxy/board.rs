@@ -26,7 +26,8 @@ impl Armed {
 
     /// Is the connection of `origin` one of its share?
     pub fn touches(&self, origin: Origin) -> bool {
-        self.toxic.toxicity.touches(origin.seed, origin.connection, self.id.0)
+        let Toxic { toxicity, salt, .. } = self.toxic;
+        toxicity.touches(origin.seed ^ salt, origin.connection, self.id.0)
     }
 }
 

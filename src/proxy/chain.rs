@@ -72,7 +72,7 @@ impl Chain {
                 let Origin { seed, connection } = self.origin;
                 let own =
                     mix(seed ^ mix(2 * connection + u64::from(self.flow == Direction::ToClient)));
-                Memory::Cutter(Cutter::new(own ^ armed.id.0, Instant::now()))
+                Memory::Cutter(Cutter::new(own ^ armed.id.0 ^ armed.toxic.salt, Instant::now()))
             }
             ToxicKind::LimitData(_) => Memory::Passed(0),
             _ => Memory::Nothing,
@@ -83,7 +83,8 @@ impl Chain {
     pub fn hold(&self, is_end: bool, draw: u64) -> Hold {
         let mut sum = Hold::Not;
         for Active { armed, .. } in &self.toxics {
-            let more = armed.toxic.hold(is_end, draw.rotate_left(armed.id.0 as u32 % 64));
+            let own = draw.rotate_left(armed.id.0 as u32 % 64) ^ armed.toxic.salt;
+            let more = armed.toxic.hold(is_end, own);
             sum = match (sum, more) {
                 (Hold::Forever, _) | (_, Hold::Forever) => return Hold::Forever,
                 (known, Hold::Not) => known,

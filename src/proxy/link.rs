@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::board::{ArmedToxic, Board};
+use super::chain::Origin;
 use super::door::Door;
 use super::gauge::{Gauge, Stats};
 use super::kafka::{AddressBook, Nodes, Sequences};
-use super::toxic::Cut;
+use super::toxic::{Cut, ToxicId};
 use super::{ProxyError, connection};
 use crate::clock::{CellTime, Clock};
 
@@ -242,6 +243,18 @@ impl Link {
             board.upstream = upstream.into();
             board.epoch += 1;
         });
+    }
+
+    /// How many connections came so far: the next one's number.
+    pub fn connections(&self) -> u64 {
+        self.shared().next_connection.load(Ordering::Acquire)
+    }
+
+    /// Is the connection of this number one of an armed toxic's share? None where the toxic is not there (any more).
+    pub fn touches(&self, id: ToxicId, connection: u64) -> Option<bool> {
+        let board = self.shared().board.borrow();
+        let armed = board.armed.iter().find(|armed| armed.id == id)?;
+        Some(armed.touches(Origin { seed: self.shared().seed, connection }))
     }
 
     pub fn toxics(&self) -> Vec<ArmedToxic> {

@@ -151,7 +151,7 @@ impl Desk {
         }
         recorder.set_scribe(Some(scribe.clone()));
         recorder.set_phase(Phase::Given);
-        let nemesis = super::ground::nemesis(&cell, &mysql, &beside);
+        let nemesis = super::ground::nemesis(&cell, &mysql, &beside, seed.number());
         let links = cell.links.values().cloned().collect();
         let instruments = Instruments { recorder, reconciler, marks, truth, inbox };
         let hearing = &self.ground.programs.hearing;

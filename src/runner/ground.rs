@@ -15,14 +15,18 @@ use crate::stage::{Kind, Login, Member, Service};
 /// The nemesis of one scenario, with everything of its cell in reach.
 ///
 /// A given MySQL is nobody's to kill, and a reconciler that runs elsewhere is behind no link. `beside` are its own brokers
-/// and its replica.
-pub fn nemesis(cell: &Cell, mysql: &Service, beside: &[Service]) -> Nemesis {
+/// and its replica. What faults draw, they draw from `seed`.
+pub fn nemesis(cell: &Cell, mysql: &Service, beside: &[Service], seed: u64) -> Nemesis {
     let at = cell.mysql();
     let met_as =
         |login: &Login| login.sqlx(&at.ip().to_string(), at.port()).database(&cell.spec.schema);
     let books = met_as(&cell.spec.login);
-    let mut ground =
-        Ground { shop_url: Some(cell.shop.base_url()), books: Some(books), ..Ground::default() };
+    let mut ground = Ground {
+        seed,
+        shop_url: Some(cell.shop.base_url()),
+        books: Some(books),
+        ..Ground::default()
+    };
     let foreign = cell.reconciler.is_none();
     for (name, link) in &cell.links {
         if !(foreign && RECONCILERS.contains(name)) {

@@ -35,6 +35,9 @@ const ECHO_LIMIT: Duration = Duration::from_secs(3);
 /// And between two acts within so long: milliseconds, where no fault holds it up.
 const READ_LIMIT: Duration = Duration::from_secs(2);
 
+/// What faults draw from.
+const SEED: u64 = 1;
+
 /// The servers, the texts, and the cell of the moment.
 pub struct Scene {
     guardian: Guardian,
@@ -139,7 +142,7 @@ impl Scene {
         for cut in half::cuts(spec) {
             // A topic has something to lose.
             let _ = bench.marks.write(MarkKind::Beat, bench.cell.clock.offset_ms()).await;
-            let nemesis = nemesis(&bench.cell, &bench.mysql, &bench.beside);
+            let nemesis = nemesis(&bench.cell, &bench.mysql, &bench.beside, SEED);
             if let Err(why) = half::holds(spec, cut, nemesis, &scribe).await {
                 return Seen::Broken(format!("cut short after {cut:?}: {why}"));
             }
@@ -151,7 +154,7 @@ impl Scene {
         self.plays += 1;
         let bench = self.bench();
         let scribe = self.journal.scribe(&spec.id, bench.cell.clock.clone());
-        let mut nemesis = nemesis(&bench.cell, &bench.mysql, &bench.beside);
+        let mut nemesis = nemesis(&bench.cell, &bench.mysql, &bench.beside, SEED);
         // What was never written, or never read, can neither be edited nor be read again.
         let needs_past = spec.layer == Layer::Data || matches!(spec.needs, Need::Offsets(_));
         let provoked = spec.waits_for_traffic || needs_past;
@@ -212,7 +215,7 @@ impl Scene {
         let point = self.texts.catalog.facts(&scenario.loss_point);
         let point = point.or_else(|| self.texts.catalog.facts("refund-paid-twice"));
         let point = point.expect("the catalogue has it");
-        let seed = Seed::of_scenario(1, &suffix);
+        let seed = Seed::of_scenario(SEED, &suffix);
         let mut script = Script::new(Names::new(suffix), seed, point);
         if scenario.name == spec.id {
             arm(spec, nemesis, scribe)?;

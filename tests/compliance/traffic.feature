@@ -157,3 +157,54 @@ Feature: What provokes the faults that no shipped scenario names, or that plans 
   Scenario: data.bill-amount.negated
     Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
     When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-amount.overflowing
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-amount.beyond-float
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-currency.changed
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-merchant.look-alike
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-merchant.injected
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.bill-amount.edited-everywhere
+    Given bill "B-1" of 500.00 CNY is open for merchant "M-1"
+    And bill "B-2" of 20.00 CNY is open for merchant "M-2"
+    When 90.00 CNY of new sales is added to bill "B-1"
+
+  Scenario: data.wallet-leg.doubled
+    Given account "W-1" holds 100.00 CNY
+    And account "W-2" holds 1.00 CNY
+    When 30.00 CNY is transferred from account "W-1" to account "W-2"
+
+  Scenario: data.wallet-leg.removed
+    Given account "W-1" holds 100.00 CNY
+    And account "W-2" holds 1.00 CNY
+    When 30.00 CNY is transferred from account "W-1" to account "W-2"
+
+  Scenario: data.wallet-leg.misdirected
+    Given account "W-1" holds 100.00 CNY
+    And account "W-2" holds 1.00 CNY
+    When 30.00 CNY is transferred from account "W-1" to account "W-2"
+
+  Scenario: data.promotion-face.tenfold
+    Given activity "A-1" has a budget of 100.00 CNY
+    And promotion "P-1" of 30.00 CNY in exclusion group "G-1" belongs to activity "A-1"
+    And promotion "P-2" of 20.00 CNY in exclusion group "G-2" belongs to activity "A-1"
+    When order "O-1" is placed with promotions "P-1" and "P-2"
+
+  Scenario: An order is shared out by a wrong rate
+    Given order "O-1" of merchant "M-1" was paid 199.00 CNY
+    When order "O-1" is settled 1 time
+    And fault "data.settle-share.wrong-rate" strikes

@@ -123,7 +123,7 @@ impl NamedToxic {
 
     fn build(&mut self, toxicity: Toxicity, fields: &mut Fields) {
         let direction = self.kind.direction(self.stream);
-        let toxic = |kind| Toxic { kind, direction, toxicity };
+        let toxic = |kind| Toxic { kind, direction, toxicity, salt: 0 };
         self.toxic = self.kind.build(&self.attributes).map(toxic);
         // What did not read has its mistake already.
         if fields.mistakes.is_empty()

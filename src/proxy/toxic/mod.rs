@@ -91,6 +91,9 @@ pub struct Toxic {
     pub kind: ToxicKind,
     pub direction: Direction,
     pub toxicity: Toxicity,
+    /// Mixed into all that is drawn for it: who arms toxics by a seed of their own gives it here.
+    #[serde(skip)]
+    pub salt: u64,
 }
 
 /// How long a toxic holds a chunk back, counted from its arrival.
@@ -113,7 +116,7 @@ pub(super) enum Cut {
 impl Toxic {
     /// On every connection.
     pub fn new(kind: ToxicKind, direction: Direction) -> Toxic {
-        Toxic { kind, direction, toxicity: Toxicity::ALL }
+        Toxic { kind, direction, toxicity: Toxicity::ALL, salt: 0 }
     }
 
     pub fn latency(delay_ms: u64, jitter_ms: u64, direction: Direction) -> Toxic {
@@ -146,7 +149,7 @@ impl Toxic {
     }
 
     /// What is wrong with it, if something is.
-    pub(super) fn mistake(&self) -> Option<String> {
+    pub fn mistake(&self) -> Option<String> {
         match self.kind {
             ToxicKind::Latency(latency) => latency.mistake(),
             ToxicKind::Reset(reset) => reset.mistake(self.direction),
