@@ -114,7 +114,7 @@ fn end_of(verdict: Verdict, actual: &str, now: CellTime) -> Output {
 }
 
 /// What would have been right.
-fn expected(watch: &Watch, rules: &RuleSet) -> String {
+fn expected(watch: &Watch, id: &str, rules: &RuleSet) -> String {
     match watch.ward {
         Ward::Source => format!("read to its end within {} s", watch.after_ms / 1000),
         Ward::Lag => {
@@ -124,7 +124,7 @@ fn expected(watch: &Watch, rules: &RuleSet) -> String {
         Ward::Unread => "every record is read".to_owned(),
         Ward::Columns => "the columns that it names are there, as they were".to_owned(),
         Ward::Undecodable => "every message is one JSON object".to_owned(),
-        Ward::AlertChannel => "the first alert channel acknowledges".to_owned(),
+        Ward::AlertChannel => format!("the {} acknowledges", id.replace('-', " ")),
         Ward::Rules => "the rule files are in order".to_owned(),
         Ward::PlanExecutor => "plan actions reach their targets".to_owned(),
         Ward::Reconciler => format!("a sign of life within {} s", watch.after_ms / 1000),
@@ -163,7 +163,7 @@ impl Engine {
             let verdict = Verdict {
                 subject: Subject::new(watch.ward.subject_kind(), id),
                 occurrence: format!("{id}@{case}"),
-                expected: expected(watch, &rules),
+                expected: expected(watch, id, &rules),
                 actual: ailment.why.clone(),
                 position: self.progress.positions().remove(id).unwrap_or_default(),
                 event_at: ailment.since,

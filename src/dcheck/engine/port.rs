@@ -90,7 +90,7 @@ pub enum Ward {
     Columns,
     /// What a source says can be decoded.
     Undecodable,
-    /// The first alert channel acknowledges.
+    /// An alert channel acknowledges.
     AlertChannel,
     /// What was last loaded is what the files say.
     Rules,

@@ -46,10 +46,13 @@ pub struct Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |part: usize, whole: usize| (part * 100).checked_div(whole).unwrap_or(100);
+        let percent = |part: usize, whole: usize| {
+            let share = (part * 100).checked_div(whole);
+            share.map_or_else(String::new, |share| format!(" ({share} %)"))
+        };
         write!(
             f,
-            "{} cases: {} of {} rules fire and stay silent ({} %), {} of {} columns are seen ({} %)",
+            "{} cases: {} of {} rules fire and stay silent{}, {} of {} columns are seen{}",
             self.cases,
             self.in_both_spaces,
             self.judging,
