@@ -203,7 +203,11 @@ const ARGUMENTS: &[(&[&str], i32, &[&str])] = &[
     (&["stage", "up", "--provider", "podman"], 2, &["`podman`", "auto, docker, local"]),
     (&["gate", "--tags", "@control and"], 2, &["tag expression `@control and`", "for example"]),
     (&["gate", "--tags", "@nobody"], 4, &["none of ", " scenarios", "@nobody"]),
-    (&["run", "--name", "nobody"], 4, &["none of ", " scenarios", "`nobody` in its name"]),
+    (
+        &["run", "--name", "no such name"],
+        4,
+        &["none of ", " scenarios", "`no such name` in its name"],
+    ),
     (&["run", "--name", "A seler who means 1,999.00 types 199.90"], 4, &["did you mean `A seller"]),
     (&["run", "--loss-point", "bid-bellow-market"], 2, &["did you mean `bid-below-market`?"]),
     (
