@@ -1,6 +1,6 @@
 //! The case before the judge: what the history holds, sorted for judging.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ruling;
 use super::bound::{Bound, Origin, span_text};
@@ -161,6 +161,24 @@ impl<'a> Case<'a> {
             _ => None,
         });
         faults.flat_map(|fault| fault.raises.iter().map(String::as_str)).collect()
+    }
+
+    /// A fault that had struck declares it, and was not healed longer ago than its word may take to come.
+    pub fn is_declared(&self, seen: &SeenAlert<'_>) -> bool {
+        let mut struck: BTreeMap<&str, Option<CellTime>> = BTreeMap::new();
+        for (at, entry) in self.entries().take_while(|(_, entry)| entry.seq < seen.seq) {
+            match &entry.event {
+                Event::FaultIntent { fault } if fault.raises.contains(&seen.alert.rule) => {
+                    struck.insert(&fault.fault, None);
+                }
+                Event::FaultHealed { fault, .. } => {
+                    struck.entry(fault).and_modify(|healed| *healed = Some(at));
+                }
+                _ => {}
+            }
+        }
+        let in_time = |healed: CellTime| seen.at <= healed.plus_ms(self.facts.loss_point.detect_ms);
+        struck.into_values().any(|healed| healed.is_none_or(in_time))
     }
 
     /// The expectations registered so far, by index.

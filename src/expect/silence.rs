@@ -25,14 +25,12 @@ pub fn canary_due(history: &History, books: &Books, now: CellTime) -> bool {
 impl<'a> Case<'a> {
     pub(super) fn no_other_alert(&self) -> Ruling {
         let point = &self.facts.loss_point;
-        let raises = self.raises();
-        let allowed = |rule: &String| {
-            point.rules.contains(rule)
-                || point.with.contains(rule)
-                || raises.contains(rule.as_str())
+        let allowed = |seen: &SeenAlert<'_>| {
+            let rule = &seen.alert.rule;
+            point.rules.contains(rule) || point.with.contains(rule) || self.is_declared(seen)
         };
         let other = |seen: &&SeenAlert<'_>| {
-            !self.is_beside(seen) && (!allowed(&seen.alert.rule) || self.is_false_alarm(seen))
+            !self.is_beside(seen) && (!allowed(seen) || self.is_false_alarm(seen))
         };
         if let Some(seen) = self.alerts.iter().find(other) {
             return self.unexpected(seen);
@@ -79,12 +77,12 @@ impl<'a> Case<'a> {
     pub(super) fn no_alert(&self) -> Ruling {
         // Who was blind owes that word in a twin too, where being blind is not itself what is at stake. It is about
         // a source or a part: what an act names is money, which is well.
-        let (own, raises) = (&self.facts.loss_point.rules, self.raises());
-        let is_owed = |alert: &Alert| {
-            let is_declared = raises.contains(alert.rule.as_str()) && !own.contains(&alert.rule);
-            is_declared && self.cast.owner(&alert.subject) == Owner::Nobody
+        let is_owed = |seen: &SeenAlert<'_>| {
+            self.is_declared(seen)
+                && !self.facts.loss_point.rules.contains(&seen.alert.rule)
+                && self.cast.owner(&seen.alert.subject) == Owner::Nobody
         };
-        let cries = |seen: &&SeenAlert<'_>| !self.is_beside(seen) && !is_owed(seen.alert);
+        let cries = |seen: &&SeenAlert<'_>| !self.is_beside(seen) && !is_owed(seen);
         if let Some(seen) = self.alerts.iter().find(cries) {
             return self.unexpected(seen);
         }

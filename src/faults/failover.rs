@@ -79,8 +79,9 @@ impl FailoverFault {
         if !self.done {
             let failed = |reason| FaultError::Inject { fault: self.spec.id.clone(), reason };
             let Pair { primary, replica } = &self.pair;
-            replica::could_follow(primary, replica).await.map_err(said).map_err(failed)?;
+            // To try whether it could, the primary is told to follow.
             self.touched = true;
+            replica::could_follow(primary, replica).await.map_err(said).map_err(failed)?;
             self.fail_over().await.map_err(failed)?;
             self.done = true;
         }

@@ -102,9 +102,15 @@ fn share_of(spec: &FaultSpec, params: &Params) -> u64 {
     if has_share { params.count(share::SHARE) } else { share::ALL }
 }
 
-/// What no scale says alone: a jitter above its delay.
+/// What no scale says alone: a jitter above its delay, or one that could not be seen.
 pub(super) fn check(spec: &FaultSpec, params: &Params) -> Result<(), FaultError> {
-    let Some(reason) = What::of(spec, params).toxic().mistake() else { return Ok(()) };
+    let what = What::of(spec, params);
+    // A jitter is seen by several questions, a share by one for each connection.
+    let is_unseen = matches!(what, What::Slow(slow) if slow.has_jitter())
+        && share_of(spec, params) < share::ALL;
+    let unseen =
+        is_unseen.then(|| "`jitter` and a `share` cannot both be seen: leave one out".to_owned());
+    let Some(reason) = what.toxic().mistake().or(unseen) else { return Ok(()) };
     Err(FaultError::BadParams { fault: spec.id.clone(), reason })
 }
 

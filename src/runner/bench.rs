@@ -179,7 +179,7 @@ impl Ground {
             coming.abort();
             if let Ok(Ok(bench)) = coming.await {
                 let Bench { cell, mysql, beside, .. } = bench;
-                self.give_back(cell, mysql, beside).await;
+                self.give_back(cell, mysql, beside, true).await;
             }
         }
     }
@@ -236,14 +236,20 @@ impl Ground {
         }
     }
 
-    /// Ends the cell; its MySQL is used again when it can be proved clean.
-    pub async fn give_back(&self, cell: Cell, mysql: Service, beside: Vec<Service>) {
+    /// Ends the cell; its MySQL is used again when all its faults were seen healed, and it can be proved clean.
+    pub async fn give_back(
+        &self,
+        cell: Cell,
+        mysql: Service,
+        beside: Vec<Service>,
+        is_healed: bool,
+    ) {
         cell.stop().await;
         for server in beside {
             // The guardian has it still, should this fail.
             let _ = server.remove().await;
         }
-        if mysql.is_running().await && self.stage.clean(&mysql).await.is_ok() {
+        if is_healed && mysql.is_running().await && self.stage.clean(&mysql).await.is_ok() {
             self.idle.lock().expect("no holder panics").push(mysql);
         } else {
             // The guardian has it still, should this fail.

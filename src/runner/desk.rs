@@ -192,7 +192,7 @@ impl Desk {
         }
         let Home { cell, mysql, beside, .. } = conduct.home;
         drop(conduct.works);
-        self.ground.give_back(cell, mysql, beside).await;
+        self.ground.give_back(cell, mysql, beside, ended.clean).await;
     }
 
     /// Copies the processes' logs beside the journal, under `evidence/`.

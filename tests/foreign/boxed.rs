@@ -50,7 +50,8 @@ impl Image {
         }
         put(&program, &root.join("dcheck"));
         for folder in ["rules", "plans"] {
-            for file in std::fs::read_dir(Path::new("scenarios").join(folder)).unwrap().flatten() {
+            let all = std::fs::read_dir(Path::new("scenarios").join(folder)).unwrap().flatten();
+            for file in all.filter(|entry| entry.path().is_file()) {
                 put(&file.path(), &root.join(folder).join(file.file_name()));
             }
         }

@@ -19,7 +19,7 @@ fn no_other_alert_is_raised() {
     let raising = || {
         let mut fault = fault_use(FAULT);
         fault.raises = vec!["change-capture-stalled".into()];
-        settled().event(Event::FaultArmed { fault })
+        settled().event(Event::FaultIntent { fault })
     };
     let probe = || {
         let act = refund_of("R-in", "O-in", "alipay", false);
@@ -133,7 +133,11 @@ fn silence_is_proved() {
     let owing = |story: Story, rule: &str| {
         let mut fault = fault_use(FAULT);
         fault.raises = vec![rule.into()];
-        story.event(Event::FaultArmed { fault })
+        story.event(Event::FaultIntent { fault })
+    };
+    let healed = |story: Story| {
+        let evidence = "it is healed".to_owned();
+        story.event(Event::FaultHealed { fault: FAULT.to_owned(), evidence })
     };
     let run = |story: Story, id: &str| {
         let effect = Effect::Stops("refund".into());
@@ -172,6 +176,16 @@ fn silence_is_proved() {
         ("another rule", other(quiet(), "paid-order-unpaid"), Is(Word::UnexpectedAlert)),
         ("what the fault declares", blind(owing(quiet(), "records-unread")), Is(Word::Proved)),
         ("the same undeclared", blind(quiet()), Is(Word::UnexpectedAlert)),
+        (
+            "what a fault declares that was healed just before",
+            blind(healed(owing(quiet(), "records-unread"))),
+            Is(Word::Proved),
+        ),
+        (
+            "what a fault declares that was healed long before",
+            blind(healed(owing(control(), "records-unread")).at(70_000).rest(4)),
+            Is(Word::UnexpectedAlert),
+        ),
         (
             "declared, and told of an order that is well",
             sings(canary(owing(quiet(), "records-unread").alert(

@@ -201,7 +201,7 @@ fn item_of(sentence: &Sentence, rows: &[&str]) -> Option<String> {
 fn rules(dir: &Path) -> Vec<Rule> {
     let files = fs::read_dir(dir).expect("the rules are here").flatten();
     let mut rules = Vec::new();
-    for file in files {
+    for file in files.filter(|file| file.path().is_file()) {
         let text = fs::read_to_string(file.path()).expect("a rule file is text");
         let node: Node = serde_yaml::from_str(&text).expect("checked");
         let Value::List(entries) = node.value else { panic!("{:?} is no list", file.path()) };

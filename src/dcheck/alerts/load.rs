@@ -19,6 +19,8 @@ const LABELS: [&str; 6] =
 const KINDS: [&str; 5] = ["webhook-v4", "alertmanager", "webhook", "kafka", "log"];
 /// A storm is looked at no more often.
 const SECOND_MS: i64 = 1_000;
+/// Between two messages of a group, where the file does not say.
+const INTERVAL_MS: i64 = 60_000;
 
 type Out = Vec<String>;
 
@@ -119,11 +121,13 @@ fn group(node: &Node<'_>, out: &mut Out) -> Grouping {
     node.keys(&["by", "wait", "interval", "repeat"], out);
     let by = node.optional("by").map(|_| labels(node, "by", out));
     let wait_ms = duration(node, "wait", 0, out).unwrap_or(0);
-    let interval_ms = duration(node, "interval", 0, out).unwrap_or(0);
+    let interval_ms = duration(node, "interval", 0, out);
     let repeat_ms = duration(node, "repeat", SECOND_MS, out);
-    if by.is_none() && (wait_ms > 0 || interval_ms > 0) {
+    if by.is_none() && (wait_ms > 0 || interval_ms.is_some_and(|ms| ms > 0)) {
         out.push(node.says("`wait` and `interval` need `by`: the labels that make a group"));
     }
+    // A message tells a whole group: one for each alert of a burst would be its square.
+    let interval_ms = interval_ms.unwrap_or(if by.is_some() { INTERVAL_MS } else { 0 });
     Grouping { by, wait_ms, interval_ms, repeat_ms }
 }
 

@@ -15,8 +15,13 @@ pub const RESOLVED: &str = "resolved";
 
 /// The same for the same business fact, whatever the log position, the process or the time.
 pub fn fingerprint(rule: &str, subject: &Subject, occurrence: &str) -> String {
+    digest(&[rule, &subject.kind, &subject.id, occurrence])
+}
+
+/// 16 hexadecimal digits that stand for `parts`.
+pub fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in [rule, &subject.kind, &subject.id, occurrence] {
+    for part in parts {
         // The length first: ("ab", "c") and ("a", "bc") differ.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());

@@ -72,7 +72,7 @@ impl Gap {
         if !relied_on(rule, &self.source) {
             return false;
         }
-        let reach_ms = rule.strategy.window_ms().unwrap_or(rule.remember_ms);
+        let reach_ms = rule.strategy.reach_ms().unwrap_or(rule.remember_ms);
         let at = item.event.at;
         let is_near = self.since <= at.plus_ms(reach_ms) && at <= self.until.plus_ms(reach_ms);
         // All that is known of this key came later, both sides of it.

@@ -112,6 +112,14 @@ impl AmountFault {
         within(read.bind(bill).fetch_optional(&mut books)).await
     }
 
+    /// The same, behind whoever waits to write it: an order that nobody waits for any more is carried out all the same.
+    async fn amount_in_turn(&self, bill: &str) -> Result<Option<Decimal>, SqlError> {
+        let mut books = sql::open(&self.books).await?;
+        let read =
+            sqlx::query_scalar("SELECT amount FROM settle_bill WHERE bill_id = ? FOR UPDATE");
+        within(read.bind(bill).fetch_optional(&mut books)).await
+    }
+
     /// What the business has added meanwhile stays, and a second time there is nothing to take off.
     async fn take_off(&mut self, at: usize) -> Result<(), String> {
         for _ in 0..TRIES {
@@ -119,7 +127,11 @@ impl AmountFault {
             if edit.taken_off {
                 return Ok(());
             }
-            let now = self.amount(&edit.bill).await.map_err(|error| error.to_string())?;
+            let now = match edit.typed {
+                true => self.amount(&edit.bill).await,
+                false => self.amount_in_turn(&edit.bill).await,
+            };
+            let now = now.map_err(|error| error.to_string())?;
             let done = match now {
                 None => true,
                 Some(now) if edit.without == Some(now) => true,
@@ -215,7 +227,9 @@ async fn everywhere(books: &mut MySqlConnection, edits: &mut Vec<Edit>) -> Resul
         without: None,
         taken_off: false,
     };
-    let mut fresh: Vec<Edit> = all.into_iter().map(edit).collect();
+    // What reads so already is left as it is: nothing would be taken off it.
+    let is_new = |edit: &Edit| edit.before != edit.after;
+    let mut fresh: Vec<Edit> = all.into_iter().map(edit).filter(is_new).collect();
     fresh.sort_by_key(|edit| edit.bill != meant);
     *edits = fresh;
     let update = sqlx::query("UPDATE settle_bill SET amount = ?").bind(after);

@@ -42,6 +42,10 @@ impl Slow {
         Toxic::new(ToxicKind::Latency(latency), Direction::Both)
     }
 
+    pub fn has_jitter(self) -> bool {
+        !self.jitter.is_zero()
+    }
+
     /// What no chunk is earlier than.
     fn least(self) -> Duration {
         match self.spread {

@@ -170,9 +170,19 @@ async fn a_harm_that_is_not_there_is_not_seen() {
 }
 
 #[test]
-fn a_jitter_above_its_delay_is_refused_before_anything_is_touched() {
+fn what_could_not_be_seen_is_refused_before_anything_is_touched() {
     let spec = registry::find("link.sql.slow").unwrap();
-    let given = [("jitter", "200 ms")].map(|(name, v)| (name.to_owned(), v.to_owned()));
-    let error = spec.check_params(&given.into()).unwrap_err().to_string();
-    assert!(error.ends_with("jitter 200 ms is above the delay of 100 ms"), "{error}");
+    let check = |given: &[(&str, &str)]| {
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        spec.check_params(&given.collect()).map(drop).map_err(|error| error.to_string())
+    };
+    for (given, ends) in [
+        (&[("jitter", "200 ms")][..], "jitter 200 ms is above the delay of 100 ms"),
+        (&[("jitter", "50 ms"), ("share", "40")], "cannot both be seen: leave one out"),
+    ] {
+        let error = check(given).unwrap_err();
+        assert!(error.ends_with(ends), "{error}");
+    }
+    assert_eq!(check(&[("jitter", "50 ms")]), Ok(()));
+    assert_eq!(check(&[("share", "40")]), Ok(()));
 }

@@ -105,6 +105,7 @@ pub async fn post(http: &reqwest::Client, url: &str, body: &str) -> Result<(), S
 }
 
 async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<(), String> {
+    let url = place(url);
     match request.timeout(POST_LIMIT).send().await {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!("{url} answers {}", answer.status())),
@@ -112,6 +113,12 @@ async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<(), String>
         Err(error) if error.is_connect() => Err(format!("{url} cannot be reached")),
         Err(_) => Err(format!("{url} cuts the connection")),
     }
+}
+
+/// Scheme, host and port: of a chat's hook the rest is its secret, and what is told of a channel is stored and told on.
+fn place(url: &str) -> String {
+    let parsed = reqwest::Url::parse(url);
+    parsed.map_or_else(|_| "the channel".to_owned(), |url| url.origin().ascii_serialization())
 }
 
 #[cfg(test)]

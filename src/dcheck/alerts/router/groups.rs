@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::{Entry, MESSAGE_ALERTS, Notice, Router, alone};
 use crate::clock::CellTime;
 use crate::dcheck::alerts::matching::Labels;
-use crate::dcheck::alerts::webhook::group_body;
+use crate::dcheck::alerts::webhook::{digest, group_body};
 use crate::wire::WebhookAlert;
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -163,10 +163,13 @@ impl Router {
         let parts = entries.chunks(MESSAGE_ALERTS).enumerate();
         let notice = |(part, some): (usize, &[&Entry])| {
             let alerts: Vec<WebhookAlert> = some.iter().map(|entry| entry.alert.clone()).collect();
+            let body = group_body(labels.clone(), alerts);
+            // Of one instant may be two messages: the second tells what came after the first.
+            let told = digest(&[&body]);
             Notice {
                 order_key: id.to_owned(),
-                dedupe: format!("{id}:{}:{part}", now.0),
-                body: group_body(labels.clone(), alerts),
+                dedupe: format!("{id}:{}:{part}:{told}", now.0),
+                body,
             }
         };
         parts.map(notice).collect()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entry, Router};
 use crate::clock::{CellTime, rfc3339};
 use crate::dcheck::alerts::policy::StormLimit;
-use crate::dcheck::alerts::webhook::{fingerprint, webhook_alert};
+use crate::dcheck::alerts::webhook::{digest, fingerprint, webhook_alert};
 use crate::money::{Currency, Money};
 use crate::wire::{Alert, AlertState, Subject};
 
@@ -157,11 +157,13 @@ impl Router {
     ) {
         let alert = alert(rule, storm, sum, limit, is_over);
         let print = alert.fingerprint.clone();
+        let totals: Vec<String> = alert.at_risk.iter().map(Money::to_string).collect();
+        let told_as = digest(&[&alert.actual, &totals.concat()]);
         let mut told = webhook_alert(&alert, is_over.then_some(now));
         told.annotations.insert("count".to_owned(), storm.seen.to_string());
         let entry = Entry {
             alert: told,
-            revision: format!("{}-{}", storm.seen, sum.open),
+            revision: format!("{}-{}-{told_as}", storm.seen, sum.open),
             blind: false,
             fresh: true,
             told: self.entries.get(&print).is_some_and(|known| known.told),

@@ -209,6 +209,15 @@ fn by_default_each_alert_is_told_at_once_and_nothing_is_kept() {
 }
 
 #[test]
+fn two_messages_of_one_instant_are_two() {
+    check(
+        "no wait, no interval",
+        &grouped(0, 0, None),
+        &[(0, Fire("a", "1"), "+a 1"), (0, Fire("a", "2"), "+a 1, +a 2")],
+    );
+}
+
+#[test]
 fn groups_wait_gather_and_repeat() {
     check(
         "wait, interval",

@@ -58,7 +58,7 @@ impl Aggregate {
 impl Strategy for Aggregate {
     fn compare<'g>(&self, group: &'g Group, _: Passed<'_>) -> Vec<Finding<'g>> {
         let judge = |(number, item): (usize, &Item)| {
-            let begins = item.rank.0 - i128::from(self.within_ms);
+            let begins = item.rank.0.saturating_sub(i128::from(self.within_ms));
             let first = group.items.partition_point(|earlier| earlier.rank.0 <= begins);
             let found = match self.found(&group.items[first..=number]) {
                 Ok(found) => found,
@@ -73,5 +73,9 @@ impl Strategy for Aggregate {
 
     fn order_by(&self) -> Option<&Expr> {
         Some(&self.order_by)
+    }
+
+    fn reach_ms(&self) -> Option<i64> {
+        Some(self.within_ms)
     }
 }

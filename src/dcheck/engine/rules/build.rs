@@ -49,7 +49,7 @@ fn read(fields: Fields<'_>) -> Option<Rule> {
         fields.choice("when_absent", &[("ok", WhenAbsent::Ok), ("finding", WhenAbsent::Finding)]);
     // Without a strategy nobody can say which keys belong to the rule.
     let way = way?;
-    let remember_ms = fields.optional_duration_ms("remember").unwrap_or(REMEMBER_MS);
+    let remember_ms = fields.optional_duration_ms("remember");
     let rule = if way.watches {
         let keys = Keys { fields: &fields, allowed: OWN, when_absent, bound: None };
         self_watch::rule(head, rollout, (way.build)(&keys))
@@ -103,7 +103,7 @@ fn judging(
     head: Option<RuleHead>,
     rollout: Option<Rollout>,
     when_absent: Option<WhenAbsent>,
-    remember_ms: i64,
+    remember_ms: Option<i64>,
 ) -> Option<Rule> {
     let subject = subject(fields);
     let occurrence = fields.expr("occurrence", Kind::Any, OWN);
@@ -131,6 +131,15 @@ fn judging(
     let actual = fields.template("actual", allowed);
     let named = fields.exprs("fields", allowed);
     let ignores = fields.texts("ignores").into_iter().map(|(name, _)| name.to_owned()).collect();
+    let reach_ms = strategy.as_ref().and_then(|strategy| strategy.reach_ms()).unwrap_or(0);
+    if let Some(short_ms) = remember_ms.filter(|remember_ms| *remember_ms < reach_ms) {
+        let (short_s, reach_s) = (short_ms / 1000, reach_ms / 1000);
+        let message = format!(
+            "`remember: {short_s} s` forgets what the rule still compares with: {reach_s} s or more"
+        );
+        fields.mistake(fields.line(), message);
+    }
+    let remember_ms = remember_ms.unwrap_or(REMEMBER_MS.max(2 * reach_ms));
     let (subject_kind, subject_id) = subject?;
     let mut sides = vec![items?];
     sides.extend(counterpart);

@@ -71,6 +71,9 @@ pub struct Other {
     /// Its states before that, the oldest first; only as many as the strategy compares with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Event>,
+    /// There were older ones than those.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_cut: bool,
 }
 
 impl Other {
@@ -97,6 +100,7 @@ impl Other {
         self.event = self.earlier.pop().expect("invariant: two states were pushed");
         let over = self.earlier.len().saturating_sub(kept);
         self.earlier.drain(..over);
+        self.is_cut |= kept > 0 && over > 0;
         true
     }
 }
@@ -113,7 +117,7 @@ fn age(event: &Event) -> (CellTime, usize, &str) {
 
 impl Other {
     pub fn of(id: String, event: Event) -> Other {
-        Other { id, first_at: event.at, event, earlier: Vec::new() }
+        Other { id, first_at: event.at, event, earlier: Vec::new(), is_cut: false }
     }
 }
 

@@ -128,6 +128,11 @@ impl Strategy for StateMachine {
         }
     }
 
+    /// The state before may be as old as the entity.
+    fn reach_ms(&self) -> Option<i64> {
+        None
+    }
+
     fn relies_on(&self) -> Reliance {
         match self.before {
             Before::Told(_) => Reliance::Nothing,

@@ -108,6 +108,11 @@ pub trait Strategy: Debug + Send + Sync {
     fn window_ms(&self) -> Option<i64> {
         None
     }
+
+    /// How far from an item lies what it is judged by; None: as far as the rule remembers.
+    fn reach_ms(&self) -> Option<i64> {
+        self.window_ms()
+    }
 }
 
 /// Something whose silence must not look like health.

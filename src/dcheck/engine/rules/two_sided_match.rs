@@ -8,6 +8,8 @@ use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Expr, Scope};
 use crate::dcheck::event::Event;
 
+use crate::wire::Judgement;
+
 use super::group::{Group, Item, Other, row_of};
 use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, WhenAbsent, rule_on};
 use super::way::Way;
@@ -15,6 +17,7 @@ use super::way::Way;
 /// States kept of a counterpart before its latest: a row that changes oftener than that within the memory of a rule is
 /// compared by its youngest ones.
 const STATES_KEPT: usize = 32;
+const FORGOTTEN: &str = "its counterpart has changed too often since";
 
 pub const WAY: Way = Way {
     roots: &["other"],
@@ -48,6 +51,16 @@ impl TwoSidedMatch {
         let (ruling, state) = match (agreed(&in_time), in_time.last()) {
             (Some(state), _) => (Ruling::Matched, Some(state)),
             (None, last) if !passed(deadline) => (Ruling::Wait(deadline), last.copied()),
+            // What it was compared with is no longer kept: what was said of it stays.
+            (None, last)
+                if is_forgotten(other, at) && item.judged != Some(Judgement::Mismatched) =>
+            {
+                let ruling = match item.judged {
+                    Some(Judgement::Matched) => Ruling::Matched,
+                    _ => Ruling::Unknown(FORGOTTEN.to_owned()),
+                };
+                (ruling, last.copied())
+            }
             (None, last) => match (agreed(&late), last.or(late.first())) {
                 (Some(state), _) => (Ruling::Late, Some(state)),
                 (None, Some(state)) => (compare(state), Some(*state)),
@@ -57,6 +70,11 @@ impl TwoSidedMatch {
         };
         Finding { ruling, other: state.and_then(row_of), found: Vec::new() }
     }
+}
+
+/// The state that held at `at` is no longer kept.
+fn is_forgotten(other: Option<&Other>, at: CellTime) -> bool {
+    other.is_some_and(|other| other.is_cut && other.states().all(|state| state.at > at))
 }
 
 /// The states that held at some time from `at` to the deadline, and those that came later.

@@ -85,6 +85,10 @@ impl Strategy for UnexplainedChange {
         Some(self.window_ms)
     }
 
+    fn reach_ms(&self) -> Option<i64> {
+        Some(self.window_ms.max(self.before_ms))
+    }
+
     fn relies_on(&self) -> Reliance {
         Reliance::Counterparts
     }

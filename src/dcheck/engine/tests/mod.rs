@@ -2,6 +2,7 @@
 
 mod gaps;
 mod interleaving;
+mod memory;
 mod published;
 mod retrieval;
 mod strategies;

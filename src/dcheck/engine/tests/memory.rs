@@ -1,0 +1,75 @@
+//! What a rule remembers: no shorter than what it compares with, and what is forgotten makes no finding.
+
+use super::*;
+
+const RULE: &str = "
+- id: as-listed
+  version: 1
+  loss_point: none
+  severity: P0
+  rollout: full
+  strategy: two-sided-match
+  window: 1 s
+  when_absent: finding
+  subject: {kind: order, id: after.order}
+  occurrence: after.order
+  on: {topic: channel.flow, key: after.item}
+  counterpart: {topic: orders.events, key: after.item}
+  check: after.price == other.price
+  expected: {price}
+  actual: {sold}
+";
+
+fn rules(text: &str) -> Result<Arc<RuleSet>, String> {
+    let text = text.replace("{price}", "\"{other.price}\"").replace("{sold}", "\"{after.price}\"");
+    let loaded = rules::load(&[(PathBuf::from("memory.yaml"), text)]);
+    loaded.map(Arc::new).map_err(|errors| errors.iter().map(ToString::to_string).collect())
+}
+
+fn listed(at: i64, price: i64) -> Event {
+    let body = serde_json::json!({"item": "K", "price": price, "at_ms": at});
+    Event {
+        source: "orders.events/0".to_owned(),
+        stream: "orders.events".to_owned(),
+        position: format!("{at:06}"),
+        ..flow(at, body)
+    }
+}
+
+fn sold(at: i64, order: &str, price: i64) -> Event {
+    flow(at, serde_json::json!({"order": order, "item": "K", "price": price, "at_ms": at}))
+}
+
+fn mismatched(lines: &[String]) -> Vec<&str> {
+    lines.iter().map(String::as_str).filter(|line| line.contains("mismatched")).collect()
+}
+
+/// An honest sale stays one, however often its item changes afterwards; a wrong one stays wrong.
+#[test]
+fn what_a_sale_was_compared_with_may_be_forgotten_and_makes_no_finding() {
+    let rules = rules(RULE).unwrap_or_else(|why| panic!("{why}"));
+    let mut engine = Engine::new(rules, &sources(), HashSet::new());
+    let mut outputs = Vec::new();
+    let mut events = vec![listed(1_000, 100), sold(2_000, "O-1", 100), sold(2_500, "O-2", 99)];
+    events.extend((0..80).map(|change| listed(10_000 + change * 1_000, 110 + change)));
+    for (number, event) in (1_u64..).zip(events) {
+        let at = event.at;
+        outputs.extend(engine.step(Input::Event(event), at));
+        outputs.extend(mark_all(&mut engine, number, at.0 + 900));
+    }
+    let told = lines(&outputs);
+    assert_eq!(mismatched(&told), ["as-listed mismatched order O-2 / O-2"], "{told:?}");
+    let of_first: Vec<&String> = told.iter().filter(|line| line.contains("O-1")).collect();
+    assert_eq!(of_first, ["as-listed matched order O-1 / O-1"]);
+}
+
+#[test]
+fn a_memory_that_is_too_short_is_refused() {
+    let error =
+        rules(&RULE.replace("  window: 1 s", "  window: 2 h\n  remember: 1 h")).unwrap_err();
+    assert!(
+        error.contains("`remember: 3600 s` forgets what the rule still compares with"),
+        "{error}"
+    );
+    assert!(rules(&RULE.replace("  window: 1 s", "  window: 2 h\n  remember: 2 h")).is_ok());
+}
