@@ -23,16 +23,12 @@ use crate::dcheck::sources::{
 };
 use crate::wire::MARK_HEADER;
 
-/// How long a fetch waits at the broker for news: an arriving record ends it at once. Questions for a partition's end wait
-/// behind it.
+/// How long a fetch waits at the broker for news: an arriving record ends it at once.
 const FETCH_WAIT_MS: &str = "100";
-
 /// Undecodable messages that are printed; a poisoned topic must not fill the disk with log lines.
 const COMPLAINTS: usize = 20;
-
 /// Looks at the topics that are asked for and not begun: one serves all.
 const LOOKS: usize = 1;
-
 /// Records that are taken at once: one question about their topics serves them all.
 const BATCH_MAX: usize = 1_000;
 
@@ -68,7 +64,6 @@ impl KafkaSettings {
         format!("{}{topic}", self.prefix)
     }
 
-    /// Source names, in order.
     pub fn sources(&self) -> Vec<String> {
         self.partitions.iter().map(|(topic, part)| Self::source(topic, *part)).collect()
     }
@@ -82,7 +77,6 @@ enum ReadError {
     Closed,
 }
 
-/// Reads all partitions for ever.
 pub struct KafkaReader {
     settings: KafkaSettings,
     clock: Clock,
@@ -106,7 +100,6 @@ impl KafkaReader {
         KafkaReader { settings, clock, inbox, places, asker, dead_letters, complaints }
     }
 
-    /// Until the receiver is gone.
     pub async fn run(mut self) {
         let consumer = match self.consumer() {
             Ok(consumer) => Arc::new(consumer),
@@ -183,6 +176,10 @@ impl KafkaReader {
         Ok(consumer.assign(&list)?)
     }
 
+    fn nexts(&self) -> Vec<i64> {
+        self.places.values().map(|place| place.next).collect()
+    }
+
     async fn first_offset(
         &self,
         consumer: &Arc<StreamConsumer>,
@@ -218,7 +215,10 @@ impl KafkaReader {
                 None => tokio::select! {
                     received = consumer.recv() => received,
                     Some(()) = looks.recv() => {
+                        let before = self.nexts();
                         self.recognise(consumer).await?;
+                        // Once only: the library ends the process where it is assigned anew while it is being assigned.
+                        if self.nexts() != before { self.assign(consumer)?; }
                         continue;
                     }
                     () = self.inbox.closed() => return Err(ReadError::Closed),
@@ -285,8 +285,8 @@ impl KafkaReader {
                 self.send(FromSource::Topic { source, id }).await?;
             }
         }
-        if has_other && self.look_for_gaps(consumer, &ids).await? {
-            self.assign(consumer)?;
+        if has_other {
+            self.look_for_gaps(consumer, &ids).await?;
         }
         Ok(!has_other)
     }
