@@ -11,7 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
 use super::identity::{Asker, topic_ids};
-use super::reader::KafkaSettings;
+use super::settings::KafkaSettings;
 use crate::clock::Clock;
 use crate::dcheck::sources::{FromSource, Position};
 

@@ -1,7 +1,7 @@
 //! Kafka topics: JSON messages of assigned partitions, at explicit offsets.
 //!
-//! Owns the consumer (`reader`), the questions beside it (`ends`, `identity`) and what lies between where it read and
-//! where it can read on (`place`). Partitions are assigned, not joined by a group: a restart goes on from the
+//! Owns what is read (`settings`), the consumer (`reader`), the questions beside it (`ends`, `identity`) and what lies between
+//! where it read and where it can read on (`place`). Partitions are assigned, not joined by a group: a restart goes on from the
 //! checkpoint without waiting for a rebalance. Marks are told by their header; what is no JSON object goes to the dead letters
 //! (`dead_letters`) and is counted. Nothing is passed over in silence: records that are gone before they were read, and a topic
 //! that was made anew, are told.
@@ -12,6 +12,8 @@ mod ends;
 mod identity;
 mod place;
 mod reader;
+mod settings;
 
 pub use place::Place;
-pub use reader::{KafkaReader, KafkaSettings, Start};
+pub use reader::KafkaReader;
+pub use settings::{KafkaSettings, Start};

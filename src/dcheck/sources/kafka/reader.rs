@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -15,6 +16,7 @@ use super::dead_letters::DeadLetters;
 use super::ends::{TopicIds, identities, poll, watermarks};
 use super::identity::Asker;
 use super::place::Place;
+use super::settings::{KafkaSettings, Start};
 use crate::clock::Clock;
 use crate::dcheck::event::{Event, Op};
 use crate::dcheck::sources::json::{JsonError, row_from_json};
@@ -32,51 +34,18 @@ const LOOKS: usize = 1;
 /// Records that are taken at once: one question about their topics serves them all.
 const BATCH_MAX: usize = 1_000;
 
-/// Where a partition is read from when no checkpoint knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Start {
-    Earliest,
-    Latest,
-}
-
-/// Which partitions to read.
-#[derive(Clone, Debug)]
-pub struct KafkaSettings {
-    pub brokers: String,
-    pub group: String,
-    pub prefix: String,
-    /// Logical topic, partition.
-    pub partitions: Vec<(String, i32)>,
-    pub start: Start,
-    /// Name of the topic of dead letters; empty: none.
-    pub dead_letters: String,
-    /// By source name (`channel.flow/0`).
-    pub from: BTreeMap<String, Place>,
-}
-
-impl KafkaSettings {
-    pub fn source(topic: &str, partition: i32) -> String {
-        format!("{topic}/{partition}")
-    }
-
-    /// A topic as the broker calls it.
-    pub fn name(&self, topic: &str) -> String {
-        format!("{}{topic}", self.prefix)
-    }
-
-    pub fn sources(&self) -> Vec<String> {
-        self.partitions.iter().map(|(topic, part)| Self::source(topic, *part)).collect()
-    }
-}
-
 #[derive(Debug, thiserror::Error)]
 enum ReadError {
     #[error("kafka: {0}")]
     Kafka(#[from] KafkaError),
+    /// Told already, where it is worth a word: reading goes on there.
+    #[error("a topic is read on from another place")]
+    Moved,
     #[error("the daemon ends")]
     Closed,
 }
 
+/// Reads all partitions for ever.
 pub struct KafkaReader {
     settings: KafkaSettings,
     clock: Clock,
@@ -101,21 +70,50 @@ impl KafkaReader {
     }
 
     pub async fn run(mut self) {
-        let consumer = match self.consumer() {
-            Ok(consumer) => Arc::new(consumer),
-            Err(error) => return self.lost(&error.to_string()).await,
-        };
-        let Ok(()) = self.start(&consumer).await else { return };
+        let mut pause = RECONNECT_FIRST;
+        loop {
+            let consumer = match self.consumer() {
+                Ok(consumer) => Arc::new(consumer),
+                Err(error) => return self.lost(&error.to_string()).await,
+            };
+            let end = self.follow(&consumer, &mut pause).await;
+            // Its going waits for its threads: not ours to wait for.
+            tokio::task::spawn_blocking(move || drop(consumer));
+            match end {
+                Err(ReadError::Closed) => return,
+                Err(ReadError::Kafka(error)) => self.lost(&error.to_string()).await,
+                Ok(()) | Err(ReadError::Moved) => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = backed_off(pause);
+        }
+    }
+
+    /// Reads by one consumer, until a partition is to be read from another place. It is assigned once: the library ends the
+    /// process where it is to stop a partition that it is stopping already (its #5573).
+    async fn follow(
+        &mut self,
+        consumer: &Arc<StreamConsumer>,
+        pause: &mut Duration,
+    ) -> Result<(), ReadError> {
+        if self.places.is_empty() {
+            self.start(consumer).await?;
+        }
+        // Before anything of a topic made anew is taken for what follows in the old one.
+        self.recognise(consumer).await?;
+        self.assign(consumer)?;
         let (asks, looks) = mpsc::channel(LOOKS);
         let poll = tokio::spawn(poll(
             self.settings.clone(),
-            Arc::clone(&consumer),
+            Arc::clone(consumer),
             self.clock.clone(),
             self.inbox.clone(),
             asks,
         ));
-        let _: Result<(), ReadError> = self.read(&consumer, looks).await;
+        let end = self.read(consumer, looks, pause).await;
         poll.abort();
+        let _ = poll.await;
+        end
     }
 
     fn consumer(&self) -> Result<StreamConsumer, KafkaError> {
@@ -158,9 +156,7 @@ impl KafkaReader {
             self.places.insert(source.clone(), place);
             self.send(FromSource::Connected { source, position }).await?;
         }
-        // Before anything of a topic made anew is taken for what follows in the old one.
-        self.recognise(consumer).await?;
-        self.assign(consumer)
+        Ok(())
     }
 
     /// Reads on at every partition's place.
@@ -206,8 +202,8 @@ impl KafkaReader {
         &mut self,
         consumer: &Arc<StreamConsumer>,
         mut looks: mpsc::Receiver<()>,
+        pause: &mut Duration,
     ) -> Result<(), ReadError> {
-        let mut pause = RECONNECT_FIRST;
         let mut ended = None;
         loop {
             let received = match ended.take() {
@@ -217,8 +213,9 @@ impl KafkaReader {
                     Some(()) = looks.recv() => {
                         let before = self.nexts();
                         self.recognise(consumer).await?;
-                        // Once only: the library ends the process where it is assigned anew while it is being assigned.
-                        if self.nexts() != before { self.assign(consumer)?; }
+                        if self.nexts() != before {
+                            return Err(ReadError::Moved);
+                        }
                         continue;
                     }
                     () = self.inbox.closed() => return Err(ReadError::Closed),
@@ -228,41 +225,39 @@ impl KafkaReader {
                 Ok(first) => {
                     let batch;
                     (batch, ended) = ready(consumer, first);
-                    if self.take(consumer, &batch).await? {
-                        pause = RECONNECT_FIRST;
-                        continue;
-                    }
+                    self.take(consumer, &batch).await?;
+                    *pause = RECONNECT_FIRST;
+                    continue;
                 }
                 // One of the partitions has no record at its place, and the library does not say which.
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
                     let ids = identities(&self.asker, &self.settings).await.unwrap_or_default();
                     self.look_for_gaps(consumer, &ids).await?;
-                    self.assign(consumer)?;
+                    return Err(ReadError::Moved);
                 }
                 // While the broker is away librdkafka reconnects by itself and tells us now and then.
                 Err(error) => self.lost(&error.to_string()).await,
             }
-            tokio::time::sleep(pause).await;
-            pause = backed_off(pause);
+            tokio::time::sleep(*pause).await;
+            *pause = backed_off(*pause);
         }
     }
 
     /// Hands the records on, once the broker has said that their topics are still the ones that are read: an offset of the old
-    /// topic is a place in one made anew as well, and the library reads on there. False where they will be read again.
+    /// topic is a place in one made anew as well, and the library reads on there. Moved where they will be read again.
     async fn take(
         &mut self,
         consumer: &Arc<StreamConsumer>,
         batch: &[BorrowedMessage<'_>],
-    ) -> Result<bool, ReadError> {
+    ) -> Result<(), ReadError> {
         if !self.recognise(consumer).await? {
-            self.assign(consumer)?;
-            return Ok(false);
+            return Err(ReadError::Moved);
         }
         for message in batch {
             let Some(news) = self.decode(message).await else { continue };
             self.send(news).await?;
         }
-        Ok(true)
+        Ok(())
     }
 
     /// A topic that is met for the first time gets its id; one that was made anew is read from its beginning. True where all
@@ -291,13 +286,12 @@ impl KafkaReader {
         Ok(!has_other)
     }
 
-    /// Holds every place against its log; true where one was moved.
+    /// Holds every place against its log.
     async fn look_for_gaps(
         &mut self,
         consumer: &Arc<StreamConsumer>,
         ids: &TopicIds,
-    ) -> Result<bool, ReadError> {
-        let mut moved = false;
+    ) -> Result<(), ReadError> {
         for (topic, partition) in self.settings.partitions.clone() {
             let (source, name) =
                 (KafkaSettings::source(&topic, partition), self.settings.name(&topic));
@@ -306,7 +300,6 @@ impl KafkaReader {
             let (Some(place), Ok(ends)) = (self.places.get_mut(&source), ends) else { continue };
             let Some(missed) = place.missed(id.as_ref(), ends) else { continue };
             place.next = missed.next;
-            moved = true;
             let position = Position::Offset(missed.next);
             let (case, what) = (missed.case, missed.what);
             self.complain(&format!("{source}: {what}"));
@@ -316,7 +309,7 @@ impl KafkaReader {
                 self.send(FromSource::Topic { source, id }).await?;
             }
         }
-        Ok(moved)
+        Ok(())
     }
 
     async fn decode(&mut self, message: &BorrowedMessage<'_>) -> Option<FromSource> {
