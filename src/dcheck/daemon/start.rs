@@ -225,7 +225,7 @@ impl Start {
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
         let core = Core {
-            planner: Planner::new(self.specs, &stored.runs, &stored.triggers),
+            planner: Planner::new(self.specs, &stored.runs, &stored.triggers, Arc::default()),
             engine,
             executor,
             console: self.console,

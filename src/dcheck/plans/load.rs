@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::spec::{
-    Action, Approval, BlastLimit, HttpAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step,
-    TEMPLATE_NAMES, Trigger,
+use super::load_when::{
+    DEFAULT_BLAST_LIMIT, duration, read_approval, read_blast_limit, read_effect, read_trigger,
 };
-use crate::dcheck::alerts::reading::{Node, parse_duration_ms};
+use super::spec::{
+    Action, HttpAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step, TEMPLATE_NAMES,
+};
+use crate::dcheck::alerts::reading::Node;
 use crate::wire::Effect;
 
 /// Every mistake found in the plan files.
@@ -107,6 +109,7 @@ const KEYS: &[&str] = &[
     "cooldown",
     "blast_limit",
     "approval",
+    "approve_within",
 ];
 
 fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<PlanSpec> {
@@ -136,14 +139,7 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
         Some(n) => read_blast_limit(&n, out),
         None => Some(DEFAULT_BLAST_LIMIT),
     };
-    let approval = match node.optional_text("approval", out).as_deref() {
-        None | Some("automatic") => Some(Approval::Automatic),
-        Some("manual") => Some(Approval::Manual),
-        Some(other) => {
-            out.push(node.unknown("approval", other, &["automatic", "manual"]));
-            None
-        }
-    };
+    let approval = read_approval(node, out);
     Some(PlanSpec {
         id: id?,
         title: node.optional_text("title", out).unwrap_or_default(),
@@ -160,57 +156,6 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
         approval: approval?,
         sop: node.optional_text("sop", out).unwrap_or_default(),
     })
-}
-
-/// Where a plan names none: enough for a bad hour, too few to close the shop.
-const DEFAULT_BLAST_LIMIT: BlastLimit = BlastLimit { runs: 20, per_ms: 600_000 };
-
-fn read_trigger(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Trigger> {
-    node.keys(&["rules", "min_severity"], out);
-    let rules = node.texts("rules", out);
-    if rules.is_empty() {
-        out.push(node.says("`rules` names at least one rule"));
-    }
-    for rule in &rules {
-        if !known.rules.is_empty() && !known.rules.contains(rule) {
-            let choices: Vec<&str> = known.rules.iter().map(String::as_str).collect();
-            out.push(node.unknown("rule", rule, &choices));
-        }
-    }
-    let severities = ["P0", "P1", "P2", "P3", "P4"];
-    let min_severity = node.optional_text("min_severity", out).unwrap_or_else(|| "P4".into());
-    if !severities.contains(&min_severity.as_str()) {
-        out.push(node.unknown("severity", &min_severity, &severities));
-    }
-    Some(Trigger { rules, min_severity })
-}
-
-fn read_effect(node: &Node<'_>, out: &mut Vec<String>) -> Option<Effect> {
-    match node.value {
-        Value::String(word) if word == "repairs" => Some(Effect::Repairs),
-        Value::String(word) if word == "notifies" => Some(Effect::Notifies),
-        Value::Object(_) => {
-            node.keys(&["stops"], out);
-            node.text("stops", out).map(Effect::Stops)
-        }
-        _ => {
-            out.push(node.says("an effect is `{stops: ACT}`, `repairs` or `notifies`"));
-            None
-        }
-    }
-}
-
-fn read_blast_limit(node: &Node<'_>, out: &mut Vec<String>) -> Option<BlastLimit> {
-    node.keys(&["runs", "per"], out);
-    let runs = node.child("runs", out).and_then(|n| n.value.as_u64());
-    if runs.is_none_or(|runs| runs == 0) {
-        out.push(node.says("`runs` is a whole number above 0"));
-    }
-    let per_ms = duration(node, "per", out);
-    if per_ms.is_none() {
-        out.push(node.says("`per` is a duration, like `10 min`"));
-    }
-    Some(BlastLimit { runs: usize::try_from(runs?).ok()?, per_ms: per_ms? })
 }
 
 fn read_steps(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) -> Vec<Step> {
@@ -328,15 +273,6 @@ fn check_template(node: &Node<'_>, template: &str, out: &mut Vec<String>) {
             out.push(node.unknown("template name", name, &TEMPLATE_NAMES));
         }
     }
-}
-
-fn duration(node: &Node<'_>, key: &str, out: &mut Vec<String>) -> Option<i64> {
-    let text = node.optional_text(key, out)?;
-    let parsed = parse_duration_ms(&text);
-    if parsed.is_none() {
-        out.push(node.says(&format!("`{key}: {text}` is no duration: write `60 s`, `10 min`")));
-    }
-    parsed
 }
 
 #[cfg(test)]

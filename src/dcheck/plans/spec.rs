@@ -4,6 +4,7 @@
 //! it. Templates know `{scope}`, `{run}`, `{plan}`, `{alert}`, `{rule}`, `{now_ms}` and nothing
 //! else.
 
+use crate::money::Money;
 use crate::wire::Effect;
 
 /// One emergency plan.
@@ -34,6 +35,17 @@ pub struct Trigger {
     pub rules: Vec<String>,
     /// `P0` is the most severe; a finding starts the plan when it is at least this severe.
     pub min_severity: String,
+    /// At least so much at risk, one amount a currency; money in none of them starts nothing. Empty: whatever is at risk.
+    pub min_at_risk: Vec<Money>,
+    /// That many findings on one scope; none: the first one starts the plan.
+    pub findings: Option<Several>,
+}
+
+/// So many findings within so long, in cell time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several {
+    pub count: usize,
+    pub within_ms: i64,
 }
 
 /// What a run touches: the value of `field` in the finding, known as a subject of `kind`.
@@ -53,7 +65,10 @@ pub struct BlastLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
     Automatic,
-    Manual,
+    /// A person says yes within so long, or the run ends without having touched anything.
+    Manual {
+        within_ms: i64,
+    },
 }
 
 /// One action of a plan, done once.
