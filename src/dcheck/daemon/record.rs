@@ -13,7 +13,7 @@ use super::lookups::Question;
 use super::options::ResultsKept;
 use crate::clock::{CellTime, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{Silence, fingerprint};
-use crate::dcheck::engine::{Output, Snapshot, Verdict};
+use crate::dcheck::engine::{Output, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
 use crate::dcheck::results::{Batch, Message, VerdictRow};
 use crate::dcheck::sources::Dating;
@@ -62,6 +62,7 @@ impl Pending {
         let batch = &self.batch;
         !(batch.messages.is_empty()
             && batch.audit.is_empty()
+            && batch.halts.is_empty()
             && batch.runs.is_empty()
             && self.joins.is_empty())
     }
@@ -273,6 +274,17 @@ pub fn judged(row: &VerdictRow) -> Judged {
         occurrence: row.occurrence.clone(),
         judgement: row.judgement,
         at: rfc3339(row.at_ms),
+    }
+}
+
+pub fn key(row: &VerdictRow) -> VerdictKey {
+    VerdictKey {
+        rule: row.rule.clone(),
+        version: row.version.clone(),
+        subject: row.subject.clone(),
+        occurrence: row.occurrence.clone(),
+        revision: row.revision.clone(),
+        judgement: row.judgement,
     }
 }
 

@@ -13,7 +13,8 @@ use super::load_when::{
     DEFAULT_BLAST_LIMIT, duration, read_approval, read_blast_limit, read_effect, read_trigger,
 };
 use super::spec::{
-    Action, HttpAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step, TEMPLATE_NAMES,
+    Action, HttpAction, KafkaAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step,
+    TEMPLATE_NAMES,
 };
 use crate::dcheck::alerts::reading::Node;
 use crate::wire::Effect;
@@ -106,6 +107,7 @@ const KEYS: &[&str] = &[
     "ttl",
     "while",
     "revert",
+    "revert_proof",
     "cooldown",
     "blast_limit",
     "approval",
@@ -125,7 +127,7 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
     if actions.is_empty() && !matches!(effect, Some(Effect::Notifies)) {
         out.push(node.says("a plan has at least one action under `actions`"));
     }
-    let proof = read_proofs(node, known, out);
+    let proof = read_proofs(node, "proof", known, out);
     if proof.is_empty() && !matches!(effect, Some(Effect::Notifies)) {
         out.push(node.says("a plan proves its effect: give at least one `proof`"));
     }
@@ -134,6 +136,18 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
     let revert = read_steps(node, "revert", known, out);
     if ttl_ms.is_some() && revert.is_empty() {
         out.push(node.says("a plan with a `ttl` says how it ends: give `revert`"));
+    }
+    let revert_proof = read_proofs(node, "revert_proof", known, out);
+    if revert.is_empty() && !revert_proof.is_empty() {
+        out.push(node.says("`revert_proof` proves a revert: give `revert`, or leave it out"));
+    }
+    for step in revert.iter().filter(|step| actions.iter().any(|a| a.name == step.name)) {
+        // Receipts are by name: a step of the revert with an action's name would count as done.
+        let name = &step.name;
+        out.push(node.says(&format!("step `{name}` stands under `actions` and under `revert`")));
+    }
+    if ttl_ms.is_none() && !revert.is_empty() && !matches!(effect, Some(Effect::Stops(_)) | None) {
+        out.push(node.says("what repairs or notifies is reverted within a `ttl` alone: give one"));
     }
     let blast_limit = match node.optional("blast_limit") {
         Some(n) => read_blast_limit(&n, out),
@@ -151,6 +165,7 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
         ttl_ms,
         holds_while,
         revert,
+        revert_proof,
         cooldown_ms: duration(node, "cooldown", out).unwrap_or(0),
         blast_limit: blast_limit?,
         approval: approval?,
@@ -163,16 +178,18 @@ fn read_steps(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) 
     node.items(key, out)
         .iter()
         .filter_map(|item| {
-            item.keys(&["step", "http", "sql", "params"], out);
+            item.keys(&["step", "http", "sql", "params", "ticket", "kafka"], out);
             let name = item.text("step", out)?;
             if !names.insert(name.clone()) {
                 out.push(item.says(&format!("step `{name}` stands twice")));
             }
-            let action = match (item.optional("http"), item.optional("sql")) {
-                (Some(http), None) => Action::Http(read_http(&http, known, out)?),
-                (None, Some(_)) => Action::Sql(read_sql(item, out)?),
+            let kinds = ["http", "sql", "kafka"].map(|kind| item.optional(kind));
+            let action = match kinds {
+                [Some(http), None, None] => Action::Http(read_http(&http, known, out)?),
+                [None, Some(_), None] => Action::Sql(read_sql(item, out)?),
+                [None, None, Some(kafka)] => Action::Kafka(read_kafka(&kafka, out)?),
                 _ => {
-                    out.push(item.says("a step has either `http` or `sql`"));
+                    out.push(item.says("a step has either `http`, `sql` or `kafka`"));
                     return None;
                 }
             };
@@ -202,6 +219,17 @@ fn read_http(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Ht
     Some(HttpAction { target: target?, method, path: path?, body })
 }
 
+/// Without a `key` the run and its step are the key.
+fn read_kafka(node: &Node<'_>, out: &mut Vec<String>) -> Option<KafkaAction> {
+    node.keys(&["topic", "key", "body"], out);
+    let topic = node.text("topic", out);
+    let key = node.optional_text("key", out).unwrap_or_default();
+    check_template(node, &key, out);
+    let body = node.child("body", out)?.value.clone();
+    check_template(node, &body.to_string().replace("{\"", "\""), out);
+    Some(KafkaAction { topic: topic?, key, body })
+}
+
 fn read_target(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<String> {
     let target = node.text("target", out)?;
     if !known.targets.is_empty() && !known.targets.contains(&target) {
@@ -220,8 +248,8 @@ fn read_path(node: &Node<'_>, out: &mut Vec<String>) -> Option<String> {
     Some(path)
 }
 
-fn read_proofs(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Vec<Proof> {
-    node.items("proof", out)
+fn read_proofs(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) -> Vec<Proof> {
+    node.items(key, out)
         .iter()
         .filter_map(|item| {
             item.keys(&["http", "sql", "params"], out);
@@ -262,8 +290,9 @@ fn read_sql(node: &Node<'_>, out: &mut Vec<String>) -> Option<SqlTemplate> {
     if text.contains('{') {
         out.push(node.says("`sql` takes values by `?` and `params`, never by `{…}`"));
     }
-    params.iter().for_each(|param| check_template(node, param, out));
-    Some(SqlTemplate { text, params })
+    let ticket = node.optional_text("ticket", out).unwrap_or_default();
+    params.iter().chain([&ticket]).for_each(|param| check_template(node, param, out));
+    Some(SqlTemplate { text, params, ticket })
 }
 
 fn check_template(node: &Node<'_>, template: &str, out: &mut Vec<String>) {

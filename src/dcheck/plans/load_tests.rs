@@ -99,6 +99,8 @@ fn each_mistake_is_named_with_the_way_out() {
         ("ttl: 10 min", "approve_within: 5 min\nttl: 10 min", "nobody is asked"),
         ("ttl: 10 min", "approval: manuel\nttl: 10 min", "did you mean `manual`?"),
         ("ttl: 10 min", "approval: manual\napprove_within: 0 s\nttl: 10 min", "above 0"),
+        ("step: on\n", "step: off\n", "under `actions` and under `revert`"),
+        ("revert:\n", "revert_proof: [{sql: SELECT 1}]\nrevart:\n", "give `revert`"),
         ("id: take-off-sale", "id: take-off-sale\nid: again", "duplicate"),
     ] {
         let text = GOOD.replacen(from, to, 1);
@@ -137,4 +139,34 @@ fn the_plans_of_the_repository_are_in_order() {
         .collect();
     files.sort();
     assert_eq!(ids, files, "one plan a file, called like it");
+}
+
+#[test]
+fn a_record_and_a_statement_say_by_what_they_are_known() {
+    let actions = "actions:
+  - step: tell
+    kafka: {topic: risk.orders, key: '{scope}', body: {sku: '{scope}', list: [1, '{run}']}}
+  - {step: mend, sql: UPDATE t SET a = 1 WHERE b = ?, params: ['{scope}'], ticket: 'OPS-{run}'}
+";
+    let text = GOOD.replacen("actions:\n", actions, 1);
+    let plan = load(&text).unwrap().remove(0);
+    let Action::Kafka(kafka) = &plan.actions[0].action else { panic!("{plan:?}") };
+    assert_eq!((kafka.topic.as_str(), kafka.key.as_str()), ("risk.orders", "{scope}"));
+    let Action::Sql(sql) = &plan.actions[1].action else { panic!("{plan:?}") };
+    assert_eq!(sql.ticket, "OPS-{run}");
+    for (from, to, message) in [
+        ("key: '{scope}'", "key: '{scop}'", "did you mean `scope`?"),
+        ("key: '{scope}'", "kee: '{scope}'", "did you mean `key`?"),
+        ("list: [1, '{run}']", "list: [1, '{rum}']", "did you mean `run`?"),
+        ("ticket: 'OPS-{run}'", "ticket: 'OPS-{rum}'", "did you mean `run`?"),
+        ("kafka: {topic", "sql: SELECT 1\n    kafka: {topic", "either `http`, `sql` or `kafka`"),
+        ("topic: risk.orders, ", "", "`topic` is missing"),
+    ] {
+        let mistakes = load(&text.replacen(from, to, 1)).expect_err(from).to_string();
+        assert!(mistakes.contains(message), "{from}: {mistakes}");
+    }
+    let by_hand = text.replacen("ttl: 10 min\n", "", 1);
+    assert_eq!(load(&by_hand).map(|plans| plans[0].ttl_ms), Ok(None));
+    let repairs = by_hand.replacen("{stops: buy}", "repairs", 1);
+    assert!(load(&repairs).unwrap_err().to_string().contains("within a `ttl` alone"));
 }

@@ -194,6 +194,19 @@ fn triggers(spec: &PlanSpec, finding: &Finding) -> bool {
         && is_enough(finding.at_risk, &trigger.min_at_risk)
 }
 
+/// Why a finding of one of its rules starts nothing.
+pub fn why_not(spec: &PlanSpec, finding: &Finding) -> String {
+    let trigger = &spec.trigger;
+    if finding.severity > trigger.min_severity {
+        return format!("severity {} is below {}", finding.severity, trigger.min_severity);
+    }
+    let least: Vec<String> = trigger.min_at_risk.iter().map(Money::to_string).collect();
+    match finding.at_risk {
+        None => format!("no money is at risk, and it asks for {}", least.join(" or ")),
+        Some(at_risk) => format!("{at_risk} at risk, and it asks for {}", least.join(" or ")),
+    }
+}
+
 /// Held against the amount of its own currency alone: nobody here knows a rate.
 fn is_enough(at_risk: Option<Money>, least: &[Money]) -> bool {
     let reaches = |at_risk: Money| {
@@ -202,7 +215,7 @@ fn is_enough(at_risk: Option<Money>, least: &[Money]) -> bool {
     least.is_empty() || at_risk.is_some_and(reaches)
 }
 
-fn scope_of(spec: &PlanSpec, finding: &Finding) -> Option<Subject> {
+pub fn scope_of(spec: &PlanSpec, finding: &Finding) -> Option<Subject> {
     let own = (finding.subject.kind == spec.scope.kind).then_some(&finding.subject.id);
     let id = finding.fields.get(&spec.scope.field).or(own).filter(|id| !id.is_empty())?;
     Some(Subject::new(spec.scope.kind.clone(), id.clone()))

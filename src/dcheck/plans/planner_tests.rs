@@ -23,6 +23,7 @@ fn spec() -> PlanSpec {
         ttl_ms: Some(600_000),
         holds_while: None,
         revert: Vec::new(),
+        revert_proof: Vec::new(),
         cooldown_ms: 60_000,
         blast_limit: BlastLimit { runs: 2, per_ms: 600_000 },
         approval: Approval::Automatic,
@@ -236,7 +237,11 @@ fn a_run_that_only_a_person_reverts_holds_its_scope() {
         let mut spec = spec();
         (spec.ttl_ms, spec.cooldown_ms) = (None, 0);
         if reverts {
-            let sql = SqlTemplate { text: "DELETE FROM t WHERE 1".into(), params: Vec::new() };
+            let sql = SqlTemplate {
+                text: "DELETE FROM t WHERE 1".into(),
+                params: Vec::new(),
+                ticket: String::new(),
+            };
             spec.revert = vec![Step { name: "on".into(), action: Action::Sql(sql) }];
         }
         let decided = of(spec.clone()).on_finding(&finding("S-1", "b1"), CellTime(0));

@@ -22,6 +22,8 @@ pub struct PlanSpec {
     /// SQL that returns a row as long as the finding still holds: then the TTL extends itself.
     pub holds_while: Option<SqlTemplate>,
     pub revert: Vec<Step>,
+    /// How it is proved that the effect is gone; empty: `proof` holds no more.
+    pub revert_proof: Vec<Proof>,
     /// No second run on the same scope before this long after the last one ended.
     pub cooldown_ms: i64,
     pub blast_limit: BlastLimit,
@@ -82,6 +84,15 @@ pub struct Step {
 pub enum Action {
     Http(HttpAction),
     Sql(SqlTemplate),
+    Kafka(KafkaAction),
+}
+
+/// One record, keyed by what its consumers know a repeat by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaAction {
+    pub topic: String,
+    pub key: String,
+    pub body: serde_json::Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +117,8 @@ pub enum Method {
 pub struct SqlTemplate {
     pub text: String,
     pub params: Vec<String>,
+    /// Of an action: the ops ticket that its receipt names, a template.
+    pub ticket: String,
 }
 
 /// How the effect is proved after the actions.
