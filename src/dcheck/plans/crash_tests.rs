@@ -1,26 +1,13 @@
 //! A crash at every instant of a run: the executor as it is, against a mock target and a mock results database.
 //!
 //! A point is where something happens elsewhere: a request before it has its effect and before it is answered, a commit before it is
-//! durable and before it is acknowledged. The process dies at one point, another one takes the run on from what was stored. The mock
-//! target keeps its promise about `Idempotency-Key`: a repeat is answered, and has no effect.
+//! durable and before it is acknowledged. The process dies at one point, another one takes the run on from what was stored.
 
-use std::future::pending;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method};
-use axum::routing::{any, post};
-use tokio::runtime::{Builder, Runtime};
-
-use super::super::load::{Known, load_texts};
+use super::super::mock::{self, World, armed, runtime, serve};
 use super::*;
-use crate::dcheck::alerts::{Channel as Told, ChannelSpec, Ladder, Producer, Routes, Way};
-use crate::dcheck::results::MockCommit;
-use crate::dcheck::results::sql::SqlClient;
-use crate::wire::Subject;
 
 const PLAN: &str = "
 id: take-off-sale
@@ -44,90 +31,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// More points than a run has.
 const POINTS: usize = 200;
 
-/// What outlives a process.
-#[derive(Default)]
-struct World {
-    /// Points until the process that lives now dies.
-    left: AtomicU64,
-    dead: AtomicBool,
-    active: AtomicBool,
-    /// Every request by key, in order, with the receipts that were stored by then.
-    asked: Mutex<Vec<(String, usize)>>,
-    /// Keys that had their effect, in order.
-    done: Mutex<Vec<String>>,
-    stored: Mutex<Option<PlanRun>>,
-    /// The mock database loses receipts: what the test must be able to see.
-    loses_receipts: bool,
-}
-
-impl World {
-    async fn point(&self) {
-        let left =
-            self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
-        if left.is_err() {
-            self.dead.store(true, Ordering::Release);
-            pending::<()>().await;
-        }
-    }
-
-    fn receipts(&self) -> usize {
-        lock(&self.stored).as_ref().map_or(0, |run| run.steps.len())
-    }
-
-    async fn store(self: Arc<World>, mut commits: mpsc::Receiver<MockCommit>) {
-        while let Some((batch, done)) = commits.recv().await {
-            self.point().await;
-            for run in &batch.runs {
-                let mut run = run.clone();
-                if self.loses_receipts {
-                    run.steps.clear();
-                }
-                *lock(&self.stored) = Some(run);
-            }
-            self.point().await;
-            let _ = done.send(());
-        }
-    }
-}
-
-async fn target(
-    State(world): State<Arc<World>>,
-    method: Method,
-    headers: HeaderMap,
-) -> axum::Json<serde_json::Value> {
-    world.point().await;
-    if let Some(key) = headers.get("idempotency-key") {
-        let key = key.to_str().unwrap().rsplit(':').next().unwrap().to_owned();
-        lock(&world.asked).push((key.clone(), world.receipts()));
-        let mut done = lock(&world.done);
-        if !done.contains(&key) {
-            match (&method, key.as_str()) {
-                (&Method::PUT, _) => world.active.store(true, Ordering::Release),
-                (&Method::DELETE, _) => world.active.store(false, Ordering::Release),
-                _ => {}
-            }
-            done.push(key);
-        }
-    }
-    world.point().await;
-    axum::Json(serde_json::json!({"active": world.active.load(Ordering::Acquire)}))
-}
-
-async fn serve(world: Arc<World>) -> SocketAddr {
-    let router = Router::new()
-        .route("/events", post(async || ()))
-        .route("/{*any}", any(target))
-        .with_state(world);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
-}
-
-fn runtime() -> Runtime {
-    Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
-}
-
 /// One process: until the run has ended (true), or it died.
 fn live(
     world: &Arc<World>,
@@ -136,40 +39,13 @@ fn live(
     by_hand: bool,
     first: &PlanRun,
 ) -> bool {
-    let run = lock(&world.stored).clone().unwrap_or_else(|| first.clone());
+    let run = world.stored(&first.run_id).unwrap_or_else(|| first.clone());
     if matches!(run.state, PlanState::Reverted | PlanState::Failed) {
         return true;
     }
     let process = runtime();
     let ended = process.block_on(async {
-        let (writer, commits) = Writer::mocked();
-        tokio::spawn(Arc::clone(world).store(commits));
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("http://{address}/events");
-        let events = Way::new(Told::new(ChannelSpec::WebhookV4 { url }, http.clone()), None);
-        let events = Arc::new(Routes::new(events, None, Ladder::default()));
-        let targets = Targets {
-            http,
-            urls: [("mock".to_owned(), format!("http://{address}"))].into(),
-            sql: Arc::new(SqlClient::new("mysql://nobody@127.0.0.1:1/none").unwrap()),
-            kafka: Producer::new("127.0.0.1:1", "none"),
-            topic_prefix: String::new(),
-        };
-        let spec = load_texts(&[("p.yaml".into(), PLAN.into())], &Known::default());
-        let spec = Arc::new(spec.unwrap().remove(0));
-        let (ended, mut ends) = mpsc::channel(1);
-        let shared = Arc::new(Shared {
-            targets: Arc::new(targets),
-            events: Delivery::start(events, clock.clone(), writer.clone()),
-            writer,
-            clock: clock.clone(),
-            numbers: Arc::default(),
-            state: Arc::default(),
-            ended,
-            halts: Arc::default(),
-            turns: Arc::default(),
-            specs: [(spec.id.clone(), spec)].into(),
-        });
+        let (shared, mut ends) = mock::shared(world, address, clock, &[PLAN]);
         let (state, run_id) = (Arc::clone(&shared.state), run.run_id.clone());
         let mut executor = Executor::new(shared);
         executor.take_on(run);
@@ -210,7 +86,7 @@ fn crash_everywhere(by_hand: bool, loses_receipts: bool) -> (usize, Vec<String>)
         let world = Arc::new(World { left, loses_receipts, ..World::default() });
         let address = outside.block_on(serve(Arc::clone(&world)));
         let clock = Clock::starting_at(1_767_578_400_000);
-        let first = armed(clock.now());
+        let first = armed("take-off-sale", Effect::Stops("buy".into()), clock.now());
         let survived = live(&world, address, &clock, by_hand, &first);
         let receipts = world.receipts();
         let before: Vec<String> = lock(&world.asked).iter().map(|(key, _)| key.clone()).collect();
@@ -232,7 +108,7 @@ fn crash_everywhere(by_hand: bool, loses_receipts: bool) -> (usize, Vec<String>)
 }
 
 fn look(world: &World) -> Option<String> {
-    let run = lock(&world.stored).clone().expect("stored");
+    let run = world.stored("take-off-sale-1").expect("stored");
     let (asked, done) = (lock(&world.asked).clone(), lock(&world.done).clone());
     let receipts: Vec<&str> = run.steps.iter().map(|step| step.step.as_str()).collect();
     let again = asked.iter().find(|(key, stored)| {
@@ -247,23 +123,6 @@ fn look(world: &World) -> Option<String> {
         () if world.active.load(Ordering::Acquire) => Some("the breaker stays".to_owned()),
         () if receipts != STEPS => Some(format!("receipts {receipts:?}")),
         () => again.map(|(key, _)| format!("{key} was asked again with a receipt")),
-    }
-}
-
-fn armed(now: CellTime) -> PlanRun {
-    PlanRun {
-        plan: "take-off-sale".into(),
-        run_id: "take-off-sale-1".into(),
-        alert: "f".into(),
-        rule: "bid-below-market".into(),
-        scope: vec![Subject::new("item", "S-1")],
-        effect: Effect::Stops("buy".into()),
-        steps: Vec::new(),
-        state: PlanState::Armed,
-        started_at: rfc3339(now.0),
-        updated_at: rfc3339(now.0),
-        reverts_at: None,
-        note: String::new(),
     }
 }
 

@@ -185,7 +185,7 @@ impl RunsState {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -252,3 +252,6 @@ impl Executor {
 #[cfg(test)]
 #[path = "crash_tests.rs"]
 mod crash;
+#[cfg(test)]
+#[path = "subject_tests.rs"]
+mod subjects;

@@ -11,6 +11,8 @@ mod executor;
 mod halts;
 mod load;
 mod load_when;
+#[cfg(test)]
+mod mock;
 mod planner;
 mod rehearsal;
 mod run;
