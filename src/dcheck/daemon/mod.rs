@@ -1,7 +1,7 @@
-//! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
+//! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
+//! (`core`, `record`, `telling`, `orders`, `plan_orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
 //! parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
 //! other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
@@ -11,11 +11,13 @@
 mod ailments;
 mod channels;
 mod core;
+mod dry_run;
 mod ends;
 mod lookups;
 mod options;
 mod orders;
 mod parts;
+mod plan_orders;
 mod record;
 mod start;
 mod telling;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 
+use dry_run::PlanCommand;
 use options::{CheckOptions, Cli, Command};
 use start::Mistakes;
 
@@ -51,6 +54,7 @@ pub fn main() -> ExitCode {
     };
     let done = match Cli::parse().command {
         Command::Check(options) => check(&options),
+        Command::Plan(PlanCommand::DryRun(options)) => dry_run::dry_run(&options),
         Command::Run(options) => runtime.block_on(start::run(*options)),
         Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
     };
