@@ -117,7 +117,7 @@ impl Core {
         let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
         let fires = verdict.is_firing();
         let was_open = self.open_alerts.contains_key(&print);
-        let ends = verdict.resolved && was_open;
+        let ends = verdict.resolved && was_open && !verdict.held;
         let starts_at = match fires {
             true => *self.open_alerts.entry(print.clone()).or_insert(verdict.at),
             false => self.open_alerts.get(&print).copied().unwrap_or(verdict.at),

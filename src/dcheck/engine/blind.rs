@@ -68,7 +68,7 @@ impl Watches {
     fn due<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = Due<'a>> {
         let smallest_ms = rules.smallest_window_ms();
         let watching = rules.rules().iter().filter_map(|rule| {
-            let is_off = rule.rollout == super::gate::Rollout::Off;
+            let is_off = rules.rollout(rule) == super::gate::Rollout::Off;
             rule.strategy.watch().filter(|_| !is_off).map(|watch| (rule, watch))
         });
         watching.flat_map(move |(rule, watch)| {
@@ -167,7 +167,7 @@ impl Engine {
                 actual: ailment.why.clone(),
                 position: self.progress.positions().remove(id).unwrap_or_default(),
                 event_at: ailment.since,
-                shadow: rule.rollout.is_shadow(&rule.head.id, id),
+                shadow: rules.is_shadow(rule, id),
                 ..blank(rule, Judgement::Mismatched, self.now)
             };
             told.push(((rule.name.clone(), id.to_owned()), verdict));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::clock::CellTime;
 use crate::wire::{Judgement, Subject};
 
+use super::diff::Word;
 use super::rules::Rule;
 use super::rules::group::{Group, Item, Reference};
 use super::rules::rule::Said;
@@ -125,7 +126,9 @@ impl Engine {
         telling: Telling,
         outputs: &mut Vec<Output>,
     ) {
+        let rules = Arc::clone(&self.rules);
         let item = &mut group.items[number];
+        let before = Word::of(item);
         let counts = self.counts.entry(rule.name.clone()).or_default();
         if item.applies {
             match item.judged {
@@ -143,6 +146,9 @@ impl Engine {
         if telling.is_update {
             revision = format!("{revision}~{}", item.told);
         }
+        let item = &group.items[number];
+        self.compare_versions(rule, &before, item);
+        let shadow = rules.is_shadow(rule, &item.subject.id);
         let verdict = Verdict {
             subject: item.subject.clone(),
             occurrence: item.occurrence.clone(),
@@ -154,11 +160,12 @@ impl Engine {
             event_at: item.event.at,
             fields: telling.said.fields,
             resolved: telling.resolved,
-            shadow: rule.rollout.is_shadow(&rule.head.id, &item.subject.id),
+            shadow,
+            held: shadow && telling.resolved && self.is_held_by_twin(&rules, rule, item),
             ..blank(rule, telling.judgement, self.now)
         };
         if self.already_judged.contains(&verdict.key()) {
-            counts.suppressed += 1;
+            self.counts.entry(rule.name.clone()).or_default().suppressed += 1;
         } else {
             outputs.push(Output::Verdict(Box::new(verdict)));
         }
@@ -287,5 +294,6 @@ pub(super) fn blank(rule: &Rule, judgement: Judgement, at: CellTime) -> Verdict 
         fields: Default::default(),
         resolved: false,
         shadow: false,
+        held: false,
     }
 }

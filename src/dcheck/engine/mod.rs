@@ -15,11 +15,13 @@
 
 mod blind;
 mod columns;
+mod diff;
 pub mod expr;
 mod gaps;
 pub mod gate;
 mod judge;
 pub mod port;
+mod rollout;
 pub mod rules;
 mod schedule;
 mod snapshot;
@@ -35,6 +37,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::{Event, Row};
 use crate::wire::{Judgement, Subject};
 
+pub use diff::{Diff, Example, Tally};
 pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
 pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
 pub use snapshot::SnapshotError;
@@ -64,6 +67,8 @@ pub struct Engine {
     watches: Watches,
     gaps: Gaps,
     columns: Columns,
+    /// By rule id, where two versions stand side by side.
+    diffs: BTreeMap<String, Diff>,
     /// By source: when the alert of its last gap ends.
     unread_until: BTreeMap<String, CellTime>,
     /// By rule name.
@@ -100,6 +105,7 @@ impl Engine {
             watches: Watches::default(),
             gaps: Gaps::default(),
             columns: Columns::default(),
+            diffs: BTreeMap::new(),
             unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
@@ -131,6 +137,7 @@ impl Engine {
             Input::Answer { lookup, result } => self.answer(lookup, result),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
+            Input::RollOut(rules) => self.roll_out(rules, &mut outputs),
         }
         for address in self.schedule.due(self.now) {
             self.settle(&address, &mut outputs);
@@ -307,6 +314,16 @@ impl Engine {
             self.abandon(rule, outputs);
         }
         self.watches.keep(&stay, outputs, self.now);
+        self.hand_over(&old, outputs);
+        let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
+        let ids: HashSet<&str> = self
+            .rules
+            .rules()
+            .iter()
+            .filter(|rule| compares(rule))
+            .map(|rule| rule.head.id.as_str())
+            .collect();
+        self.diffs.retain(|id, _| ids.contains(id.as_str()));
         self.accept_columns(outputs);
     }
 

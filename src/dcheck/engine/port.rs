@@ -72,6 +72,8 @@ pub enum Input {
     Tick,
     /// A new set of rules: those with the same id and version keep their state.
     Replace(Arc<RuleSet>),
+    /// The same rules, with other rollouts.
+    RollOut(Arc<RuleSet>),
 }
 
 /// By table and column: its type, in the server's words.
@@ -156,6 +158,8 @@ pub struct Verdict {
     pub resolved: bool,
     /// The rule is in shadow, or outside its percentage: store it, raise nothing.
     pub shadow: bool,
+    /// Another version of the rule, which speaks for this subject, still finds the occurrence: no alert ends by this.
+    pub held: bool,
 }
 
 impl Verdict {

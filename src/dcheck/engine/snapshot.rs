@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::CellTime;
 
 use super::columns::Columns;
+use super::diff::Diff;
 use super::gaps::Gaps;
 use super::rules::group::{Group, Reference};
 use super::schedule::Address;
@@ -41,6 +42,8 @@ struct State {
     gaps: Gaps,
     #[serde(default)]
     columns: Columns,
+    #[serde(default)]
+    diffs: BTreeMap<String, Diff>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +88,7 @@ impl Engine {
             counts: self.counts.clone(),
             gaps: self.gaps.clone(),
             columns: self.columns.clone(),
+            diffs: self.diffs.clone(),
         };
         Snapshot {
             read: self.progress.marks(),
@@ -137,6 +141,7 @@ impl Engine {
             engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
         engine.counts = state.counts;
         (engine.gaps, engine.columns) = (state.gaps, state.columns);
+        engine.diffs = state.diffs;
         engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {
             let kept = serde_json::from_value(kept.clone());

@@ -83,15 +83,10 @@ fn head(fields: &Fields<'_>) -> Option<RuleHead> {
 
 fn rollout(fields: &Fields<'_>) -> Option<Rollout> {
     let (text, line) = fields.text("rollout")?;
-    let share = text.strip_suffix('%').and_then(|share| share.parse::<u8>().ok());
-    match (text, share) {
-        ("off", _) => Some(Rollout::Off),
-        ("shadow", _) => Some(Rollout::Shadow),
-        ("full", _) => Some(Rollout::Full),
-        (_, Some(share @ 0..=100)) => Some(Rollout::Percent(share)),
-        _ => {
-            let message = format!("`rollout: {text}` is not known: write off, shadow, 10% or full");
-            fields.mistake(line, message);
+    match text.parse() {
+        Ok(rollout) => Some(rollout),
+        Err(why) => {
+            fields.mistake(line, why);
             None
         }
     }

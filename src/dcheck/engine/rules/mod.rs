@@ -27,6 +27,7 @@ mod sum_bound;
 mod threshold;
 mod two_sided_match;
 mod unexplained_change;
+mod versions;
 mod way;
 mod yaml;
 
@@ -44,6 +45,7 @@ pub use rule::Rule;
 
 use fields::Mistakes;
 use index::Index;
+use versions::Versions;
 
 /// All rules that are in force together.
 #[derive(Debug, Default)]
@@ -52,6 +54,7 @@ pub struct RuleSet {
     by_name: HashMap<String, usize>,
     index: Index,
     advice: Vec<RuleError>,
+    versions: Versions,
 }
 
 /// What others may know of a rule.
@@ -83,16 +86,17 @@ impl RuleHead {
 }
 
 impl RuleSet {
-    fn of(rules: Vec<Arc<Rule>>, advice: Vec<RuleError>) -> RuleSet {
-        let index = Index::of(&rules);
-        let names = rules.iter().enumerate().map(|(number, rule)| (rule.name.clone(), number));
-        RuleSet { by_name: names.collect(), rules, index, advice }
+    /// The rules of these names, alone: an id is the elder of its versions, `id@version` any of them.
+    pub fn only(&self, names: &[String]) -> RuleSet {
+        let named = |rule: &&Arc<Rule>| names.contains(self.short_name(rule));
+        RuleSet::of(self.rules.iter().filter(named).cloned().collect(), Vec::new())
     }
 
-    /// The rules with these ids, alone.
-    pub fn only(&self, ids: &[String]) -> RuleSet {
-        let named = |rule: &&Arc<Rule>| ids.contains(&rule.head.id);
-        RuleSet::of(self.rules.iter().filter(named).cloned().collect(), Vec::new())
+    /// The id of the elder version, `id@version` of its candidate.
+    pub fn short_name<'r>(&self, rule: &'r Rule) -> &'r String {
+        let elder = self.rules.iter().find(|other| other.head.id == rule.head.id);
+        let is_elder = elder.is_none_or(|elder| elder.name == rule.name);
+        if is_elder { &rule.head.id } else { &rule.name }
     }
 
     /// What can be read, and cannot be meant: comparisons with itself, rules that can never fire.
@@ -170,9 +174,14 @@ pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
         errors.extend(mistakes.list.into_inner());
         advice.extend(mistakes.advice.into_inner());
     }
+    let set = RuleSet::of(rules, advice);
+    for (rule, message) in set.quarrels() {
+        let (file, line) = seen[&rule.name].clone();
+        errors.push(RuleError { file, line, message });
+    }
     if !errors.is_empty() {
         errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         return Err(errors);
     }
-    Ok(RuleSet::of(rules, advice))
+    Ok(set)
 }

@@ -7,6 +7,7 @@ mod published;
 mod retrieval;
 mod strategies;
 mod time;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
