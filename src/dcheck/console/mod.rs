@@ -1,15 +1,18 @@
 //! The console: what the reconciler says of itself over HTTP.
 //!
-//! Owns the routes (`http`, `silences`), the metrics text (`metrics`), the view that the daemon keeps up to date (`view`) and
-//! who may silence alerts (`people`). Must not know the engine's inside or the database. Not covered: a page for people;
-//! authentication of anything but silences.
+//! Owns the routes (`http`, `silences`, `rules`), which rollouts people ordered (`rollouts`), the metrics text (`metrics`), the view that the daemon keeps up to date (`view`) and
+//! who may silence alerts and roll out rules (`people`). Must not know the engine's inside or the database. Not covered: a page for people;
+//! authentication of anything but these two.
 
 mod http;
 mod metrics;
 mod people;
+mod rollouts;
+mod rules;
 mod silences;
 mod view;
 
 pub use http::{Console, Loaded, Order, Tasks, serve};
 pub use people::People;
+pub use rollouts::{Rollouts, Wish};
 pub use view::{Figures, SourceView, View};

@@ -75,15 +75,15 @@ pub async fn end(State(console): Shared, Path(id): Path<String>, headers: Header
     StatusCode::ACCEPTED.into_response()
 }
 
-async fn order(console: &Console, order: Order) {
+pub(super) async fn order(console: &Console, order: Order) {
     console.inbound.fetch_add(1, Ordering::AcqRel);
     send(console, order).await;
 }
 
-fn person(console: &Console, headers: &HeaderMap) -> Result<String, Box<Response>> {
+pub(super) fn person(console: &Console, headers: &HeaderMap) -> Result<String, Box<Response>> {
     let Some(tasks) = console.tasks() else { return Err(Box::new(starting())) };
     if tasks.people.is_empty() {
-        let why = "nobody may silence alerts here: start with --people FILE";
+        let why = "nobody may order anything here: start with --people FILE";
         return Err(Box::new((StatusCode::FORBIDDEN, why).into_response()));
     }
     let name = tasks.people.of(headers).map(str::to_owned);
@@ -134,7 +134,7 @@ fn told(silence: &Silence) -> Value {
     })
 }
 
-fn refused(mistakes: Vec<String>) -> Response {
+pub(super) fn refused(mistakes: Vec<String>) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"refused": mistakes}))).into_response()
 }
 

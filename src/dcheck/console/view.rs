@@ -5,12 +5,14 @@
 //! `checkpoint` what is committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::rollouts::Rollouts;
 use crate::clock::{CellTime, rfc3339};
 use crate::dcheck::alerts::Silence;
-use crate::dcheck::engine::Counts;
+use crate::dcheck::engine::{Counts, Diff, RuleSet};
 use crate::wire::{Alert, ClockReport, Health, Judged, Watermark};
 
 /// Alerts and judgements kept for the lists: what a person or a harness asks for is recent.
@@ -57,6 +59,11 @@ pub struct View {
     /// Those that are stored and have not ended.
     pub silences: Vec<Silence>,
     pub judged: Vec<Judged>,
+    /// The rules in force and the orders about them, as they are stored.
+    pub rules: Arc<RuleSet>,
+    pub rollouts: Rollouts,
+    /// By rule id, where two versions stand side by side.
+    pub diffs: BTreeMap<String, Diff>,
 }
 
 /// What other tasks add to the daemon's own figures.

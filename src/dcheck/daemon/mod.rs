@@ -17,6 +17,8 @@ mod options;
 mod orders;
 mod parts;
 mod record;
+mod rollout;
+mod rules_command;
 mod start;
 mod telling;
 mod vigil;
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
     };
     let done = match Cli::parse().command {
         Command::Check(options) => check(&options),
+        Command::Rules(options) => runtime.block_on(rules_command::run(options)),
         Command::Run(options) => runtime.block_on(start::run(*options)),
         Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
     };
@@ -80,6 +83,7 @@ fn check(options: &CheckOptions) -> Result<(), Mistakes> {
     let report = tried(&rules, options)?;
     println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
     println!("{report}");
+    rollout::not_full(&rules).iter().for_each(|line| println!("{line}"));
     Ok(())
 }
 

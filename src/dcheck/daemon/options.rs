@@ -41,6 +41,8 @@ pub enum Command {
     /// Read rules and plans, and print every mistake.
     #[command(after_help = CHECK_EXAMPLE)]
     Check(CheckOptions),
+    /// List, promote and roll back the rules of a running reconciler.
+    Rules(super::rules_command::RulesOptions),
     /// Watch a reconciler from outside, and alert when it gives no sign of life.
     #[command(after_help = WATCHDOG_EXAMPLE)]
     Watchdog(WatchdogOptions),
@@ -139,7 +141,7 @@ pub struct RunOptions {
     /// Where they are posted while `--alerts` acknowledges nothing.
     #[arg(long, value_name = "URL")]
     pub second_alerts: Option<String>,
-    /// Who may silence alerts: a file of lines `NAME TOKEN`, readable by its owner alone.
+    /// Who may silence alerts and roll out rules: a file of lines `NAME TOKEN`, readable by its owner alone.
     #[arg(long, value_name = "FILE")]
     pub people: Option<PathBuf>,
     /// Where plan runs are posted at each change of state.
@@ -223,7 +225,7 @@ mod tests {
         let args = base.split_whitespace().chain(more.iter().copied());
         match Cli::try_parse_from(args).map_err(|error| error.to_string())?.command {
             Command::Run(options) => Ok(*options),
-            Command::Check(_) | Command::Watchdog(_) => Err("not run".into()),
+            _ => Err("not run".into()),
         }
     }
 

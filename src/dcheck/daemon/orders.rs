@@ -31,6 +31,7 @@ impl Core {
             }
             Order::Silence(silence) => self.silence(silence),
             Order::Unsilence { id, who } => self.unsilence(&id, &who),
+            Order::RollOut { wish, who } => self.roll_out(&wish, &who),
         }
         self.activity += 1;
         self.publish();

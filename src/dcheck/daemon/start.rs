@@ -20,6 +20,7 @@ use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
 use super::record::{Checkpoint, Pending, judged};
+use super::rollout;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
     Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
@@ -219,12 +220,14 @@ impl Start {
             numbers: Arc::clone(&numbers),
             reload: self.reload(),
         });
+        let (rollouts, rules, ended) = rollout::restored(checkpoint.as_ref(), &self.rules);
+        self.rules = rules;
         let engine = self.engine(&stored, checkpoint.as_ref());
         self.show(&stored, checkpoint.as_ref());
         let sources = self.sources(&engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
-        let core = Core {
+        let mut core = Core {
             planner: Planner::new(self.specs, &stored.runs, &stored.triggers),
             engine,
             executor,
@@ -234,6 +237,8 @@ impl Start {
             lookups: Lookups { sql: self.lookups },
             view: View::default(),
             parts,
+            rollouts,
+            diffs_shown: 0,
             back,
             kept: self.options.results,
             sources,
@@ -254,6 +259,7 @@ impl Start {
             alerts,
             events,
         };
+        core.note_ended_orders(ended);
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
     }
@@ -361,7 +367,9 @@ impl Start {
     fn show(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) {
         let mut starts = HashMap::new();
         let mut view = self.console.view();
+        view.rules = Arc::clone(&self.rules);
         if let Some(checkpoint) = checkpoint {
+            view.rollouts = checkpoint.rollouts.clone();
             view.settled = checkpoint.engine.settled;
             view.checkpoint = checkpoint.engine.checkpoint;
         }

@@ -166,6 +166,11 @@ impl Engine {
         &self.diffs
     }
 
+    /// How often they changed.
+    pub fn diff_changes(&self) -> u64 {
+        self.diff_changes
+    }
+
     /// The same occurrence in the other version's state.
     pub(super) fn twin(&self, rules: &RuleSet, rule: &Rule, item: &Item) -> Option<&Item> {
         let (group, item) = self.twin_group(rules, rule, item).map(|group| (group, item))?;
@@ -196,6 +201,7 @@ impl Engine {
         let is_elder = rules.short_name(rule) == &rule.head.id;
         let names = |elder: &Rule, candidate: &Rule| (elder.name.clone(), candidate.name.clone());
         let (elder, candidate) = if is_elder { names(rule, other) } else { names(other, rule) };
+        self.diff_changes += 1;
         let diff = self.diffs.entry(rule.head.id.clone()).or_default();
         if (&diff.elder, &diff.candidate) != (&elder, &candidate) {
             *diff = Diff { elder, candidate, ..Diff::default() };

@@ -69,6 +69,7 @@ pub struct Engine {
     columns: Columns,
     /// By rule id, where two versions stand side by side.
     diffs: BTreeMap<String, Diff>,
+    diff_changes: u64,
     /// By source: when the alert of its last gap ends.
     unread_until: BTreeMap<String, CellTime>,
     /// By rule name.
@@ -106,6 +107,7 @@ impl Engine {
             gaps: Gaps::default(),
             columns: Columns::default(),
             diffs: BTreeMap::new(),
+            diff_changes: 0,
             unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
@@ -323,6 +325,7 @@ impl Engine {
             .filter(|rule| compares(rule))
             .map(|rule| rule.head.id.as_str())
             .collect();
+        self.diff_changes += 1;
         self.diffs.retain(|id, _| ids.contains(id.as_str()));
         self.accept_columns(outputs);
     }

@@ -141,6 +141,7 @@ impl Engine {
             engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
         engine.counts = state.counts;
         (engine.gaps, engine.columns) = (state.gaps, state.columns);
+        engine.diff_changes = u64::from(!state.diffs.is_empty());
         engine.diffs = state.diffs;
         engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {

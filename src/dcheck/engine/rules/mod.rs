@@ -99,6 +99,11 @@ impl RuleSet {
         if is_elder { &rule.head.id } else { &rule.name }
     }
 
+    /// ` (did you mean …?)`, or nothing.
+    pub fn nearest<'n>(&self, name: &str, names: impl Iterator<Item = &'n str>) -> String {
+        crate::dcheck::engine::expr::nearest(name, names)
+    }
+
     /// What can be read, and cannot be meant: comparisons with itself, rules that can never fire.
     pub fn advice(&self) -> &[RuleError] {
         &self.advice
