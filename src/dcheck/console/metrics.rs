@@ -62,9 +62,42 @@ pub fn open_metrics(
     family("taken", "counter", "Occurrences that became a rule's to judge.", pick(|c| c.taken));
     family("duplicates", "counter", "Redeliveries of what was taken.", pick(|c| c.duplicates));
     family("pending", "gauge", "Occurrences not judged yet.", pick(|c| c.pending));
+    family("shed", "counter", "Occurrences above a rule's rate, not judged.", pick(|c| c.shed));
+    let mut asked = Vec::new();
+    for (rule, counts) in &view.lookups {
+        for (outcome, count) in [
+            ("asked", counts.asked),
+            ("failed", counts.failed),
+            ("shared", counts.shared),
+            ("delayed", counts.delayed),
+            ("shed", counts.shed),
+        ] {
+            asked.push((two("rule", rule, "outcome", outcome), count));
+        }
+    }
+    family("lookups", "counter", "Questions of rules, by rule and outcome.", asked);
+    let waiting = view.lookups.iter().map(|(rule, c)| (label("rule", rule), c.waiting)).collect();
+    family(
+        "lookups_waiting",
+        "gauge",
+        "Unknown for want of an answer, to be asked again.",
+        waiting,
+    );
     let one = |value: u64| vec![(String::new(), value)];
     family("open_windows", "gauge", "Windows open.", one(view.open_windows));
     family("lookups_out", "gauge", "Lookups without an answer yet.", one(view.lookups_out));
+    let load = &view.load;
+    family(
+        "sql_connections",
+        "gauge",
+        "SQL connections for lookups in use.",
+        one(load.connections_in_use),
+    );
+    family("sql_connections_limit", "gauge", "Their limit.", one(load.connections));
+    family("lookup_rate_limit", "gauge", "Lookups a second at most.", one(load.lookups_per_second));
+    family("lookups_sent", "counter", "Lookups that got a turn.", one(load.asked));
+    family("lookups_paced", "counter", "Lookups that waited for their turn.", one(load.delayed));
+    family("lookups_refused", "counter", "Lookups for which no turn was near.", one(load.refused));
     family("alerts_delivered", "counter", "Messages acknowledged.", one(delivered));
     family("alert_posts_failed", "counter", "Posts that were not acknowledged.", one(failed_posts));
     family("alerts_due", "gauge", "Messages to deliver now.", one(figures.deliveries_due));

@@ -15,4 +15,4 @@ mod view;
 pub use http::{Console, Loaded, Order, Tasks, serve};
 pub use people::People;
 pub use rollouts::{Rollouts, Wish};
-pub use view::{Figures, SourceView, View};
+pub use view::{Figures, LoadView, SourceView, View};

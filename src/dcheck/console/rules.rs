@@ -93,6 +93,8 @@ fn told(view: &View) -> Vec<Value> {
             "ordered_by": by.as_ref().map(|(who, _)| who),
             "ordered_at": by.as_ref().map(|(_, at)| at),
             "counts": view.counts.get(&rule.name),
+            "lookups": view.lookups.get(&rule.name),
+            "shedding": view.shed.get(&rule.name),
             "diff": view.diffs.get(&head.id),
         })
     };

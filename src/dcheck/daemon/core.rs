@@ -304,7 +304,7 @@ impl Core {
         }
         self.tell_of_lag();
         self.forget_poison();
-        self.show_diffs();
+        self.show_rollouts();
     }
 
     fn look_at(&mut self, source: &str) {

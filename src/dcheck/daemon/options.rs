@@ -105,6 +105,9 @@ pub struct RunOptions {
     /// none, and asked for again.
     #[arg(long, value_name = "mysql://USER@HOST:PORT/SCHEMA")]
     pub lookups: Option<String>,
+    /// Questions of rules a second, all together, to `--sql` or `--lookups` and to targets; more wait for their turn.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lookups_per_second: u32,
     /// Kafka bootstrap address.
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: String,

@@ -101,8 +101,8 @@ pub struct Telling<'a> {
 impl Core {
     pub(super) fn put(&mut self, output: Output) {
         match output {
-            Output::Lookup { id, sql, params, timeout_ms, .. } => {
-                let question = Question { sql, params, timeout_ms, view: self.view.clone() };
+            Output::Lookup { id, ask, params, timeout_ms, .. } => {
+                let question = Question { ask, params, timeout_ms, view: self.view.clone() };
                 self.lookups.ask(id, question, self.back.clone());
             }
             Output::Verdict(verdict) => self.record(&verdict, None),

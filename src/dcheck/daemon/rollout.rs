@@ -73,8 +73,14 @@ impl Core {
         }
     }
 
-    /// What two versions differ in, for the console; looked at now and then, because it is asked for by people.
-    pub(super) fn show_diffs(&mut self) {
+    /// What versions differ in, what is shed and what lookups cost, for the console; looked at now and then: people ask for it.
+    pub(super) fn show_rollouts(&mut self) {
+        {
+            let mut view = self.console.view();
+            view.lookups.clone_from(self.engine.lookup_counts());
+            view.shed.clone_from(self.engine.shedding());
+            view.load = self.lookups.load();
+        }
         let changes = self.engine.diff_changes();
         if changes != self.diffs_shown {
             self.diffs_shown = changes;

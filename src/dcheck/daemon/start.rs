@@ -227,6 +227,8 @@ impl Start {
         let sources = self.sources(&engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
+        let per_second = self.options.lookups_per_second;
+        let lookups = Lookups::new(self.lookups, self.options.target_urls(), per_second)?;
         let mut core = Core {
             planner: Planner::new(self.specs, &stored.runs, &stored.triggers),
             engine,
@@ -234,7 +236,7 @@ impl Start {
             console: self.console,
             writer,
             numbers,
-            lookups: Lookups { sql: self.lookups },
+            lookups,
             view: View::default(),
             parts,
             rollouts,

@@ -126,6 +126,8 @@ fn expected(watch: &Watch, id: &str, rules: &RuleSet) -> String {
         Ward::Undecodable => "every message is one JSON object".to_owned(),
         Ward::AlertChannel => format!("the {} acknowledges", id.replace('-', " ")),
         Ward::Rules => "the rule files are in order".to_owned(),
+        Ward::Lookup => "whoever rules ask answers".to_owned(),
+        Ward::Shedding => "the rule takes all that is its to judge".to_owned(),
         Ward::PlanExecutor => "plan actions reach their targets".to_owned(),
         Ward::Reconciler => format!("a sign of life within {} s", watch.after_ms / 1000),
     }
@@ -133,16 +135,27 @@ fn expected(watch: &Watch, id: &str, rules: &RuleSet) -> String {
 
 impl Engine {
     pub(super) fn recovered(&mut self, ward: Ward, id: &str, outputs: &mut Vec<Output>) {
+        let actual = match ward {
+            Ward::Source => "read to its end again",
+            Ward::Unread => "read on, and the windows of then are over",
+            _ => "well again",
+        };
+        self.recovered_with(ward, id, actual, outputs);
+    }
+
+    /// What is told of the end is `actual`.
+    pub(super) fn recovered_with(
+        &mut self,
+        ward: Ward,
+        id: &str,
+        actual: &str,
+        outputs: &mut Vec<Output>,
+    ) {
         self.watches.ailing.remove(&(ward, id.to_owned()));
         let rules = std::sync::Arc::clone(&self.rules);
         let is_over = |(rule, of): &(String, String)| {
             let watch = rules.named(rule).and_then(|rule| rule.strategy.watch());
             of == id && watch.is_some_and(|watch| watch.ward == ward)
-        };
-        let actual = match ward {
-            Ward::Source => "read to its end again",
-            Ward::Unread => "read on, and the windows of then are over",
-            _ => "well again",
         };
         let ended = self.watches.end(|key, _| is_over(key));
         outputs.extend(ended.into_iter().map(|verdict| end_of(verdict, actual, self.now)));

@@ -101,7 +101,7 @@ impl Tally {
         }
     }
 
-    fn take(&mut self, told: &str) {
+    pub(super) fn take(&mut self, told: &str) {
         self.count = self.count.saturating_sub(1);
         let less = told.parse::<Money>().ok().and_then(|money| {
             let sum = self.money.get_mut(money.currency.code())?;

@@ -13,7 +13,7 @@ use super::rules::group::{Group, Item, Reference};
 use super::rules::rule::Said;
 use super::rules::strategy::{Finding, Reliance, Ruling};
 use super::schedule::{Address, Waits};
-use super::{Asked, Counts, Engine, Output, Verdict};
+use super::{Counts, Engine, Output, Verdict};
 
 /// What is to be told of one item, worked out before the group is changed.
 struct Telling {
@@ -55,42 +55,6 @@ impl Engine {
         self.schedule.wait(address, waits(&group, &deadlines, self.now));
         let groups = self.groups.entry(address.rule.clone()).or_default();
         groups.insert(address.key.clone(), group);
-    }
-
-    fn fetch(
-        &mut self,
-        rule: &Rule,
-        address: &Address,
-        group: &mut Group,
-        outputs: &mut Vec<Output>,
-    ) {
-        let Some(lookup) = &rule.lookup else { return };
-        for item in &mut group.items {
-            let Reference::Due { at, attempt } = item.reference else { continue };
-            if at > self.now {
-                continue;
-            }
-            let params = match rule.params(lookup, &item.event) {
-                Ok(params) => params,
-                Err(error) => {
-                    item.reference = Reference::Failed(format!("cannot ask: {error}"));
-                    continue;
-                }
-            };
-            item.reference = Reference::Asked { attempt };
-            let id = self.next_lookup;
-            self.next_lookup += 1;
-            let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
-            let asked = Asked { address: address.clone(), occurrence, revision };
-            self.lookups.insert(id, asked);
-            outputs.push(Output::Lookup {
-                id,
-                rule: rule.head.id.clone(),
-                sql: lookup.sql.clone(),
-                params,
-                timeout_ms: lookup.timeout_ms,
-            });
-        }
     }
 
     /// Per item: its number, its ruling, and what is to be told now.
@@ -189,7 +153,8 @@ impl Engine {
             }
         }
         self.schedule.drop_rule(&name);
-        self.lookups.retain(|_, asked| asked.address.rule != name);
+        self.lookups.drop_rule(&name);
+        self.shedding.forget(&name);
     }
 }
 

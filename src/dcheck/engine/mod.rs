@@ -9,9 +9,6 @@
 //! read. Restart: the daemon stores a [`Snapshot`] with its positions, reads on from there, and
 //! hands over the keys of verdicts stored since, which are not emitted again. (A low-water mark
 //! alone would replay as many days of log as rules remember.)
-//!
-//! Not covered: rate limits and shedding; a cache of lookups; asking again after *Unknown*; verdict
-//! diffs of versions.
 
 mod blind;
 mod columns;
@@ -20,12 +17,15 @@ pub mod expr;
 mod gaps;
 pub mod gate;
 mod judge;
+mod lookups;
 pub mod port;
 mod rollout;
 pub mod rules;
 mod schedule;
+mod shedding;
 mod snapshot;
 pub mod trial;
+mod unanswered;
 pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -34,21 +34,25 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::clock::CellTime;
-use crate::dcheck::event::{Event, Row};
+use crate::dcheck::event::Event;
 use crate::wire::{Judgement, Subject};
 
 pub use diff::{Diff, Example, Tally};
+pub use lookups::LookupCounts;
 pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
 pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
+pub use shedding::Shed;
 pub use snapshot::SnapshotError;
 
 use blind::Watches;
 use columns::Columns;
 use gaps::Gaps;
+use lookups::Lookups;
 use rules::Rule;
-use rules::group::{Group, Reference};
+use rules::group::Group;
 use rules::rule::Unreadable;
 use schedule::{Address, Schedule};
+use shedding::Shedding;
 use window::Progress;
 
 /// The state between steps.
@@ -60,8 +64,8 @@ pub struct Engine {
     /// Groups that are not as the last [`Engine::take_changes`] gave them.
     changed: BTreeSet<Address>,
     schedule: Schedule,
-    /// Lookups out: where the answer belongs.
-    lookups: BTreeMap<u64, Asked>,
+    lookups: Lookups,
+    shedding: Shedding,
     next_lookup: u64,
     arrivals: u64,
     watches: Watches,
@@ -78,14 +82,6 @@ pub struct Engine {
     now: CellTime,
 }
 
-/// Who asked.
-#[derive(Clone, Debug)]
-struct Asked {
-    address: Address,
-    occurrence: String,
-    revision: String,
-}
-
 impl Engine {
     /// An engine that has seen nothing. `sources` are all that will be read (`binlog`,
     /// `channel.flow/0`); `already_judged` are the stored verdicts, which are not emitted again.
@@ -100,7 +96,8 @@ impl Engine {
             groups: HashMap::new(),
             changed: BTreeSet::new(),
             schedule: Schedule::default(),
-            lookups: BTreeMap::new(),
+            lookups: Lookups::default(),
+            shedding: Shedding::default(),
             next_lookup: 1,
             arrivals: 0,
             watches: Watches::default(),
@@ -136,11 +133,13 @@ impl Engine {
             Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
             Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
-            Input::Answer { lookup, result } => self.answer(lookup, result),
+            Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
             Input::RollOut(rules) => self.roll_out(rules, &mut outputs),
         }
+        self.probe();
+        self.end_shedding(&mut outputs);
         for address in self.schedule.due(self.now) {
             self.settle(&address, &mut outputs);
         }
@@ -157,7 +156,8 @@ impl Engine {
     /// waits for a source.
     pub fn next_due(&self) -> Option<CellTime> {
         let stale = self.watches.next_due(&self.rules);
-        self.schedule.next_due().into_iter().chain(stale).min()
+        let own = [self.lookups.next_due(), self.shedding.next_due()];
+        self.schedule.next_due().into_iter().chain(stale).chain(own.into_iter().flatten()).min()
     }
 
     /// The last mark read on every source before which no window is open and no lookup out.
@@ -178,7 +178,17 @@ impl Engine {
 
     /// Lookups out: work due now.
     pub fn pending(&self) -> usize {
-        self.lookups.len()
+        self.lookups.pending()
+    }
+
+    /// What rules shed now, by rule name.
+    pub fn shedding(&self) -> &BTreeMap<String, Shed> {
+        &self.shedding.now
+    }
+
+    /// What came of lookups, by rule name.
+    pub fn lookup_counts(&self) -> &BTreeMap<String, LookupCounts> {
+        self.lookups.counts()
     }
 
     /// Brings `told` up to date: per rule, by `id@version`. In place, because it is asked between any two turns.
@@ -224,13 +234,16 @@ impl Engine {
         }
         let (name, key) = (rule.name.clone(), side.key_of(event)?);
         let address = Address { rule: name.clone(), key: key.clone() };
-        let counts = self.counts.entry(name.clone()).or_default();
-        let groups = self.groups.entry(name).or_default();
         let is_new = if side_number == 0 {
             let after_mark = self.progress.mark_of(&event.source);
             self.arrivals += 1;
             let item = rule.item(event.clone(), self.arrivals, after_mark, self.now)?;
             let applies = item.applies;
+            if applies && self.is_shed(rule, &key, &item) {
+                return Ok(());
+            }
+            let counts = self.counts.entry(name.clone()).or_default();
+            let groups = self.groups.entry(name).or_default();
             let is_new = groups.entry(key).or_default().take(item);
             if !is_new {
                 counts.duplicates += 1;
@@ -242,6 +255,7 @@ impl Engine {
         } else {
             let id = side.id_of(event)?;
             let kept = rule.strategy.states_kept();
+            let groups = self.groups.entry(name).or_default();
             groups.entry(key).or_default().take_other(id, event.clone(), kept)
         };
         if is_new {
@@ -274,38 +288,6 @@ impl Engine {
         } else {
             counts.duplicates += 1;
         }
-    }
-
-    fn answer(&mut self, lookup: u64, result: Result<Vec<Row>, String>) {
-        let Some(asked) = self.lookups.remove(&lookup) else { return };
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.named(&asked.address.rule);
-        let pauses = rule.and_then(|rule| rule.lookup.as_ref()).map(|lookup| &lookup.retries_ms);
-        let group = self
-            .groups
-            .get_mut(&asked.address.rule)
-            .and_then(|groups| groups.get_mut(&asked.address.key));
-        let (Some(pauses), Some(group)) = (pauses, group) else { return };
-        let items = group.items.iter_mut();
-        for item in items.filter(|item| item.is(&asked.occurrence, &asked.revision)) {
-            let Reference::Asked { attempt } = item.reference else { continue };
-            let why = match &result {
-                Ok(rows) if rows.len() <= 1 => {
-                    item.reference = Reference::Known(rows.first().cloned().unwrap_or_default());
-                    continue;
-                }
-                Ok(rows) => format!("the lookup found {} rows, one at most is right", rows.len()),
-                Err(error) => error.clone(),
-            };
-            item.reference = match pauses.get(attempt - 1) {
-                Some(pause_ms) => {
-                    Reference::Due { at: self.now.plus_ms(*pause_ms), attempt: attempt + 1 }
-                }
-                None => Reference::Failed(format!("asked {attempt} times in vain: {why}")),
-            };
-        }
-        self.changed.insert(asked.address.clone());
-        self.schedule.touch(asked.address);
     }
 
     /// Rules that are gone take their state with them; what they had open is told as unknown.

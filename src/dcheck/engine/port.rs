@@ -11,6 +11,7 @@ use crate::money::Money;
 use crate::wire::{Judgement, Subject};
 
 use super::rules::RuleSet;
+use super::rules::ask::Ask;
 
 /// One step's input.
 #[derive(Clone, Debug)]
@@ -98,6 +99,10 @@ pub enum Ward {
     Rules,
     /// Plan runs get on, and the targets of their actions answer.
     PlanExecutor,
+    /// Whom rules ask gives answers.
+    Lookup,
+    /// Rules take all that is theirs.
+    Shedding,
     /// The reconciler answers: watched by the watchdog, a process of its own.
     Reconciler,
 }
@@ -107,7 +112,7 @@ impl Ward {
     pub fn subject_kind(self) -> &'static str {
         match self {
             Ward::Source | Ward::Lag | Ward::Unread | Ward::Undecodable => "source",
-            Ward::Columns => "rule",
+            Ward::Columns | Ward::Shedding => "rule",
             _ => "part",
         }
     }
@@ -116,9 +121,9 @@ impl Ward {
 /// One step's output, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Ask SQL; answer with [`Input::Answer`]. `sql` has placeholders `:name`, each of which is in
+    /// Ask SQL or HTTP; answer with [`Input::Answer`]. `ask` has placeholders `:name`, each of which is in
     /// `params`.
-    Lookup { id: u64, rule: String, sql: String, params: Vec<(String, Value)>, timeout_ms: u64 },
+    Lookup { id: u64, rule: String, ask: Ask, params: Vec<(String, Value)>, timeout_ms: u64 },
     /// To be stored; an alert where [`Verdict::is_firing`], its end where [`Verdict::resolved`].
     Verdict(Box<Verdict>),
     /// A source went stale: an alert from memory, even without a results database.
@@ -194,7 +199,7 @@ pub struct VerdictKey {
 }
 
 /// Double-entry of one rule: `taken = matched + mismatched + unknown + expired + refused +
-/// pending`.
+/// pending + shed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Occurrences that passed the filter and became the rule's to judge.
@@ -204,6 +209,9 @@ pub struct Counts {
     pub unknown: u64,
     pub expired: u64,
     pub refused: u64,
+    /// Above the rule's rate, and not judged.
+    #[serde(default)]
+    pub shed: u64,
     /// Windows open and lookups out.
     pub pending: u64,
     /// Redeliveries of what was already taken; not in `taken`.

@@ -16,6 +16,7 @@ use super::diff::Diff;
 use super::gaps::Gaps;
 use super::rules::group::{Group, Reference};
 use super::schedule::Address;
+use super::shedding::Shedding;
 use super::window::Progress;
 use super::{Counts, Engine, GroupChange, RuleSet, Snapshot, VerdictKey};
 
@@ -44,6 +45,8 @@ struct State {
     columns: Columns,
     #[serde(default)]
     diffs: BTreeMap<String, Diff>,
+    #[serde(default)]
+    shedding: Shedding,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -89,6 +92,7 @@ impl Engine {
             gaps: self.gaps.clone(),
             columns: self.columns.clone(),
             diffs: self.diffs.clone(),
+            shedding: self.shedding.clone(),
         };
         Snapshot {
             read: self.progress.marks(),
@@ -143,6 +147,7 @@ impl Engine {
         (engine.gaps, engine.columns) = (state.gaps, state.columns);
         engine.diff_changes = u64::from(!state.diffs.is_empty());
         engine.diffs = state.diffs;
+        engine.shedding = state.shedding;
         engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {
             let kept = serde_json::from_value(kept.clone());
@@ -154,10 +159,11 @@ impl Engine {
             }
             for item in &mut group.items {
                 if let Reference::Asked { attempt } = item.reference {
-                    item.reference = Reference::Due { at: state.now, attempt };
+                    item.reference = Reference::Due { at: state.now, attempt, admitted: true };
                 }
             }
             let address = Address { rule: rule.clone(), key: key.clone() };
+            engine.wait_again(&address, &group);
             if let Some(until) = until {
                 engine.schedule.remember(&address, until);
             }

@@ -75,6 +75,15 @@ impl SqlClient {
         })
     }
 
+    /// How many connections it opens at most.
+    pub fn connections(&self) -> u64 {
+        CONNECTIONS as u64
+    }
+
+    pub fn in_use(&self) -> u64 {
+        (CONNECTIONS - self.slots.available_permits()) as u64
+    }
+
     /// With placeholders `:name`.
     pub async fn named(
         &self,

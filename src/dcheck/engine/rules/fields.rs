@@ -136,11 +136,24 @@ impl<'a> Fields<'a> {
         self.to_ms(name, text, line)
     }
 
+    /// None where the text is no duration.
+    pub fn duration_of(&self, text: &str) -> Option<i64> {
+        let (number, unit) = text.split_once(' ')?;
+        let (_, ms) = UNITS.iter().find(|(known, _)| *known == unit.trim())?;
+        number.parse::<u32>().ok().map(|count| i64::from(count) * ms)
+    }
+
+    /// A map of free names to texts.
+    pub fn plain(&self, name: &'static str) -> Vec<(String, String)> {
+        let Some(map) = self.map(name) else { return Vec::new() };
+        let text = |(key, _, node): &'a (String, usize, Node)| {
+            Some((key.clone(), map.scalar(key, node)?.0.to_owned()))
+        };
+        map.entries.iter().filter_map(text).collect()
+    }
+
     fn to_ms(&self, name: &str, text: &str, line: usize) -> Option<i64> {
-        let parsed = text.split_once(' ').and_then(|(number, unit)| {
-            let (_, ms) = UNITS.iter().find(|(known, _)| *known == unit.trim())?;
-            number.parse::<u32>().ok().map(|count| i64::from(count) * ms)
-        });
+        let parsed = self.duration_of(text);
         if parsed.is_none() {
             let message =
                 format!("`{name}: {text}` is no duration: write one like `30 s` or `7 d`");

@@ -4,9 +4,10 @@
 //! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
 //! Which strategy judges what: `ADDING.md`. To add one: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
-//! line in `way.rs`, a table of cases in `scenarios/rules/tests/`. Not covered: HTTP lookups.
+//! line in `way.rs`, a table of cases in `scenarios/rules/tests/`.
 
 mod aggregate;
+pub mod ask;
 mod at_most_one;
 mod build;
 mod columns;
