@@ -132,22 +132,36 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::super::SourceView;
     use super::*;
-    use crate::dcheck::engine::Counts;
+    use crate::dcheck::console::LoadView;
+    use crate::dcheck::engine::{Counts, LookupCounts};
 
     #[test]
     fn the_text_is_open_metrics() {
-        let counts = Counts { taken: 3, matched: 2, mismatched: 1, ..Counts::default() };
+        let counts = Counts { taken: 8, shed: 5, matched: 2, mismatched: 1, ..Counts::default() };
         let source =
             SourceView { undecodable: [("no-json".to_owned(), 3)].into(), ..SourceView::default() };
         let sources = [("flow/0".to_owned(), source)].into();
-        let view =
-            View { sources, counts: [("a\"b".to_owned(), counts)].into(), ..View::default() };
+        let asked = LookupCounts { asked: 4, waiting: 2, ..LookupCounts::default() };
+        let load = LoadView { connections: 8, connections_in_use: 3, ..LoadView::default() };
+        let lookups = [("bid@1".to_owned(), asked)].into();
+        let view = View {
+            lookups,
+            load,
+            sources,
+            counts: [("a\"b".to_owned(), counts)].into(),
+            ..View::default()
+        };
         let text = open_metrics(&view, &Figures::default(), &[("effective", 2)], 7, 1);
         for line in [
             "# TYPE dcheck_verdicts counter",
             "dcheck_verdicts_total{rule=\"a\\\"b\",judgement=\"matched\"} 2",
             "dcheck_source_undecodable_total{source=\"flow/0\",reason=\"no-json\"} 3",
             "dcheck_plan_runs{state=\"effective\"} 2",
+            "dcheck_shed_total{rule=\"a\\\"b\"} 5",
+            "dcheck_lookups_total{rule=\"bid@1\",outcome=\"asked\"} 4",
+            "dcheck_lookups_waiting{rule=\"bid@1\"} 2",
+            "dcheck_sql_connections 3",
+            "dcheck_sql_connections_limit 8",
             "dcheck_alerts_delivered_total 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");

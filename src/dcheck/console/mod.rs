@@ -1,8 +1,8 @@
 //! The console: what the reconciler says of itself over HTTP.
 //!
-//! Owns the routes (`http`, `silences`, `rules`), which rollouts people ordered (`rollouts`), the metrics text (`metrics`), the view that the daemon keeps up to date (`view`) and
-//! who may silence alerts and roll out rules (`people`). Must not know the engine's inside or the database. Not covered: a page for people;
-//! authentication of anything but these two.
+//! Owns the routes (`http`, `silences`, `rules`), which rollouts people ordered (`rollouts`), the metrics text (`metrics`), the
+//! view that the daemon keeps up to date (`view`) and who may silence alerts and roll out rules (`people`). Must not know the
+//! engine's inside or the database. Not covered: a page for people; authentication of anything but these two.
 
 mod http;
 mod metrics;

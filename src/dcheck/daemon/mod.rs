@@ -1,17 +1,16 @@
 //! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
 //!
-//! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
-//! parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
-//! other room of `dcheck`; nothing imports it.
-//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
-//! `tests/dcheck.rs`.
-//! Not covered: hot reload of plans, replay, reconcile, bench.
+//! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
+//! `orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources (`ends`) and the
+//! health of its own parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of
+//! `dcheck`; nothing imports it. Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
+//! `tests/dcheck.rs`. Not covered: hot reload of plans, replay, reconcile, bench.
 
 mod ailments;
 mod channels;
 mod core;
 mod ends;
+mod fitting;
 mod lookups;
 mod options;
 mod orders;
@@ -124,6 +123,7 @@ fn load(
         mistakes.extend(errors.0);
         Vec::new()
     });
+    mistakes.extend(rules.unknown_targets(&known.targets));
     if mistakes.is_empty() {
         Ok((Arc::new(rules), plans.into_iter().map(Arc::new).collect()))
     } else {

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc};
 use super::channels::{Channels, open_alerts, told_before};
 use super::core::{Core, Inboxes, SourceState};
 use super::ends::Patience;
+use super::fitting;
 use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
@@ -25,7 +26,7 @@ use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
     Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
 };
-use crate::dcheck::console::{Console, Loaded, Order, People, Tasks, serve};
+use crate::dcheck::console::{Console, Order, People, Tasks, serve};
 use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
@@ -102,7 +103,10 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
         opened = open(store, &start.console) => opened,
         () = stop.notified() => return Ok(()),
     };
-    let (core, inboxes) = start.assemble(store, stored, orders_inbox, stop)?;
+    let goes_on = stored.checkpoint.is_some();
+    let unfit = fitting::at_start(&start.options, &start.schema, &start.rules, goes_on).await?;
+    let (mut core, inboxes) = start.assemble(store, stored, orders_inbox, stop)?;
+    core.start_unfit(unfit);
     core.run(inboxes).await;
     Ok(())
 }
@@ -218,7 +222,7 @@ impl Start {
             unread: Box::new(unread),
             people: std::mem::take(&mut self.people),
             numbers: Arc::clone(&numbers),
-            reload: self.reload(),
+            reload: fitting::reload(&self.options, &self.schema),
         });
         let (rollouts, rules, ended) = rollout::restored(checkpoint.as_ref(), &self.rules);
         self.rules = rules;
@@ -264,16 +268,6 @@ impl Start {
         core.note_ended_orders(ended);
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
-    }
-
-    /// Rules alone are replaced; the plans must still name rules that there are.
-    fn reload(&self) -> Box<dyn Fn() -> Loaded + Send + Sync> {
-        let files = self.options.files.clone();
-        let known = Known { targets: self.options.target_names(), ..Known::default() };
-        Box::new(move || match super::load(&files, &known) {
-            Ok((rules, _)) => Ok(rules),
-            Err(mistakes) => Err(mistakes.0),
-        })
     }
 
     fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {

@@ -67,6 +67,14 @@ impl Engine {
         for rule in rules.rules() {
             let (id, broken) = (rule.head.id.clone(), self.columns.broken(&rule.columns));
             if broken.is_empty() {
+                let misfits = rules.misfits_of(rule, tables);
+                if let Some(why) = self.unfit.get(&id).filter(|_| !misfits.is_empty()) {
+                    let (why, case) = (format!("rule does not fit its tables: {why}"), why.clone());
+                    self.watches.ails(Ward::Columns, id.clone(), self.now, why);
+                    self.watches.call(Ward::Columns, &id, case);
+                    continue;
+                }
+                self.unfit.remove(&id);
                 self.recovered(Ward::Columns, &id, outputs);
                 continue;
             }
@@ -76,9 +84,15 @@ impl Engine {
         }
     }
 
+    /// Told when the tables are seen, under the same words after each start, and ended when they fit. What DDL broke is told as that.
+    pub(super) fn unfit(&mut self, rule: String, why: String) {
+        self.unfit.insert(rule, why);
+    }
+
     /// New rules are written for the tables as they are.
     pub(super) fn accept_columns(&mut self, outputs: &mut Vec<Output>) {
         self.columns.first = self.columns.now.clone();
+        self.unfit.clear();
         let rules = std::sync::Arc::clone(&self.rules);
         rules.rules().iter().for_each(|rule| self.recovered(Ward::Columns, &rule.head.id, outputs));
     }

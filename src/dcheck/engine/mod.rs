@@ -71,6 +71,8 @@ pub struct Engine {
     watches: Watches,
     gaps: Gaps,
     columns: Columns,
+    /// Why rules, by id, never fitted their tables.
+    unfit: BTreeMap<String, String>,
     /// By rule id, where two versions stand side by side.
     diffs: BTreeMap<String, Diff>,
     diff_changes: u64,
@@ -103,6 +105,7 @@ impl Engine {
             watches: Watches::default(),
             gaps: Gaps::default(),
             columns: Columns::default(),
+            unfit: BTreeMap::new(),
             diffs: BTreeMap::new(),
             diff_changes: 0,
             unread_until: BTreeMap::new(),
@@ -133,6 +136,7 @@ impl Engine {
             Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
             Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
+            Input::Unfit { rule, why } => self.unfit(rule, why),
             Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),

@@ -63,6 +63,11 @@ pub enum Input {
         tables: Tables,
         ddl: Option<String>,
     },
+    /// A rule, by id, never fitted the tables that it reads, and is in force all the same.
+    Unfit {
+        rule: String,
+        why: String,
+    },
     /// The answer to [`Output::Lookup`]; `Err` says why there is none (a refusal, an exhausted time
     /// limit).
     Answer {

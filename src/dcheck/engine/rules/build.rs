@@ -26,12 +26,14 @@ const SEVERITIES: [(&str, &str); 5] =
 /// None where it has mistakes, all of which are then told.
 pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
     let told = mistakes.list.borrow().len();
+    mistakes.uses.take();
     let fields = Fields::of("a rule", node, mistakes)?;
     let line = fields.line();
     let built = read(fields);
     let is_clean = mistakes.list.borrow().len() == told;
     built.filter(|_| is_clean).map(|mut rule| {
         rule.columns = columns(node, &rule.sides);
+        rule.uses = mistakes.uses.take();
         (rule, line)
     })
 }
@@ -162,6 +164,8 @@ fn judging(
         rollout: rollout?,
         strategy: strategy?,
         ignores,
+        place: Default::default(),
+        uses: Vec::new(),
         columns: BTreeSet::new(),
     })
 }

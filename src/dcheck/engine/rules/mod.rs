@@ -13,6 +13,7 @@ mod build;
 mod columns;
 mod conservation;
 mod fields;
+mod fit;
 pub mod group;
 mod index;
 mod load;
@@ -162,7 +163,8 @@ pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
             mistakes.add(line, message);
         }
         for node in document.as_ref().map_or(&[][..], |node| build::maps(node, &mistakes)) {
-            let Some((rule, line)) = build::rule(node, &mistakes) else { continue };
+            let Some((mut rule, line)) = build::rule(node, &mistakes) else { continue };
+            rule.place = (file.clone(), line);
             match seen.get(&rule.name) {
                 Some((first, first_line)) => {
                     let (id, version) = (&rule.head.id, &rule.head.version);

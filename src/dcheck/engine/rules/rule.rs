@@ -1,6 +1,7 @@
 //! A compiled rule: what it listens to, how it names what it judges, what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope, Template};
@@ -12,6 +13,7 @@ use crate::wire::Subject;
 
 use super::RuleHead;
 use super::ask::{Lookup, Rate};
+use super::fit::Use;
 use super::group::{Item, Reference};
 use super::strategy::{Finding, Strategy};
 
@@ -43,6 +45,9 @@ pub struct Rule {
     pub strategy: Box<dyn Strategy>,
     /// Columns whose change its tests need not show.
     pub ignores: Vec<String>,
+    /// File and line that it stands in.
+    pub place: (PathBuf, usize),
+    pub uses: Vec<Use>,
     /// (table, column), of all that it names.
     pub columns: BTreeSet<(String, String)>,
 }

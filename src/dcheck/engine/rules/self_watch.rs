@@ -99,6 +99,8 @@ pub fn rule(
         rollout: rollout?,
         strategy,
         ignores: Vec::new(),
+        place: Default::default(),
+        uses: Vec::new(),
         columns: Default::default(),
     })
 }

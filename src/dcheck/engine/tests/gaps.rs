@@ -151,3 +151,17 @@ fn a_rule_broken_by_ddl_is_told_and_the_others_go_on() {
     back.step(Input::Replace(project_rules()), CellTime(10_000));
     assert!(see(&mut back, &changed, None).is_empty());
 }
+
+#[test]
+fn a_rule_that_never_fitted_is_told_until_it_does() {
+    let mut engine = engine();
+    let unfit =
+        Input::Unfit { rule: "paid-order-unpaid".to_owned(), why: "no `orders.status`".to_owned() };
+    assert!(engine.step(unfit, CellTime(1_000)).is_empty(), "nobody has seen the tables yet");
+    let told = "paid-order-unpaid: rule does not fit its tables: no `orders.status`";
+    assert_eq!(see(&mut engine, &[("order_id", "varchar")], None), [told]);
+    assert!(see(&mut engine, &[("order_id", "varchar")], None).is_empty(), "once");
+    let whole = [("order_id", "varchar"), ("status", "varchar"), ("channel", "varchar")];
+    let ended = see(&mut engine, &whole, None);
+    assert!(ended.iter().any(|line| line.starts_with("unblind rule-broken-by-ddl")), "{ended:?}");
+}
