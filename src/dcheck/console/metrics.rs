@@ -4,11 +4,20 @@ use std::fmt::Write;
 
 use super::view::{Figures, View};
 
+/// What is told of plans.
+#[derive(Default)]
+pub struct PlanFigures<'a> {
+    /// How many runs are in each state.
+    pub runs: &'a [(&'static str, u64)],
+    /// Plans whose kill switch is thrown.
+    pub halted: &'a [String],
+}
+
 /// The text of `GET /metrics`.
 pub fn open_metrics(
     view: &View,
     figures: &Figures,
-    plan_runs: &[(&'static str, u64)],
+    plans: &PlanFigures<'_>,
     delivered: u64,
     failed_posts: u64,
 ) -> String {
@@ -109,8 +118,10 @@ pub fn open_metrics(
         "1 while the results database takes no commit.",
         one(figures.results_away.into()),
     );
-    let runs = plan_runs.iter().map(|(state, n)| (label("state", state), *n)).collect();
+    let runs = plans.runs.iter().map(|(state, n)| (label("state", state), *n)).collect();
     family("plan_runs", "gauge", "Plan runs, by state.", runs);
+    let halted = plans.halted.iter().map(|plan| (label("plan", plan), 1)).collect();
+    family("plans_halted", "gauge", "1 while a kill switch is thrown; * is all plans.", halted);
     family("settled_mark", "gauge", "The last mark that is settled.", one(view.settled));
     text.push_str("# EOF\n");
     text
@@ -151,7 +162,8 @@ mod tests {
             counts: [("a\"b".to_owned(), counts)].into(),
             ..View::default()
         };
-        let text = open_metrics(&view, &Figures::default(), &[("effective", 2)], 7, 1);
+        let plans = PlanFigures { runs: &[("effective", 2)], halted: &["*".to_owned()] };
+        let text = open_metrics(&view, &Figures::default(), &plans, 7, 1);
         for line in [
             "# TYPE dcheck_verdicts counter",
             "dcheck_verdicts_total{rule=\"a\\\"b\",judgement=\"matched\"} 2",
@@ -162,6 +174,7 @@ mod tests {
             "dcheck_lookups_waiting{rule=\"bid@1\"} 2",
             "dcheck_sql_connections 3",
             "dcheck_sql_connections_limit 8",
+            "dcheck_plans_halted{plan=\"*\"} 1",
             "dcheck_alerts_delivered_total 7",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");

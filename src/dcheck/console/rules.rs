@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::{Console, Order};
+use super::people::person;
 use super::rollouts::Wish;
-use super::silences::{order, person, refused};
+use super::silences::{order, refused};
 use super::view::View;
 use crate::dcheck::engine::gate::Rollout;
 
@@ -61,7 +62,7 @@ pub async fn roll_back(
 }
 
 async fn take(console: &Console, headers: &HeaderMap, wish: Wish) -> Response {
-    let who = match person(console, headers) {
+    let who = match person(console, headers, "roll out rules") {
         Ok(who) => who,
         Err(refusal) => return *refusal,
     };

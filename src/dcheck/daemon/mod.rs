@@ -1,7 +1,7 @@
-//! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
+//! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
-//! `orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources (`ends`) and the
+//! `orders`, `plan_orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources (`ends`) and the
 //! health of its own parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of
 //! `dcheck`; nothing imports it. Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
 //! `tests/dcheck.rs`. Not covered: hot reload of plans, replay, reconcile, bench.
@@ -9,12 +9,14 @@
 mod ailments;
 mod channels;
 mod core;
+mod dry_run;
 mod ends;
 mod fitting;
 mod lookups;
 mod options;
 mod orders;
 mod parts;
+mod plan_orders;
 mod record;
 mod rollout;
 mod rules_command;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 
+use dry_run::PlanCommand;
 use options::{CheckOptions, Cli, Command};
 use start::Mistakes;
 
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Check(options) => check(&options),
         Command::Rules(options) => runtime.block_on(rules_command::run(options)),
+        Command::Plan(PlanCommand::DryRun(options)) => dry_run::dry_run(&options),
         Command::Run(options) => runtime.block_on(start::run(*options)),
         Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
     };

@@ -15,7 +15,7 @@ use super::options::ResultsKept;
 use crate::clock::{CellTime, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{Silence, fingerprint};
 use crate::dcheck::console::Rollouts;
-use crate::dcheck::engine::{Output, RuleSet, Snapshot, Verdict};
+use crate::dcheck::engine::{Output, RuleSet, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
 use crate::dcheck::results::{Batch, Message, VerdictRow};
 use crate::dcheck::sources::Dating;
@@ -67,6 +67,7 @@ impl Pending {
         let batch = &self.batch;
         !(batch.messages.is_empty()
             && batch.audit.is_empty()
+            && batch.halts.is_empty()
             && batch.runs.is_empty()
             && self.joins.is_empty())
     }
@@ -173,6 +174,7 @@ impl Core {
                     self.pending.joins.push((plan.clone(), run_id.clone(), finding.clone()));
                     run_id
                 }
+                Decision::Count(mark) => mark,
                 Decision::Start(run) | Decision::Refuse(run) => {
                     let run_id = run.run_id.clone();
                     self.pending.batch.messages.push(plan_event(&run, self.number(), now));
@@ -286,6 +288,17 @@ pub fn judged(row: &VerdictRow) -> Judged {
     }
 }
 
+pub fn key(row: &VerdictRow) -> VerdictKey {
+    VerdictKey {
+        rule: row.rule.clone(),
+        version: row.version.clone(),
+        subject: row.subject.clone(),
+        occurrence: row.occurrence.clone(),
+        revision: row.revision.clone(),
+        judgement: row.judgement,
+    }
+}
+
 fn verdict_row(verdict: &Verdict, seq: u64, alerting: bool) -> VerdictRow {
     VerdictRow {
         seq,
@@ -315,6 +328,7 @@ fn finding(verdict: &Verdict, print: &str, starts_at: CellTime) -> Finding {
         starts_at,
         subject: verdict.subject.clone(),
         occurrence: verdict.occurrence.clone(),
+        at_risk: verdict.at_risk,
         fields: verdict.fields.clone(),
     }
 }

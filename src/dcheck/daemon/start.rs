@@ -20,18 +20,20 @@ use super::fitting;
 use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
-use super::record::{Checkpoint, Pending, judged};
+use super::plan_orders::halts_of;
+use super::record::{Checkpoint, Pending, judged, key};
 use super::rollout;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
-    Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
+    Alerting, Channel, ChannelSpec, Delivery, Ladder, Producer, Routes, Way, fingerprint,
+    wire_alert,
 };
-use crate::dcheck::console::{Console, Order, People, Tasks, serve};
+use crate::dcheck::console::{Console, Order, People, Plans, Tasks, serve};
 use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
 use crate::dcheck::plans::spec::PlanSpec;
-use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
+use crate::dcheck::plans::{Executor, Halts, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::{SqlClient, View};
-use crate::dcheck::results::{Store, Stored, VerdictRow, Writer};
+use crate::dcheck::results::{Store, Stored, Writer};
 use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
 use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings, Place as KafkaPlace};
 use crate::dcheck::sources::{BINLOG, FromSource, Position, RECONNECT_FIRST, backed_off};
@@ -198,7 +200,11 @@ impl Start {
         let numbers = Arc::new(AtomicU64::new(stored.last_seq));
         let (ended, ended_inbox) = mpsc::channel(INBOX);
         let (urls, sql) = (self.options.target_urls(), Arc::clone(&self.sql));
-        let targets = Arc::new(Targets { http, urls, sql });
+        let kafka = Producer::new(&self.options.kafka, "dcheck-plans");
+        let topic_prefix = self.options.topic_prefix.clone();
+        let targets = Arc::new(Targets { http, urls, sql, kafka, topic_prefix });
+        let halts = Arc::new(Halts::new(halts_of(&stored)));
+        let specs = self.specs.iter().map(|spec| (spec.id.clone(), Arc::clone(spec)));
         let shared = Arc::new(Shared {
             targets: Arc::clone(&targets),
             writer: writer.clone(),
@@ -207,9 +213,12 @@ impl Start {
             numbers: Arc::clone(&numbers),
             state: Arc::new(RunsState::default()),
             ended,
+            halts: Arc::clone(&halts),
+            turns: Arc::default(),
+            specs: specs.collect(),
         });
         let runs = Arc::clone(&shared.state);
-        let mut executor = Executor::new(shared, &self.specs);
+        let mut executor = Executor::new(shared);
         stored.runs.iter().for_each(|run| executor.take_on(run.clone()));
         let (news, sources_inbox) = mpsc::channel(INBOX);
         tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
@@ -219,6 +228,11 @@ impl Start {
             writer: writer.clone(),
             deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
             runs,
+            plans: Plans {
+                specs: self.specs.clone(),
+                halts: Arc::clone(&halts),
+                topic_prefix: self.options.topic_prefix.clone(),
+            },
             unread: Box::new(unread),
             people: std::mem::take(&mut self.people),
             numbers: Arc::clone(&numbers),
@@ -233,8 +247,9 @@ impl Start {
         let (back, back_inbox) = mpsc::channel(INBOX);
         let per_second = self.options.lookups_per_second;
         let lookups = Lookups::new(self.lookups, self.options.target_urls(), per_second)?;
+        let thrown = halts.list();
         let mut core = Core {
-            planner: Planner::new(self.specs, &stored.runs, &stored.triggers),
+            planner: Planner::new(self.specs, &stored.runs, &stored.triggers, halts),
             engine,
             executor,
             console: self.console,
@@ -266,6 +281,7 @@ impl Start {
             events,
         };
         core.note_ended_orders(ended);
+        core.tell_halts(&thrown);
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
     }
@@ -379,16 +395,5 @@ impl Start {
                 starts.remove(&print);
             }
         }
-    }
-}
-
-fn key(row: &VerdictRow) -> VerdictKey {
-    VerdictKey {
-        rule: row.rule.clone(),
-        version: row.version.clone(),
-        subject: row.subject.clone(),
-        occurrence: row.occurrence.clone(),
-        revision: row.revision.clone(),
-        judgement: row.judgement,
     }
 }

@@ -6,11 +6,15 @@
 //! doubles nothing. Must not know the engine, the sources, or what a plan does.
 
 pub mod batch;
+mod once;
 mod schema;
 pub mod sql;
 mod store;
 mod writer;
 
 pub use batch::{AuditRow, Batch, Channel, Message, Stored, VerdictRow};
+pub use once::Receipt;
 pub use store::{Store, StoreError};
+#[cfg(test)]
+pub use writer::MockCommit;
 pub use writer::Writer;
