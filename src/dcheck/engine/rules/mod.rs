@@ -88,10 +88,12 @@ impl RuleHead {
 }
 
 impl RuleSet {
-    /// The rules of these names, alone: an id is the elder of its versions, `id@version` any of them.
+    /// The rules of these names, alone and in full, so that tests speak of the rule, not of its rollout: an id is the elder of its
+    /// versions, `id@version` its candidate.
     pub fn only(&self, names: &[String]) -> RuleSet {
         let named = |rule: &&Arc<Rule>| names.contains(self.short_name(rule));
-        RuleSet::of(self.rules.iter().filter(named).cloned().collect(), Vec::new())
+        let rules: Vec<Arc<Rule>> = self.rules.iter().filter(named).cloned().collect();
+        RuleSet::in_full(rules)
     }
 
     /// The id of the elder version, `id@version` of its candidate.

@@ -50,6 +50,11 @@ impl RuleSet {
         RuleSet::with(rules, rollouts, advice)
     }
 
+    pub(super) fn in_full(rules: Vec<Arc<Rule>>) -> RuleSet {
+        let rollouts = vec![Rollout::Full; rules.len()];
+        RuleSet::with(rules, rollouts, Vec::new())
+    }
+
     fn with(
         rules: Vec<Arc<Rule>>,
         rollouts: Vec<Rollout>,
