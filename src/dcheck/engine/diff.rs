@@ -111,6 +111,9 @@ impl Tally {
         if less.is_none() {
             self.without_money = self.without_money.saturating_sub(1);
         }
+        if self.count == 0 {
+            *self = Tally::default();
+        }
     }
 }
 
