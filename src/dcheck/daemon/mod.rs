@@ -1,10 +1,10 @@
 //! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
-//! `orders`, `plan_orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources (`ends`) and the
-//! health of its own parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of
-//! `dcheck`; nothing imports it. Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
-//! `tests/dcheck.rs`. Not covered: hot reload of plans, replay, reconcile, bench.
+//! `orders`, `plan_orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources
+//! (`ends`) and the health of its own parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports
+//! every other room of `dcheck`; nothing imports it. Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans
+//! scenarios/plans`, and `tests/dcheck.rs`. Not covered: hot reload of plans, replay, reconcile, bench.
 
 mod ailments;
 mod channels;
