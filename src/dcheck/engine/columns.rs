@@ -65,9 +65,18 @@ impl Engine {
         self.columns.learn(tables, &rules);
         let by = ddl.map_or("while nobody read the log".to_owned(), |ddl| format!("by: {ddl}"));
         for rule in rules.rules() {
-            let (id, broken) = (rule.head.id.clone(), self.columns.broken(&rule.columns));
+            let id = rule.head.id.clone();
+            // One word for both versions of a rule: that one of them fits must not end what is told of the other.
+            if *rules.short_name(rule) != id {
+                continue;
+            }
+            let broken: BTreeSet<String> =
+                rules.versions(&id).flat_map(|rule| self.columns.broken(&rule.columns)).collect();
+            let broken: Vec<String> = broken.into_iter().collect();
             if broken.is_empty() {
-                let misfits = rules.misfits_of(rule, tables);
+                let all = rules.versions(&id);
+                let misfits: Vec<String> =
+                    all.flat_map(|rule| rules.misfits_of(rule, tables)).collect();
                 if let Some(why) = self.unfit.get(&id).filter(|_| !misfits.is_empty()) {
                     let (why, case) = (format!("rule does not fit its tables: {why}"), why.clone());
                     self.watches.ails(Ward::Columns, id.clone(), self.now, why);
