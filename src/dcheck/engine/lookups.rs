@@ -85,7 +85,8 @@ impl Lookups {
         self.out.retain(|_, out| !out.asked.is_empty());
         let ids = &self.out;
         self.shared.retain(|_, id| ids.contains_key(id));
-        (self.troubles.remove(rule), self.counts.remove(rule));
+        self.troubles.remove(rule);
+        self.counts.remove(rule);
     }
 
     fn keep(&mut self, question: Question, at: CellTime, row: Row) {

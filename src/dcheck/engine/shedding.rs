@@ -81,7 +81,8 @@ impl Shedding {
     }
 
     pub fn forget(&mut self, rule: &str) {
-        (self.windows.remove(rule), self.slots.remove(rule));
+        self.windows.remove(rule);
+        self.slots.remove(rule);
     }
 }
 
