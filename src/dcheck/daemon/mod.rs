@@ -2,17 +2,18 @@
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
 //! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
-//! parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
+//! parts (`parts`). `dcheck reconcile` sweeps what is at rest (`offline`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
 //! other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
 //! `tests/dcheck.rs`.
-//! Not covered: hot reload of plans, replay, reconcile, bench.
+//! Not covered: hot reload of plans, replay, bench.
 
 mod ailments;
 mod channels;
 mod core;
 mod ends;
 mod lookups;
+mod offline;
 mod options;
 mod orders;
 mod parts;
@@ -50,14 +51,17 @@ pub fn main() -> ExitCode {
         Err(error) => return refuse(&format!("cannot start a runtime: {error}")),
     };
     let done = match Cli::parse().command {
-        Command::Check(options) => check(&options),
-        Command::Run(options) => runtime.block_on(start::run(*options)),
-        Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
+        Command::Check(options) => check(&options).map(|()| ExitCode::SUCCESS),
+        Command::Run(options) => runtime.block_on(start::run(*options)).map(|()| ExitCode::SUCCESS),
+        Command::Watchdog(options) => {
+            runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Reconcile(options) => runtime.block_on(offline::run(*options)),
     };
     // A post or a poll under way must not hold the exit up: what matters is stored.
     runtime.shutdown_background();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(mistakes) => refuse(&mistakes.0.join("\n")),
     }
 }

@@ -275,7 +275,7 @@ pub fn judged(row: &VerdictRow) -> Judged {
     }
 }
 
-fn verdict_row(verdict: &Verdict, seq: u64, alerting: bool) -> VerdictRow {
+pub fn verdict_row(verdict: &Verdict, seq: u64, alerting: bool) -> VerdictRow {
     VerdictRow {
         seq,
         rule: verdict.rule.clone(),

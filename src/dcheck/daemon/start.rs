@@ -29,6 +29,7 @@ use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::{SqlClient, View};
+use crate::dcheck::results::sweep::SWEEP_SEQ;
 use crate::dcheck::results::{Store, Stored, VerdictRow, Writer};
 use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
 use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings, Place as KafkaPlace};
@@ -365,7 +366,9 @@ impl Start {
             view.settled = checkpoint.engine.settled;
             view.checkpoint = checkpoint.engine.checkpoint;
         }
-        view.keep_judged(stored.verdicts.iter().map(judged));
+        // The list is read on by number, and sweeps number apart.
+        let own = stored.verdicts.iter().filter(|row| row.seq < SWEEP_SEQ);
+        view.keep_judged(own.map(judged));
         for row in stored.verdicts.iter().filter(|row| row.alerting) {
             let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
             let start = *starts.entry(print.clone()).or_insert(CellTime(row.at_ms));

@@ -60,7 +60,8 @@ impl Table {
         let failed = |error| TableError::Sql(name.to_owned(), error);
         let columns: Vec<(String, String)> = conn
             .exec(
-                "SELECT column_name, data_type FROM information_schema.columns \
+                "SELECT column_name, IF(data_type = 'timestamp' AND datetime_precision > 0, \
+                 'timestamp of parts', data_type) FROM information_schema.columns \
                  WHERE table_schema = ? AND table_name = ? ORDER BY ordinal_position",
                 (schema, name),
             )
@@ -156,6 +157,9 @@ fn selected(name: &str, kind: &str) -> String {
     let column = quote(name);
     match kind {
         "timestamp" => format!("UNIX_TIMESTAMP({column}) AS {column}"),
+        "timestamp of parts" => {
+            format!("CAST(UNIX_TIMESTAMP({column}) AS DECIMAL(20,6)) AS {column}")
+        }
         "bit" => format!("CAST({column} AS UNSIGNED) AS {column}"),
         "date" => format!("CAST({column} AS CHAR) AS {column}"),
         _ => column,
