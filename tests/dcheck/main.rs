@@ -10,6 +10,7 @@ mod cell;
 mod link;
 mod log;
 mod missed;
+mod offline;
 mod poison;
 mod readings;
 #[path = "../servers/mod.rs"]
@@ -31,6 +32,9 @@ async fn dcheck_on_real_servers() {
     poison::undecodable_messages_are_kept_counted_and_told(servers).await;
     log::a_rule_broken_by_ddl_is_told_and_the_others_go_on(servers).await;
     log::a_server_without_full_rows_is_refused_with_all_that_is_wrong(servers).await;
+    offline::what_online_found_is_known_and_what_it_missed_is_told_once(servers).await;
+    offline::a_sweep_that_is_killed_goes_on_and_tells_each_finding_once(servers).await;
+    offline::a_bad_line_makes_no_finding_of_what_is_missing(servers).await;
     readings::our_reading_and_mysqlbinlogs_agree(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;
     log::a_purged_log_is_told_by_its_transactions_and_never_skipped(servers).await;

@@ -118,7 +118,12 @@ impl Table {
         let row: Row = values
             .map(|((value, column), (name, kind))| {
                 let value = plain_value(value.unwrap_or(Sql::NULL), column.column_type());
-                (name.clone(), if kind == "json" { one_writing(value) } else { value })
+                let value = match kind.as_str() {
+                    "json" => one_writing(value),
+                    "timestamp of parts" => whole_where_it_is(value),
+                    _ => value,
+                };
+                (name.clone(), value)
             })
             .collect();
         (self.key.iter().map(|name| row[name].clone()).collect(), row)
@@ -171,6 +176,12 @@ fn one_writing(value: Value) -> Value {
     let Value::Text(text) = &value else { return value };
     serde_json::from_str::<serde_json::Value>(text)
         .map_or(value, |json| json.to_string().as_str().into())
+}
+
+/// The log tells a whole second without a fraction.
+fn whole_where_it_is(value: Value) -> Value {
+    let text = value.to_string();
+    text.strip_suffix(".000000").and_then(|whole| whole.parse().ok()).map_or(value, Value::Int)
 }
 
 fn quote(name: &str) -> String {
@@ -233,5 +244,9 @@ mod tests {
         assert_eq!(selected("n", "decimal"), "`n`");
         assert_eq!(one_writing("{\"a\": [1, 2]}".into()), "{\"a\":[1,2]}".into());
         assert_eq!(one_writing(Value::Null), Value::Null);
+        let parts = |text: &str| Value::decimal(text).unwrap();
+        assert_eq!(whole_where_it_is(parts("17.000000")), Value::Int(17));
+        assert_eq!(whole_where_it_is(parts("17.250000")), parts("17.250000"));
+        assert_eq!(whole_where_it_is(Value::Null), Value::Null);
     }
 }
