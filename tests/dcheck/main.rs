@@ -13,6 +13,7 @@ mod missed;
 mod offline;
 mod poison;
 mod readings;
+mod replay;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod visible;
@@ -32,6 +33,7 @@ async fn dcheck_on_real_servers() {
     poison::undecodable_messages_are_kept_counted_and_told(servers).await;
     log::a_rule_broken_by_ddl_is_told_and_the_others_go_on(servers).await;
     log::a_server_without_full_rows_is_refused_with_all_that_is_wrong(servers).await;
+    replay::a_recording_is_judged_again_byte_for_byte(servers).await;
     offline::what_online_found_is_known_and_what_it_missed_is_told_once(servers).await;
     offline::a_sweep_that_is_killed_goes_on_and_tells_each_finding_once(servers).await;
     offline::a_bad_line_makes_no_finding_of_what_is_missing(servers).await;

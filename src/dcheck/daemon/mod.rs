@@ -1,12 +1,13 @@
 //! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
-//! parts (`parts`). `dcheck reconcile` sweeps what is at rest (`offline`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
-//! other room of `dcheck`; nothing imports it.
+//! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`), the health of its own
+//! parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay` judges again (`replay`).
+//! `dcheck reconcile` sweeps what is at rest (`offline`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`).
+//! Imports every other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
 //! `tests/dcheck.rs`.
-//! Not covered: hot reload of plans, replay, bench.
+//! Not covered: hot reload of plans, bench.
 
 mod ailments;
 mod channels;
@@ -18,6 +19,8 @@ mod options;
 mod orders;
 mod parts;
 mod record;
+mod recording;
+mod replay;
 mod start;
 mod telling;
 mod vigil;
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Watchdog(options) => {
             runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)
         }
+        Command::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Reconcile(options) => runtime.block_on(offline::run(*options)),
     };
     // A post or a poll under way must not hold the exit up: what matters is stored.

@@ -47,6 +47,8 @@ pub enum Command {
     /// Sweep tables and channel files of a day that is over, by the same rules (T+1).
     #[command(after_help = super::offline::EXAMPLE)]
     Reconcile(Box<super::offline::ReconcileOptions>),
+    /// Judge a recording of `dcheck run --record` again: its verdicts as JSON lines, the same at each replay.
+    Replay(super::replay::ReplayOptions),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -157,6 +159,9 @@ pub struct RunOptions {
     /// Take `POST /clock/advance`, and the clock of the environment.
     #[arg(long)]
     pub drill_clock: bool,
+    /// Keep all that is judged, in order, for `dcheck replay`: 8 files of 64 MB at the most, then it ends and says so.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Which verdicts become rows.
     #[arg(long, value_enum, default_value = "sample")]
     pub results: ResultsKept,

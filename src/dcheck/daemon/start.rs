@@ -20,6 +20,7 @@ use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
 use super::record::{Checkpoint, Pending, judged};
+use super::recording::{Head, Recorder};
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
     Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
@@ -221,6 +222,10 @@ impl Start {
             reload: self.reload(),
         });
         let engine = self.engine(&stored, checkpoint.as_ref());
+        let judged = stored.verdicts.iter().map(key).collect();
+        let before = checkpoint.as_ref().map(|checkpoint| &checkpoint.engine);
+        let head = Head::of(&self.rules, self.source_names(), judged, before);
+        let recorder = Recorder::start(self.options.record.as_deref(), head)?;
         self.show(&stored, checkpoint.as_ref());
         let sources = self.sources(&engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
@@ -233,6 +238,7 @@ impl Start {
             writer,
             numbers,
             lookups: Lookups { sql: self.lookups },
+            recorder,
             view: View::default(),
             parts,
             back,

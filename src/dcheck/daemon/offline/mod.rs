@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 pub use options::{EXAMPLE, ReconcileOptions};
 
+use super::recording::digest_of;
 use super::start::Mistakes;
 use crate::clock::Clock;
 use crate::dcheck::alerts::{Alerting, reading::nearest};
@@ -174,8 +175,7 @@ fn shape(options: &ReconcileOptions, rules: &RuleSet, books: &Books) -> String {
     let ReconcileOptions { tables, filters, files, columns, times, .. } = options;
     let files: Vec<&String> = files.iter().map(|(stream, _)| stream).collect();
     let given = format!("{tables:?} {filters:?} {files:?} {columns:?} {times:?} {books:?}");
-    let rules = format!("{:?}", rules.rules());
-    hex::encode(&Sha256::digest(format!("{given} {rules}"))[..8])
+    hex::encode(&Sha256::digest(format!("{given} {}", digest_of(rules)))[..8])
 }
 
 struct Run {
