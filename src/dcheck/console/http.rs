@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::metrics::open_metrics;
+use super::metrics::{CONTENT_TYPE, Deeds, open_metrics};
 use super::people::People;
 use super::silences;
 use super::view::{Figures, View};
@@ -252,15 +252,14 @@ async fn person(console: &Console, run_id: String, order: fn(String) -> Order) -
 
 async fn metrics(State(console): Shared) -> Response {
     let figures = console.figures();
-    let (mut delivered, mut failed, mut runs) = (0, 0, Vec::new());
+    let mut deeds = Deeds::default();
     if let Some(tasks) = console.tasks.get() {
         for delivery in &tasks.deliveries {
-            delivered += delivery.delivered.load(Ordering::Acquire);
-            failed += delivery.failed_posts.load(Ordering::Acquire);
+            deeds.delivered += delivery.delivered.load(Ordering::Acquire);
+            deeds.failed_posts += delivery.failed_posts.load(Ordering::Acquire);
         }
-        runs.extend(tasks.runs.counts());
+        deeds.plan_runs.extend(tasks.runs.counts());
     }
-    let text = open_metrics(&console.view(), &figures, &runs, delivered, failed);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+    let text = open_metrics(&console.view(), &figures, &deeds);
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }
