@@ -56,6 +56,29 @@ fn statement(dir: &TempDir, lines: &[[&str; 5]]) -> String {
     path.display().to_string()
 }
 
+/// `dcheck explain` of the one alert, and of none.
+async fn explained(cell: &Cell) {
+    let option = |name: &str| {
+        let at = cell.args.iter().position(|arg| arg == name).expect("an option of the cell");
+        cell.args[at + 1].clone()
+    };
+    let explain = |print: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dcheck"));
+        command.args(["explain", print, "--rules", &option("--rules"), "--sql", &option("--sql")]);
+        command.args(["--log", "json"]);
+        swept(&command.output().expect("dcheck runs"))
+    };
+    let print = cell.alerts("refund-paid-twice")[0].3.clone();
+    let told = explain(&print[..8]);
+    says(&told, 0, "subject refund \"R-1\", occurrence P-2");
+    says(&told, 0, "where: after.kind == \"paid-out\"\n    = true");
+    says(&told, 0, "under the same key, occurrence P-1:");
+    let told = explain("ffffffffffffffff");
+    says(&told, 2, "no alert `ffffffffffffffff` is stored");
+    let line: serde_json::Value = serde_json::from_str(told.1.trim()).expect("one object");
+    assert_eq!((line["level"].as_str(), line["part"].as_str()), (Some("error"), Some("daemon")));
+}
+
 pub async fn what_online_found_is_known_and_what_it_missed_is_told_once(servers: &Servers) {
     let mut cell = Cell::new(servers, "sweep", None).await;
     paid(&mut cell, "O-1", "199.00").await;
@@ -65,6 +88,7 @@ pub async fn what_online_found_is_known_and_what_it_missed_is_told_once(servers:
     cell.rest(seq, &ALL).await;
     assert_eq!(cell.alerts("refund-paid-twice").len(), 1);
 
+    explained(&cell).await;
     // The statement has what the topic had, and a second payout of R-2 of which no message came.
     let dir = tempfile::tempdir().unwrap();
     let lines = [

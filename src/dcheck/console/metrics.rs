@@ -1,7 +1,8 @@
 //! The metrics, as OpenMetrics text.
 //!
-//! Owns their names ([`FAMILIES`]): what is not listed is not told, what is listed is told, and `METRICS.md` beside this file documents each;
-//! tests hold all three. Values are whole numbers, or exact decimals (money in major units, times in seconds).
+//! Owns their names ([`FAMILIES`]): what is not listed is not told, what is listed is told, and `METRICS.md` beside this
+//! file documents each; tests hold all three. Values are whole numbers, or exact decimals (money in major units, times in
+//! seconds).
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

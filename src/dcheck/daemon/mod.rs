@@ -2,7 +2,7 @@
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
 //! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`), the health of its own
-//! parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay` judges again (`replay`).
+//! parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay` judges again (`replay`); `dcheck explain` says why (`explain`).
 //! `dcheck reconcile` sweeps what is at rest (`offline`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`).
 //! Imports every other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
@@ -13,6 +13,7 @@ mod ailments;
 mod channels;
 mod core;
 mod ends;
+mod explain;
 mod lookups;
 mod offline;
 mod options;
@@ -37,6 +38,7 @@ use start::Mistakes;
 use crate::dcheck::alerts::{self, Alerting};
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::engine::{rules, trial};
+use crate::dcheck::log;
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{self, Known};
 
@@ -53,13 +55,18 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("cannot start a runtime: {error}")),
     };
-    let done = match Cli::parse().command {
+    let Cli { log: format, command } = Cli::parse();
+    log::set(format);
+    let done = match command {
         Command::Check(options) => check(&options).map(|()| ExitCode::SUCCESS),
         Command::Run(options) => runtime.block_on(start::run(*options)).map(|()| ExitCode::SUCCESS),
         Command::Watchdog(options) => {
             runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)
         }
         Command::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Explain(options) => {
+            runtime.block_on(explain::run(&options)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Reconcile(options) => runtime.block_on(offline::run(*options)),
     };
     // A post or a poll under way must not hold the exit up: what matters is stored.
@@ -71,7 +78,7 @@ pub fn main() -> ExitCode {
 }
 
 fn refuse(why: &str) -> ExitCode {
-    eprintln!("dcheck: {why}");
+    log::say(log::Level::Error, "daemon", why);
     ExitCode::from(EXIT_USAGE)
 }
 

@@ -29,6 +29,9 @@ const CHECK_EXAMPLE: &str = "Example:
 #[derive(Debug, Parser)]
 #[command(name = "dcheck", version)]
 pub struct Cli {
+    /// How it speaks on stderr: words, or one JSON object for each line (`at`, `level`, `part`, `message`).
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub log: crate::dcheck::log::Format,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -49,6 +52,8 @@ pub enum Command {
     Reconcile(Box<super::offline::ReconcileOptions>),
     /// Judge a recording of `dcheck run --record` again: its verdicts as JSON lines, the same at each replay.
     Replay(super::replay::ReplayOptions),
+    /// Say why an alert was raised: what was told of it, both sides, the rule's trace, what it waits for.
+    Explain(super::explain::ExplainOptions),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -13,9 +13,9 @@ use super::lookups::Question;
 use super::options::ResultsKept;
 use crate::clock::{CellTime, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{Silence, fingerprint};
-use crate::dcheck::engine::{Output, Snapshot, Verdict};
+use crate::dcheck::engine::{Output, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
-use crate::dcheck::results::{Batch, Message, VerdictRow};
+use crate::dcheck::results::{Batch, Message, Stored, VerdictRow};
 use crate::dcheck::sources::Dating;
 use crate::wire::{Judged, Judgement, PlanRun};
 
@@ -311,4 +311,20 @@ fn finding(verdict: &Verdict, print: &str, starts_at: CellTime) -> Finding {
 /// The file of a binlog position, or the source of an offset: what matched counters are kept by.
 fn segment(position: &str) -> String {
     position.rsplit_once(':').map_or(position, |(file, _)| file).to_owned()
+}
+
+/// What must not be judged again.
+pub fn judged_keys(stored: &Stored) -> Vec<VerdictKey> {
+    stored.verdicts.iter().map(key).collect()
+}
+
+pub fn key(row: &VerdictRow) -> VerdictKey {
+    VerdictKey {
+        rule: row.rule.clone(),
+        version: row.version.clone(),
+        subject: row.subject.clone(),
+        occurrence: row.occurrence.clone(),
+        revision: row.revision.clone(),
+        judgement: row.judgement,
+    }
 }

@@ -1,10 +1,11 @@
 //! What the engine was given, in order, as a file: enough to judge it all again.
 //!
-//! A recording is a head (the rules by their digest, the sources, the state that was restored), one line for each input with its instant,
-//! and an end. Each line stands behind a hash of itself and of all lines before it, so that a replay sees what is cut, changed or missing. It holds
-//! rows, messages and lookups' answers, and no URL or token; its files are the owner's alone. A file that is full is followed by the next
-//! one (`FILE.2` …); the last one full, the recording ends. What stood there before a start is kept as `FILE.before` ….
-//! The engine never waits for the disk: where the disk is too slow, the recording ends and says so.
+//! A recording is a head (the rules by their digest, the sources, the state that was restored), one line for each input
+//! with its instant, and an end. Each line stands behind a hash of itself and of all lines before it, so that a replay sees
+//! what is cut, changed or missing. It holds rows, messages and lookups' answers, and no URL or token; its files are the
+//! owner's alone. A file that is full is followed by the next one (`FILE.2` …); the last one full, the recording ends. What
+//! stood there before a start is kept as `FILE.before` …. The engine never waits for the disk: where the disk is too slow,
+//! the recording ends and says so.
 //! Not covered: a recording that begins in the middle of a run (it begins at a start).
 
 use std::collections::VecDeque;
@@ -20,9 +21,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 
+use super::record::Checkpoint;
 use super::start::Mistakes;
 use crate::clock::CellTime;
 use crate::dcheck::engine::{Input, RuleSet, Snapshot, VerdictKey};
+use crate::dcheck::log;
 
 pub const FORMAT: &str = "dcheck-recording/1";
 /// Of one file; some 100,000 inputs.
@@ -61,10 +64,11 @@ impl Head {
         rules: &RuleSet,
         sources: Vec<String>,
         judged: Vec<VerdictKey>,
-        snapshot: Option<&Snapshot>,
+        checkpoint: &Option<Checkpoint>,
     ) -> Head {
         let (format, rules) = (FORMAT.to_owned(), digest_of(rules));
-        Head { format, rules, sources, judged, snapshot: snapshot.cloned() }
+        let snapshot = checkpoint.as_ref().map(|checkpoint| checkpoint.engine.clone());
+        Head { format, rules, sources, judged, snapshot }
     }
 }
 
@@ -142,7 +146,10 @@ impl Recorder {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(_)) => {
                 self.is_slow.store(true, Ordering::Release);
-                eprintln!("dcheck: the disk is too slow for --record: the recording ends here");
+                log::warn(
+                    "recording",
+                    "the disk is too slow for --record: the recording ends here",
+                );
             }
             // It has said why.
             Err(mpsc::error::TrySendError::Closed(_)) => {}
@@ -198,7 +205,7 @@ impl Tape {
     fn write_all(mut self, mut inbox: mpsc::Receiver<Order>, is_slow: &AtomicBool) {
         let path = self.path.display().to_string();
         if let Err(error) = self.take_all(&mut inbox, is_slow) {
-            eprintln!("dcheck: cannot record to {path} any longer: {error}");
+            log::warn("recording", &format!("cannot record to {path} any longer: {error}"));
         }
     }
 
@@ -222,7 +229,7 @@ impl Tape {
             }
             match waiting.pop_front() {
                 Some(Order::Line(line)) if self.is_full(&line) && self.number == FILES => {
-                    eprintln!("dcheck: the recording is full: it ends here");
+                    log::warn("recording", "the recording is full: it ends here");
                     return self.end("full");
                 }
                 Some(Order::Line(line)) => self.line(&line)?,
@@ -276,7 +283,7 @@ pub mod tests {
         inputs: &[(CellTime, Input)],
         file_bytes: u64,
     ) {
-        let head = Head::of(rules, vec!["binlog".into()], Vec::new(), None);
+        let head = Head::of(rules, vec!["binlog".into()], Vec::new(), &None);
         let mut recorder = Recorder::start_with(Some(path), head, file_bytes).ok().unwrap();
         for (now, input) in inputs {
             recorder.note(input, *now);

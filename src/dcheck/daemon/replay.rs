@@ -1,7 +1,8 @@
 //! `dcheck replay`: a recording judged again, its verdicts as JSON lines.
 //!
-//! The engine is a function of its inputs, so that the same recording and rules give the same bytes each time, and what the daemon stored.
-//! Asks nobody and tells nobody. A recording that was cut or changed is judged up to there, and then refused by its line.
+//! The engine is a function of its inputs, so that the same recording and rules give the same bytes each time, and what the
+//! daemon stored. Asks nobody and tells nobody. A recording that was cut or changed is judged up to there, and then refused
+//! by its line.
 //! Not covered: what is told of the verdicts (groups, plans): those are the daemon's.
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use super::start::Mistakes;
 use crate::clock::rfc3339;
 use crate::dcheck::alerts::fingerprint;
 use crate::dcheck::engine::{Engine, Input, Output, RuleSet, Verdict, rules};
+use crate::dcheck::log;
 use crate::wire::{Judgement, Subject};
 
 #[derive(Clone, Debug, Args)]
@@ -57,7 +59,7 @@ pub fn run(options: &ReplayOptions) -> Result<(), Mistakes> {
     let replayed = replay(&options.file, &Arc::new(set), &mut out);
     out.flush()?;
     let (inputs, verdicts) = replayed.map_err(|why| Mistakes(vec![why]))?;
-    eprintln!("dcheck: {inputs} inputs, {verdicts} verdicts");
+    log::info("replay", &format!("{inputs} inputs, {verdicts} verdicts"));
     Ok(())
 }
 

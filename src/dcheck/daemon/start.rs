@@ -19,19 +19,20 @@ use super::ends::Patience;
 use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
-use super::record::{Checkpoint, Pending, judged};
+use super::record::{Checkpoint, Pending, judged, judged_keys};
 use super::recording::{Head, Recorder};
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
     Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
 };
 use crate::dcheck::console::{Console, Loaded, Order, People, Tasks, serve};
-use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
+use crate::dcheck::engine::{Engine, RuleSet};
+use crate::dcheck::log;
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::{SqlClient, View};
 use crate::dcheck::results::sweep::SWEEP_SEQ;
-use crate::dcheck::results::{Store, Stored, VerdictRow, Writer};
+use crate::dcheck::results::{Store, Stored, Writer};
 use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
 use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings, Place as KafkaPlace};
 use crate::dcheck::sources::{BINLOG, FromSource, Position, RECONNECT_FIRST, backed_off};
@@ -126,7 +127,8 @@ fn reload_on_signal(console: Arc<Console>) -> Result<(), Mistakes> {
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             if let Some(Err(mistakes)) = console.reload().await {
-                eprintln!("dcheck: rules refused, those in force stay:\n{}", mistakes.join("\n"));
+                let all = mistakes.join("\n");
+                log::warn("rules", &format!("rules refused, those in force stay:\n{all}"));
             }
         }
     });
@@ -222,9 +224,7 @@ impl Start {
             reload: self.reload(),
         });
         let engine = self.engine(&stored, checkpoint.as_ref());
-        let judged = stored.verdicts.iter().map(key).collect();
-        let before = checkpoint.as_ref().map(|checkpoint| &checkpoint.engine);
-        let head = Head::of(&self.rules, self.source_names(), judged, before);
+        let head = Head::of(&self.rules, self.source_names(), judged_keys(&stored), &checkpoint);
         let recorder = Recorder::start(self.options.record.as_deref(), head)?;
         self.show(&stored, checkpoint.as_ref());
         let sources = self.sources(&engine, checkpoint.as_ref());
@@ -277,7 +277,7 @@ impl Start {
 
     fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {
         let names = self.source_names();
-        let judged: HashSet<VerdictKey> = stored.verdicts.iter().map(key).collect();
+        let judged = HashSet::from_iter(judged_keys(stored));
         let Some(checkpoint) = checkpoint else {
             return Engine::new(Arc::clone(&self.rules), &names, judged);
         };
@@ -285,7 +285,7 @@ impl Start {
         match Engine::restore(rules, &names, judged.clone(), &checkpoint.engine) {
             Ok(engine) => engine,
             Err(error) => {
-                eprintln!("dcheck: {error}; open windows of before are lost");
+                log::warn("engine", &format!("{error}; open windows of before are lost"));
                 Engine::new(Arc::clone(&self.rules), &names, judged)
             }
         }
@@ -372,9 +372,8 @@ impl Start {
             view.settled = checkpoint.engine.settled;
             view.checkpoint = checkpoint.engine.checkpoint;
         }
-        // The list is read on by number, and sweeps number apart.
-        let own = stored.verdicts.iter().filter(|row| row.seq < SWEEP_SEQ);
-        view.keep_judged(own.map(judged));
+        // Read on by number; sweeps number apart.
+        view.keep_judged(stored.verdicts.iter().filter(|row| row.seq < SWEEP_SEQ).map(judged));
         for row in stored.verdicts.iter().filter(|row| row.alerting) {
             let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
             let start = *starts.entry(print.clone()).or_insert(CellTime(row.at_ms));
@@ -384,16 +383,5 @@ impl Start {
                 starts.remove(&print);
             }
         }
-    }
-}
-
-fn key(row: &VerdictRow) -> VerdictKey {
-    VerdictKey {
-        rule: row.rule.clone(),
-        version: row.version.clone(),
-        subject: row.subject.clone(),
-        occurrence: row.occurrence.clone(),
-        revision: row.revision.clone(),
-        judgement: row.judgement,
     }
 }

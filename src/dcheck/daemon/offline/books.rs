@@ -1,8 +1,8 @@
 //! The books of one day: where they end, and what time a row has in them. Pure.
 //!
-//! A row is one state, not a change: what it was before, and when it came to be what it is, nobody can tell. So a row is dated by the
-//! column that the user names, and no earlier than the largest window before the end: what is older is settled, whichever side of a pair
-//! came first. Lateness is online's to tell; a sweep asks whether it is there at all.
+//! A row is one state, not a change: what it was before, and when it came to be what it is, nobody can tell. So a row is
+//! dated by the column that the user names, and no earlier than the largest window before the end: what is older is
+//! settled, whichever side of a pair came first. Lateness is online's to tell; a sweep asks whether it is there at all.
 
 use crate::clock::{CellTime, parse_rfc3339, rfc3339};
 use crate::dcheck::event::{Row, Value};

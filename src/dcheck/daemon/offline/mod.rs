@@ -1,13 +1,15 @@
 //! `dcheck reconcile`: the same rules over tables and channel files of a day that is over (T+1).
 //!
-//! Owns the order of a sweep: choose the rules, read in chunks (`reading`), judge (`sweep`), commit each chunk with how far it is, close
-//! the books (`books`), tell what is new (`telling`), and the summary. A sweep that is broken off at any instant goes on behind its
-//! last commit, and tells nothing twice. What online has found is known: it shares results, fingerprints and silences with the daemon.
+//! Owns the order of a sweep: choose the rules, read in chunks (`reading`), judge (`sweep`), commit each chunk with how far
+//! it is, close the books (`books`), tell what is new (`telling`), and the summary. A sweep that is broken off at any
+//! instant goes on behind its last commit, and tells nothing twice. What online has found is known: it shares results,
+//! fingerprints and silences with the daemon.
 //!
-//! A row is one insert, as it is when it is read; strategies about changes are refused by name (`choose`). A bad line of a file is a gap:
-//! findings that rest on what is *missing* beside it are *unknown*. Try it: `dcheck reconcile --help`, `tests/dcheck/offline.rs`.
-//! Not covered: the end of alerts that online raised and that hold no more (online's), plans (a finding of yesterday starts none), other
-//! names for a file's columns, sweeps of more than one process.
+//! A row is one insert, as it is when it is read; strategies about changes are refused by name (`choose`). A bad line of a
+//! file is a gap: findings that rest on what is *missing* beside it are *unknown*. Try it: `dcheck reconcile --help`,
+//! `tests/dcheck/offline.rs`.
+//! Not covered: the end of alerts that online raised and that hold no more (online's), plans (a finding of yesterday starts
+//! none), other names for a file's columns, sweeps of more than one process.
 
 mod books;
 mod choose;
@@ -36,6 +38,7 @@ use crate::clock::Clock;
 use crate::dcheck::alerts::{Alerting, reading::nearest};
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{RuleSet, Snapshot, rules};
+use crate::dcheck::log;
 use crate::dcheck::results::sql::SqlClient;
 use crate::dcheck::results::sweep::{SweepId, lock};
 use crate::dcheck::results::{Batch, Store, VerdictRow};
@@ -237,10 +240,8 @@ impl Run {
         };
         let left = left.map_err(stop)?;
         if left > 0 {
-            eprintln!(
-                "dcheck: {left} messages were not acknowledged: they stay in dcheck.outbox, where the same \
-                 command, or the daemon's next start, delivers them"
-            );
+            let told = "they stay in dcheck.outbox, where the same command, or the daemon's next start, delivers them";
+            log::warn("alerts", &format!("{left} messages were not acknowledged: {told}"));
         }
         let clean = progress.summary.balances() && left == 0;
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FOUND) })
@@ -253,12 +254,13 @@ impl Run {
                 "sweep `{run}` of {day} began with other rules, tables or files: give those, another --run, or --again"
             )));
         }
+        let of = format!("sweep `{run}` of {day}");
         match progress.stage {
             Stage::Told => {
-                eprintln!("dcheck: sweep `{run}` of {day} is at its end; --again repeats it")
+                log::info("reconcile", &format!("{of} is at its end; --again repeats it"))
             }
             _ if progress.cursors.is_empty() => {}
-            _ => eprintln!("dcheck: sweep `{run}` of {day} goes on where it was broken off"),
+            _ => log::info("reconcile", &format!("{of} goes on where it was broken off")),
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::dcheck::engine::Counts;
+use crate::dcheck::log;
 use crate::money::{Currency, Money};
 
 /// Bad lines kept with the sweep; each is told on stderr when it is read.
@@ -78,7 +79,7 @@ impl fmt::Display for Sums {
 
 impl Summary {
     pub fn tell_bad(&mut self, place: &str, why: &str) {
-        eprintln!("dcheck: {place}: {why}");
+        log::warn("reconcile", &format!("{place}: {why}"));
         if self.bad_lines.len() < BAD_KEPT {
             self.bad_lines.push(format!("{place}: {why}"));
         }

@@ -1,7 +1,8 @@
 //! The engine of a sweep: rows in, verdicts into the batch of their chunk, the books closed at the end.
 //!
-//! Owns what is new and what is known: a verdict whose key is stored, or whose alert stands open, is known and not told again. The
-//! engine's time stands still at the end of the books, so that the same rows give the same verdicts however often a sweep is broken off.
+//! Owns what is new and what is known: a verdict whose key is stored, or whose alert stands open, is known and not told
+//! again. The engine's time stands still at the end of the books, so that the same rows give the same verdicts however
+//! often a sweep is broken off.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::summary::{Findings, Summary};
 use crate::clock::CellTime;
 use crate::dcheck::alerts::fingerprint;
 use crate::dcheck::daemon::channels::open_alerts;
-use crate::dcheck::daemon::record::verdict_row;
+use crate::dcheck::daemon::record::{key, verdict_row};
 use crate::dcheck::engine::{Engine, Input, Output, RuleSet, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::event::{Event, Value};
 use crate::dcheck::results::sql::{SqlClient, View};
@@ -183,16 +184,5 @@ impl Sweep {
             self.known.insert(verdict.key());
             self.batch.verdicts.push(verdict_row(verdict, self.seq, alerting));
         }
-    }
-}
-
-fn key(row: &VerdictRow) -> VerdictKey {
-    VerdictKey {
-        rule: row.rule.clone(),
-        version: row.version.clone(),
-        subject: row.subject.clone(),
-        occurrence: row.occurrence.clone(),
-        revision: row.revision.clone(),
-        judgement: row.judgement,
     }
 }

@@ -17,6 +17,7 @@ use crate::dcheck::alerts::{
     Routes, Way, webhook_alert, wire_alert,
 };
 use crate::dcheck::daemon::channels::open_alerts;
+use crate::dcheck::log;
 use crate::dcheck::results::{Channel, Message, Store, VerdictRow};
 use crate::wire::AlertState;
 
@@ -67,7 +68,7 @@ pub fn messages(
     let storm_ms = policy.storm.map_or(0, |storm| storm.update_ms);
     let until = now.plus_ms(policy.grouping.wait_ms.max(storm_ms));
     let (mut router, mistakes) = Router::restore(policy, before, now);
-    mistakes.iter().for_each(|mistake| eprintln!("dcheck: {mistake}"));
+    mistakes.iter().for_each(|mistake| log::warn("alerts", mistake));
     let mut notices: Vec<Notice> = Vec::new();
     for row in found {
         let at = CellTime(row.at_ms);
@@ -100,7 +101,7 @@ pub async fn deliver(store: &mut Store, routes: &Routes, clock: &Clock) -> Resul
             let pause_ms = routes.ladder.pause_ms(attempt).max(0).unsigned_abs();
             attempt += 1;
             if Instant::now() + Duration::from_millis(pause_ms) >= until {
-                eprintln!("dcheck: {why}");
+                log::warn("alerts", &why);
                 return Ok(left);
             }
             tokio::time::sleep(Duration::from_millis(pause_ms)).await;

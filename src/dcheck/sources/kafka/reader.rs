@@ -19,6 +19,7 @@ use super::place::Place;
 use super::settings::{KafkaSettings, Start};
 use crate::clock::Clock;
 use crate::dcheck::event::{Event, Op};
+use crate::dcheck::log;
 use crate::dcheck::sources::json::{JsonError, row_from_json};
 use crate::dcheck::sources::{
     Dating, Entry, FromSource, Position, RECONNECT_FIRST, Undecodable, backed_off,
@@ -355,8 +356,10 @@ impl KafkaReader {
     fn complain(&mut self, what: &str) {
         self.complaints += 1;
         match self.complaints.cmp(&COMPLAINTS) {
-            std::cmp::Ordering::Less => eprintln!("dcheck: {what}"),
-            std::cmp::Ordering::Equal => eprintln!("dcheck: {what}; the rest is only counted"),
+            std::cmp::Ordering::Less => log::warn("kafka", what),
+            std::cmp::Ordering::Equal => {
+                log::warn("kafka", &format!("{what}; the rest is only counted"));
+            }
             std::cmp::Ordering::Greater => {}
         }
     }
