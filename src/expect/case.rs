@@ -207,7 +207,14 @@ impl<'a> Case<'a> {
     /// Is any row about `subject` bad, now or once its grace is over, or the row of something that it is about?
     pub fn is_harmed(&self, subject: &Subject) -> bool {
         let kin = self.cast.about(subject);
-        self.books.rows.iter().any(|row| row.about.contains(subject) || kin.contains(&row.subject))
+        let gains = |row: &BadRow| match &row.kind {
+            RowKind::Line { other, .. } => other.as_ref() == Some(&subject.id),
+            RowKind::Posting(_) | RowKind::Promise => false,
+        };
+        self.books
+            .rows
+            .iter()
+            .any(|row| row.about.contains(subject) || kin.contains(&row.subject) || gains(row))
     }
 
     /// Where a deadline about `subject` counts from.
@@ -296,7 +303,7 @@ impl<'a> Case<'a> {
             let stops = match &row.kind {
                 RowKind::Posting(PostingKind::PaidOut) => act == "refund",
                 RowKind::Posting(_) => act != "refund",
-                RowKind::Line { held_by } => held_by.as_ref() == Some(act),
+                RowKind::Line { held_by, .. } => held_by.as_ref() == Some(act),
                 RowKind::Promise => false,
             };
             let ended = run.reached(PlanState::Reverted).map(|(_, at)| at.plus_ms(grace_ms));

@@ -4,6 +4,8 @@
 //! already alerting reconciler is its own failure. They are judged on what happened before the
 //! reconciler's first plan step: what follows is the reconciler's.
 
+use std::collections::BTreeMap;
+
 use super::case::{Case, READER_LAG_MS};
 use super::span_text;
 use crate::clock::CellTime;
@@ -43,6 +45,19 @@ fn is_harness_word(word: Word) -> bool {
     )
 }
 
+/// How often one fault was meant to strike, and how often it was seen to.
+#[derive(Default)]
+struct Strikes {
+    armed: usize,
+    intents: usize,
+    in_place: usize,
+    bites: usize,
+}
+
+fn of<'m, 'k>(strikes: &'m mut BTreeMap<&'k str, Strikes>, fault: &'k str) -> &'m mut Strikes {
+    strikes.entry(fault).or_default()
+}
+
 impl Case<'_> {
     /// Stage, books and steady state; then the reconciler's own readiness.
     fn stage_held(&self) -> Result<(), Told> {
@@ -73,23 +88,32 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// Each fault of the scenario was seen to bite; a control's was in place, hit or not.
+    /// Each fault of the scenario was seen to bite, each time that it struck; a control's was in place, hit or not.
     fn faults_held(&self) -> Result<(), Told> {
-        let own = || self.entries().filter(|(_, entry)| entry.phase != Phase::Canary);
-        for (_, entry) in own() {
-            let (Event::FaultArmed { fault: used } | Event::FaultIntent { fault: used }) =
-                &entry.event
-            else {
-                continue;
+        let mut strikes: BTreeMap<&str, Strikes> = BTreeMap::new();
+        for (_, entry) in self.entries().filter(|(_, entry)| entry.phase != Phase::Canary) {
+            match &entry.event {
+                Event::FaultArmed { fault } => of(&mut strikes, &fault.fault).armed += 1,
+                Event::FaultIntent { fault } => of(&mut strikes, &fault.fault).intents += 1,
+                Event::FaultBites { fault, .. } => of(&mut strikes, fault).bites += 1,
+                Event::FaultInPlace { fault, .. } => of(&mut strikes, fault).in_place += 1,
+                _ => {}
+            }
+        }
+        for (fault, strikes) in strikes {
+            let wanted = strikes.armed.max(strikes.intents);
+            let (proved, seen) = match self.facts.control {
+                true => (strikes.bites.max(strikes.in_place), "in place"),
+                false => (strikes.bites, "to bite"),
             };
-            let proved = own().any(|(_, entry)| match &entry.event {
-                Event::FaultBites { fault, .. } => *fault == used.fault,
-                Event::FaultInPlace { fault, .. } => self.facts.control && *fault == used.fault,
-                _ => false,
-            });
-            if !proved {
-                let seen = if self.facts.control { "in place" } else { "to bite" };
-                let told = format!("fault \"{}\" was never seen {seen}", used.fault);
+            if proved == 0 && wanted > 0 {
+                let told = format!("fault \"{fault}\" was never seen {seen}");
+                return Err(unproved(Word::FaultDidNotBite, told));
+            }
+            if proved < wanted {
+                let told = format!(
+                    "fault \"{fault}\" was seen {seen} in {proved} of {wanted} strikes only"
+                );
                 return Err(unproved(Word::FaultDidNotBite, told));
             }
         }

@@ -14,6 +14,8 @@ pub enum Flaw {
     /// Expected, and not there after the loss point's grace.
     Missing,
     WrongAmount,
+    /// It stood as expected, and stands no more.
+    TakenAway,
     /// Once more than expected.
     Duplicate,
     /// No act expects it: a refused one, or none at all.
@@ -40,9 +42,12 @@ pub enum Party {
 pub enum RowKind {
     Posting(PostingKind),
     Promise,
-    /// A line of a domain's ledger. The stopped act, if any, that would explain a shortfall.
+    /// A line of a domain's ledger.
     Line {
+        /// The stopped act, if any, that would explain a shortfall.
         held_by: Option<String>,
+        /// By the line's detail: who has what was meant for somebody else.
+        other: Option<String>,
     },
 }
 

@@ -91,8 +91,13 @@ pub enum Demand {
     },
     /// No line but those that are expected by other acts.
     Never,
-    /// From now on the lines never add up to more. The last act's word stands.
-    AtMost { amount: Amount },
+    /// From now on the lines never add up to more; with a detail (whom they are owed to) only lines of that one count as
+    /// owed at all. The last act's word stands.
+    AtMost {
+        amount: Amount,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
     /// From now on the lines never add up to less. The last act's word stands.
     AtLeast { amount: Amount },
     /// From now on the lines add up to that: an open promise, like a price asked or an amount payable. The last
@@ -123,7 +128,8 @@ impl Expected {
     }
 
     pub fn at_most(ledger: &str, subject: &Subject, amount: impl Into<Amount>) -> Expected {
-        Expected::of(ledger, subject, Demand::AtMost { amount: amount.into() })
+        let demand = Demand::AtMost { amount: amount.into(), detail: None };
+        Expected::of(ledger, subject, demand)
     }
 
     pub fn at_least(ledger: &str, subject: &Subject, amount: impl Into<Amount>) -> Expected {
@@ -155,9 +161,9 @@ impl Expected {
         }
     }
 
-    /// The one detail that a line must have; only of `once`.
+    /// The one detail that a line must have; only of `once` and `at_most`.
     pub fn detail(mut self, wanted: &str) -> Expected {
-        if let Demand::Once { detail, .. } = &mut self.demand {
+        if let Demand::Once { detail, .. } | Demand::AtMost { detail, .. } = &mut self.demand {
             *detail = Some(wanted.to_owned());
         }
         self
@@ -191,7 +197,7 @@ mod tests {
         let expects = [
             Expected::once("wallet.flow", &account, yuan).detail("B").held_by("payout"),
             Expected::never("wallet.flow", &account),
-            Expected::at_most("stock.sold", &account, 5).worth(yuan),
+            Expected::at_most("stock.sold", &account, 5).worth(yuan).detail("B"),
             Expected::at_least("wallet.balance", &account, yuan),
             Expected::stands("order.payable", &account, yuan).between(Party::Seller, Party::Buyer),
             Expected::paid_out(&account, yuan),

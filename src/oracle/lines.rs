@@ -67,6 +67,22 @@ struct Sum {
     before: Option<Figure>,
 }
 
+impl Sum {
+    /// Whether the line is owed to whom the bound names.
+    fn is_for(&self, line: &Standing) -> bool {
+        match &self.expected.demand {
+            Demand::AtMost { detail: Some(named), .. } => line.detail.as_ref() == Some(named),
+            _ => true,
+        }
+    }
+}
+
+/// The lines of one unit together.
+fn total(lines: &[&Standing], unit: Option<Currency>) -> i64 {
+    let same = lines.iter().filter(|line| line.figure.unit == unit);
+    same.fold(0, |sum: i64, line| sum.saturating_add(line.figure.number))
+}
+
 /// All that is known of one subject in one ledger.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lines {
@@ -77,6 +93,8 @@ pub(super) struct Lines {
     /// A line that nobody expects is a loss.
     ruled: bool,
     lines: Vec<Standing>,
+    /// What stood once, and does no more.
+    gone: Vec<Figure>,
     ever: bool,
     /// Counts what is wanted and what is booked.
     turn: u64,
@@ -102,7 +120,7 @@ impl Lines {
                 self.wanted.push(Wanted { figure, detail, expected, due, key, turn: self.turn });
             }
             Demand::Never => self.ruled = true,
-            Demand::AtMost { amount } => self.at_most = sum(amount, None),
+            Demand::AtMost { amount, .. } => self.at_most = sum(amount, None),
             Demand::AtLeast { amount } => self.at_least = sum(amount, None),
             Demand::Stands { amount } => self.stands = sum(amount, self.stands.as_ref()),
         }
@@ -116,7 +134,7 @@ impl Lines {
         let standing = Standing { figure: amount.into(), detail, reference, turn: self.turn };
         let place = self.lines.iter().position(|known| known.reference == standing.reference);
         match (place, gone) {
-            (Some(index), true) => drop(self.lines.remove(index)),
+            (Some(index), true) => self.gone.push(self.lines.remove(index).figure),
             (Some(index), false) => self.lines[index] = standing,
             (None, true) => {}
             (None, false) => self.lines.push(standing),
@@ -171,10 +189,14 @@ impl Lines {
             gaps.push(self.gap(key, flaw, party, figure, None));
         }
         for want in unmet {
-            let key = format!("missing {}", want.key);
-            let due = Some(want.due);
-            let mut gap = self.gap(key, Flaw::Missing, want.expected.short, want.figure, due);
-            gap.kind = RowKind::Line { held_by: want.expected.held_by.clone() };
+            // What stood and was taken away is not on its way.
+            let (word, flaw, due) = match self.gone.contains(&want.figure) {
+                true => ("gone", Flaw::TakenAway, None),
+                false => ("missing", Flaw::Missing, Some(want.due)),
+            };
+            let key = format!("{word} {}", want.key);
+            let mut gap = self.gap(key, flaw, want.expected.short, want.figure, due);
+            gap.kind = RowKind::Line { held_by: want.expected.held_by.clone(), other: None };
             gaps.push(gap);
         }
         if self.ruled {
@@ -188,12 +210,22 @@ impl Lines {
         gaps
     }
 
-    /// What the lines have above their bound, at the lines that came last. A line in another currency is wholly above.
+    /// What the lines have above their bound, at the lines that came last. A line in another currency is wholly above, and
+    /// one that is owed to somebody else is wholly lost.
     fn above_gaps(&self) -> Vec<Gap> {
         let Some(bound) = &self.at_most else { return Vec::new() };
-        let mut excess = self.sum(bound.figure.unit).saturating_sub(bound.figure.number);
-        let mut gaps = Vec::new();
-        for line in self.lines.iter().rev() {
+        let (over, mut gaps) = (bound.expected.over, Vec::new());
+        let (owed, astray): (Vec<&Standing>, Vec<&Standing>) =
+            self.lines.iter().partition(|line| bound.is_for(line));
+        for line in astray {
+            let key = format!("astray {}", line.reference);
+            let kind = RowKind::Line { held_by: None, other: line.detail.clone() };
+            let gap = self.gap(key, Flaw::WrongParty, over, line.figure, None);
+            gaps.push(Gap { kind, ..gap });
+        }
+        let unit = bound.figure.unit;
+        let mut excess = total(&owed, unit).saturating_sub(bound.figure.number);
+        for line in owed.into_iter().rev() {
             let above = match line.figure.unit == bound.figure.unit {
                 true => line.figure.number.min(excess),
                 false => line.figure.number,
@@ -205,7 +237,7 @@ impl Lines {
                 excess -= above;
             }
             let (key, figure) = (format!("above {}", line.reference), line.figure.with(above));
-            gaps.push(self.gap(key, Flaw::AboveCap, bound.expected.over, figure, None));
+            gaps.push(self.gap(key, Flaw::AboveCap, over, figure, None));
         }
         gaps
     }
@@ -240,8 +272,7 @@ impl Lines {
     }
 
     fn sum(&self, unit: Option<Currency>) -> i64 {
-        let same = self.lines.iter().filter(|line| line.figure.unit == unit);
-        same.fold(0, |sum: i64, line| sum.saturating_add(line.figure.number))
+        total(&self.lines.iter().collect::<Vec<_>>(), unit)
     }
 
     fn gap(
@@ -252,7 +283,7 @@ impl Lines {
         figure: Figure,
         due: Option<Instant>,
     ) -> Gap {
-        let kind = RowKind::Line { held_by: None };
+        let kind = RowKind::Line { held_by: None, other: None };
         Gap { key, kind, flaw, party, amount: self.price(figure), due }
     }
 }

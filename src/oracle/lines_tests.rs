@@ -64,6 +64,8 @@ fn once_is_once_and_of_that_amount() {
     check("not there", &want, &[], &[(Flaw::Missing, Seller, 30)]);
     let twice = [line("1", yuan(30), ""), line("2", yuan(30), "")];
     check("twice", &want, &twice, &[(Flaw::Duplicate, Platform, 30)]);
+    let there = line("1", yuan(30), "");
+    check("and put back", &want, &[there.clone(), gone("1"), there], &[]);
     check("too little", &want, &[line("1", yuan(20), "")], &[(Flaw::WrongAmount, Seller, 10)]);
     check("too much", &want, &[line("1", yuan(50), "")], &[(Flaw::WrongAmount, Platform, 20)]);
     check(
@@ -78,7 +80,7 @@ fn once_is_once_and_of_that_amount() {
         "taken back",
         &want,
         &[line("1", yuan(30), ""), gone("1")],
-        &[(Flaw::Missing, Seller, 30)],
+        &[(Flaw::TakenAway, Seller, 30)],
     );
     let mended = [line("1", yuan(3), ""), line("1", yuan(30), "")];
     check("the same line again, mended", &want, &mended, &[]);
@@ -157,6 +159,10 @@ fn a_cap_is_told_at_the_lines_that_go_above() {
     check("and given back", &cap, &back, &[]);
     let raised = [cap[0].clone(), Expected::at_most("l", &account(), yuan(110))];
     check("and raised", &raised, &over[..2], &[]);
+    let named = [Expected::at_most("l", &account(), yuan(100)).detail("M-1")];
+    check("to whom it is owed", &named, &[line("1", yuan(60), "M-1")], &[]);
+    let astray = [line("1", yuan(100), "M-1"), line("2", yuan(60), "M-2")];
+    check("to somebody else", &named, &astray, &[(Flaw::WrongParty, Platform, 60)]);
     let pieces = [Expected::at_most("l", &account(), 1).worth(yuan(50))];
     let sold = [line("1", 1, ""), line("2", 1, "")];
     check("pieces", &pieces, &sold, &[(Flaw::AboveCap, Platform, 50)]);

@@ -56,19 +56,45 @@ impl Record {
         std::fs::rename(part, whole)
     }
 
-    /// Drops the tables and schemas by name; what it dropped.
-    async fn drop_made(&self) -> Result<Vec<String>, mysql_async::Error> {
+    async fn carry_out(&self) -> Result<Vec<String>, Undone> {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let late = |_| Err(Undone::Failed(format!("not undone within {LIMIT:?}")));
+            match timeout_at(end, self.try_once()).await.unwrap_or_else(late) {
+                Err(Undone::Failed(_)) if Instant::now() + TRY_PAUSE < end => {
+                    sleep(TRY_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// All of it behind the schema's lock: the next drill's tables and topics may bear the same names.
+    async fn try_once(&self) -> Result<Vec<String>, Undone> {
         let login = Login { user: self.user.clone(), password: self.password.clone() };
         let options = login.mysql_async(&self.mysql.ip().to_string(), self.mysql.port());
         let mut conn = Conn::new(options).await?;
-        conn.query_drop(format!("SET lock_wait_timeout = {LOCK_S}")).await?;
-        let (schema, mut undone) = (&self.schema, Vec::new());
-        if !lock_schema(&mut conn, schema, LOCK_S).await? {
-            return Ok(vec![format!("another drill is running in schema `{schema}`: left to it")]);
+        if !lock_schema(&mut conn, &self.schema, LOCK_S).await? {
+            return Err(Undone::Busy);
         }
-        lock_tables(&mut conn, schema, LOCK_S).await?;
-        let Some(tables) = tables_of(&mut conn, schema).await? else { return Ok(undone) };
-        if !is_marked(&mut conn, schema, &tables).await? {
+        let made = self.drop_made(&mut conn).await;
+        // Then the topics: a broker that does not answer keeps nobody from the tables.
+        let prefixes: Vec<String> = self.topic_prefixes.iter().cloned().collect();
+        let topics = topics::delete(self.kafka, &prefixes).await;
+        let mut undone = made?;
+        topics.map_err(|error| Undone::Failed(error.to_string()))?;
+        undone.extend(prefixes.iter().map(|prefix| format!("deleted topics `{prefix}…`")));
+        conn.disconnect().await?;
+        Ok(undone)
+    }
+
+    /// Drops the tables and schemas by name; what it dropped.
+    async fn drop_made(&self, conn: &mut Conn) -> Result<Vec<String>, mysql_async::Error> {
+        let (schema, mut undone) = (&self.schema, Vec::new());
+        conn.query_drop(format!("SET lock_wait_timeout = {LOCK_S}")).await?;
+        lock_tables(conn, schema, LOCK_S).await?;
+        let Some(tables) = tables_of(conn, schema).await? else { return Ok(undone) };
+        if !is_marked(conn, schema, &tables).await? {
             return Ok(vec![format!("schema `{schema}` bears no marker any more: left as it is")]);
         }
         let ours = self.tables.iter().filter(|table| tables.contains(table));
@@ -78,38 +104,30 @@ impl Record {
             undone.extend(ours.iter().map(|table| format!("dropped table {table}")));
         }
         for beside in &self.beside {
-            let Some(tables) = tables_of(&mut conn, beside).await? else { continue };
+            let Some(tables) = tables_of(conn, beside).await? else { continue };
             // Killed between the schema and its marker's row, we made it all the same.
             let only_just = tables.iter().all(|table| table == MARKER_TABLE);
-            if only_just || is_marked(&mut conn, beside, &tables).await? {
+            if only_just || is_marked(conn, beside, &tables).await? {
                 conn.query_drop(format!("DROP DATABASE IF EXISTS `{beside}`")).await?;
                 undone.push(format!("dropped schema `{beside}`"));
             }
         }
-        conn.disconnect().await?;
         Ok(undone)
     }
+}
 
-    async fn carry_out(&self) -> Result<Vec<String>, String> {
-        let end = Instant::now() + LIMIT;
-        loop {
-            let late = |_| Err(format!("not undone within {LIMIT:?} on {}", self.mysql));
-            match timeout_at(end, self.try_once()).await.unwrap_or_else(late) {
-                Err(_) if Instant::now() + TRY_PAUSE < end => sleep(TRY_PAUSE).await,
-                done => return done,
-            }
-        }
-    }
+/// Why a record is not carried out.
+#[derive(Debug, thiserror::Error)]
+enum Undone {
+    #[error("another drill is at work there: left to the sweep after it")]
+    Busy,
+    #[error("{0}")]
+    Failed(String),
+}
 
-    /// A broker that does not answer keeps nobody from the tables.
-    async fn try_once(&self) -> Result<Vec<String>, String> {
-        let prefixes: Vec<String> = self.topic_prefixes.iter().cloned().collect();
-        let (made, topics) = tokio::join!(self.drop_made(), topics::delete(self.kafka, &prefixes));
-        let failed = |error| format!("undo on the given mysql {}: {error}", self.mysql);
-        let mut undone = made.map_err(failed)?;
-        topics.map_err(|error| error.to_string())?;
-        undone.extend(prefixes.iter().map(|prefix| format!("deleted topics `{prefix}…`")));
-        Ok(undone)
+impl From<mysql_async::Error> for Undone {
+    fn from(error: mysql_async::Error) -> Undone {
+        Undone::Failed(error.to_string())
     }
 }
 
@@ -123,7 +141,9 @@ pub async fn carry_out(state_dir: &Path) -> Result<Vec<String>, String> {
     };
     let record: Record =
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    let undone = record.carry_out().await?;
+    let (schema, mysql) = (&record.schema, record.mysql);
+    let failed_there = |why| format!("undo in schema `{schema}` of the given mysql {mysql}: {why}");
+    let undone = record.carry_out().await.map_err(failed_there)?;
     forget(state_dir).map_err(failed)?;
     Ok(undone)
 }

@@ -198,6 +198,11 @@ Feature: What provokes the faults that no shipped scenario names, or that plans 
     And account "W-2" holds 1.00 CNY
     When 30.00 CNY is transferred from account "W-1" to account "W-2"
 
+  Scenario: data.wallet-leg.redated
+    Given account "W-1" holds 100.00 CNY
+    And account "W-2" holds 1.00 CNY
+    When 30.00 CNY is transferred from account "W-1" to account "W-2"
+
   Scenario: data.promotion-face.tenfold
     Given activity "A-1" has a budget of 100.00 CNY
     And promotion "P-1" of 30.00 CNY in exclusion group "G-1" belongs to activity "A-1"

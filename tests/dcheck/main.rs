@@ -11,6 +11,7 @@ mod link;
 mod log;
 mod missed;
 mod offline;
+mod plans;
 mod poison;
 mod readings;
 mod replay;
@@ -31,6 +32,9 @@ async fn dcheck_on_real_servers() {
     missed::records_cut_before_they_were_read_are_told_and_make_no_finding(servers).await;
     missed::a_topic_made_anew_is_told_and_read_from_its_beginning(servers).await;
     poison::undecodable_messages_are_kept_counted_and_told(servers).await;
+    plans::a_plan_waits_for_a_person_and_is_reverted_by_one(servers).await;
+    plans::a_plan_that_is_refused_or_forgotten_touches_nothing(servers).await;
+    plans::a_kill_switch_is_told_and_survives(servers).await;
     log::a_rule_broken_by_ddl_is_told_and_the_others_go_on(servers).await;
     log::a_server_without_full_rows_is_refused_with_all_that_is_wrong(servers).await;
     replay::a_recording_is_judged_again_byte_for_byte(servers).await;

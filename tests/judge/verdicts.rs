@@ -48,6 +48,12 @@ fn premises_hold_or_name_what_broke() {
             (Inconclusive, Word::StageDown),
         ),
         ("toothless", attack().event(armed("other")), (Inconclusive, Word::FaultDidNotBite)),
+        (
+            "toothless the second time",
+            attack().bites("slow").event(armed("slow")).event(armed("slow")),
+            (Inconclusive, Word::FaultDidNotBite),
+        ),
+        ("twice struck, twice bitten", attack().bites("slow").bites("slow"), (Pass, Word::Proved)),
         ("harmless", harmless.ok(Role::Scripted, deliver("R-9", 1)), (Inconclusive, Word::NoLoss)),
         (
             "a control's fault is not there",

@@ -16,7 +16,7 @@ mod router;
 mod routes;
 mod webhook;
 
-pub use channels::{Channel, ChannelSpec, post};
+pub use channels::{Channel, ChannelSpec, Producer, post};
 pub use delivery::{Delivery, DeliveryState};
 pub use ladder::Ladder;
 pub use load::load_file;

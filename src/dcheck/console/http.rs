@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::metrics::{CONTENT_TYPE, Deeds, open_metrics};
 use super::people::People;
+use super::plans::{self, PlanOrder, Plans};
 use super::silences;
 use super::view::{Figures, View};
 use crate::clock::Clock;
@@ -31,12 +32,7 @@ pub enum Order {
     Advanced {
         seq: u64,
     },
-    Approve {
-        run_id: String,
-    },
-    Revert {
-        run_id: String,
-    },
+    Plan(PlanOrder),
     Silence(Silence),
     Unsilence {
         id: String,
@@ -54,9 +50,10 @@ pub struct Tasks {
     pub writer: Writer,
     pub deliveries: Vec<Arc<DeliveryState>>,
     pub runs: Arc<RunsState>,
+    pub plans: Plans,
     /// What the sources read and the daemon's task has not taken yet.
     pub unread: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// Who may silence alerts.
+    /// Who may silence alerts and order anything of plans.
     pub people: People,
     /// Numbers of rows, messages and silences.
     pub numbers: Arc<AtomicU64>,
@@ -146,9 +143,14 @@ pub async fn serve(listener: TcpListener, console: Arc<Console>) -> std::io::Res
         .route("/alerts", get(alerts))
         .route("/silences", get(silences::list).post(silences::add))
         .route("/silences/{id}", delete(silences::end))
-        .route("/plans", get(plans))
-        .route("/plans/{run_id}/approve", post(approve))
-        .route("/plans/{run_id}/revert", post(revert))
+        .route("/plans", get(plans::list))
+        .route("/plans/dry-run", post(plans::dry_run))
+        .route("/plans/halted", get(plans::halted))
+        .route("/plans/halt", post(plans::halt))
+        .route("/plans/resume", post(plans::resume))
+        .route("/plans/{run_id}/approve", post(plans::approve))
+        .route("/plans/{run_id}/refuse", post(plans::refuse))
+        .route("/plans/{run_id}/revert", post(plans::revert))
         .route("/metrics", get(metrics))
         .with_state(console);
     axum::serve(listener, router).await
@@ -227,29 +229,6 @@ async fn alerts(State(console): Shared) -> Response {
     Json(console.view().alerts.values().collect::<Vec<_>>()).into_response()
 }
 
-async fn plans(State(console): Shared) -> Response {
-    Json(console.tasks.get().map(|tasks| tasks.runs.list()).unwrap_or_default()).into_response()
-}
-
-async fn approve(State(console): Shared, Path(run_id): Path<String>) -> Response {
-    person(&console, run_id, |run_id| Order::Approve { run_id }).await
-}
-
-async fn revert(State(console): Shared, Path(run_id): Path<String>) -> Response {
-    person(&console, run_id, |run_id| Order::Revert { run_id }).await
-}
-
-async fn person(console: &Console, run_id: String, order: fn(String) -> Order) -> Response {
-    let runs = console.tasks.get().map(|tasks| tasks.runs.list()).unwrap_or_default();
-    if !runs.iter().any(|run| run.run_id == run_id) {
-        let why = format!("no plan run `{run_id}`: GET /plans lists them");
-        return (StatusCode::NOT_FOUND, why).into_response();
-    }
-    console.inbound.fetch_add(1, Ordering::AcqRel);
-    send(console, order(run_id)).await;
-    StatusCode::ACCEPTED.into_response()
-}
-
 async fn metrics(State(console): Shared) -> Response {
     let figures = console.figures();
     let mut deeds = Deeds::default();
@@ -259,6 +238,7 @@ async fn metrics(State(console): Shared) -> Response {
             deeds.failed_posts += delivery.failed_posts.load(Ordering::Acquire);
         }
         deeds.plan_runs.extend(tasks.runs.counts());
+        deeds.halted.extend(tasks.plans.halts.list().into_iter().map(|halt| halt.plan));
     }
     let text = open_metrics(&console.view(), &figures, &deeds);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()

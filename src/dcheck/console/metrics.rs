@@ -91,6 +91,12 @@ pub const FAMILIES: &[Family] = &[
     family("dcheck_blind", "gauge", &[], "Open alerts of blindness."),
     family("dcheck_results_away", "gauge", &[], "1 while the results database takes no commit."),
     family("dcheck_plan_runs", "gauge", &["state"], "Plan runs, by state."),
+    family(
+        "dcheck_plans_halted",
+        "gauge",
+        &["plan"],
+        "1 while a kill switch is thrown; * is all plans.",
+    ),
     family("dcheck_settled_mark", "gauge", &[], "The last mark that is settled."),
     seconds("dcheck_clock_offset_seconds", &[], "By how much a drill has advanced the clock."),
 ];
@@ -102,6 +108,8 @@ type Rows = Vec<(Vec<String>, String)>;
 #[derive(Clone, Debug, Default)]
 pub struct Deeds {
     pub plan_runs: Vec<(&'static str, u64)>,
+    /// Plans whose kill switch is thrown.
+    pub halted: Vec<String>,
     pub delivered: u64,
     pub failed_posts: u64,
 }
@@ -226,6 +234,10 @@ fn of_alerts(view: &View, figures: &Figures, deeds: &Deeds) -> ByName {
             "dcheck_plan_runs",
             runs.map(|(state, count)| (vec![(*state).to_owned()], count.to_string())).collect(),
         ),
+        (
+            "dcheck_plans_halted",
+            deeds.halted.iter().map(|plan| (vec![plan.clone()], "1".to_owned())).collect(),
+        ),
         ("dcheck_settled_mark", one(view.settled)),
         ("dcheck_clock_offset_seconds", vec![(Vec::new(), in_seconds(figures.offset_ms))]),
     ])
@@ -275,7 +287,8 @@ mod tests {
         view.keep_alert(alert("b", AlertState::Firing, 10));
         view.keep_alert(alert("c", AlertState::Resolved, 500));
         let figures = Figures { now: CellTime(62_500), offset_ms: -30_000, ..Figures::default() };
-        let deeds = Deeds { plan_runs: vec![("effective", 2)], delivered: 7, failed_posts: 1 };
+        let (plan_runs, halted) = (vec![("effective", 2)], vec!["*".to_owned()]);
+        let deeds = Deeds { plan_runs, halted, delivered: 7, failed_posts: 1 };
         open_metrics(&view, &figures, &deeds)
     }
 
@@ -292,6 +305,7 @@ mod tests {
             "dcheck_alerts_firing{rule=\"r\",severity=\"P0\"} 2",
             "dcheck_at_risk{rule=\"r\",currency=\"CNY\"} 200.00",
             "dcheck_plan_runs{state=\"effective\"} 2",
+            "dcheck_plans_halted{plan=\"*\"} 1",
             "dcheck_alerts_delivered_total 7",
             "dcheck_clock_offset_seconds -30.000",
         ] {

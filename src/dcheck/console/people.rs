@@ -1,4 +1,4 @@
-//! Who may silence alerts: names and tokens, from a file of lines `NAME TOKEN`.
+//! Who may silence alerts and order anything of plans: names and tokens, from a file of lines `NAME TOKEN`.
 //!
 //! Owns the reading of that file and the check of a token. Tokens are kept as hashes: comparing those tells nobody how near a
 //! guess was.
@@ -7,8 +7,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
+
+use super::http::Console;
 
 /// Shorter ones can be guessed.
 const TOKEN_CHARS: usize = 16;
@@ -44,6 +47,25 @@ impl People {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whose token came with a request; `what` is what they ask to do.
+pub(super) fn person(
+    console: &Console,
+    headers: &HeaderMap,
+    what: &str,
+) -> Result<String, Box<Response>> {
+    let refused = |status: StatusCode, why: String| Box::new((status, why).into_response());
+    let Some(tasks) = console.tasks() else {
+        return Err(refused(StatusCode::SERVICE_UNAVAILABLE, "starting: try again".to_owned()));
+    };
+    if tasks.people.is_empty() {
+        let why = format!("nobody may {what} here: start with --people FILE");
+        return Err(refused(StatusCode::FORBIDDEN, why));
+    }
+    let why = "whose token is this? send `Authorization: Bearer TOKEN` of a line in --people";
+    let name = tasks.people.of(headers).map(str::to_owned);
+    name.ok_or_else(|| refused(StatusCode::UNAUTHORIZED, why.to_owned()))
 }
 
 /// Errors are `LINE: what`, never with a token in them.

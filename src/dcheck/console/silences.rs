@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::{Console, Order, send};
+use super::people::person;
 use crate::clock::{CellTime, parse_rfc3339, rfc3339};
 use crate::dcheck::alerts::Silence;
 use crate::dcheck::alerts::reading::parse_duration_ms;
@@ -42,7 +43,7 @@ pub async fn list(State(console): Shared) -> Response {
 }
 
 pub async fn add(State(console): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    let owner = match person(&console, &headers) {
+    let owner = match person(&console, &headers, "silence alerts") {
         Ok(owner) => owner,
         Err(refusal) => return *refusal,
     };
@@ -63,7 +64,7 @@ pub async fn add(State(console): Shared, headers: HeaderMap, body: Bytes) -> Res
 }
 
 pub async fn end(State(console): Shared, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let who = match person(&console, &headers) {
+    let who = match person(&console, &headers, "silence alerts") {
         Ok(who) => who,
         Err(refusal) => return *refusal,
     };
@@ -78,17 +79,6 @@ pub async fn end(State(console): Shared, Path(id): Path<String>, headers: Header
 async fn order(console: &Console, order: Order) {
     console.inbound.fetch_add(1, Ordering::AcqRel);
     send(console, order).await;
-}
-
-fn person(console: &Console, headers: &HeaderMap) -> Result<String, Box<Response>> {
-    let Some(tasks) = console.tasks() else { return Err(Box::new(starting())) };
-    if tasks.people.is_empty() {
-        let why = "nobody may silence alerts here: start with --people FILE";
-        return Err(Box::new((StatusCode::FORBIDDEN, why).into_response()));
-    }
-    let name = tasks.people.of(headers).map(str::to_owned);
-    let why = "whose token is this? send `Authorization: Bearer TOKEN` of a line in --people";
-    name.ok_or_else(|| Box::new((StatusCode::UNAUTHORIZED, why).into_response()))
 }
 
 fn read(

@@ -1,10 +1,10 @@
-//! The daemon: the reconciler as a process, `dcheck run`, and `dcheck check`.
+//! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`, `telling`, `orders`, `ailments`), the lookups, the known ends of sources (`ends`), the health of its own
-//! parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay` judges again (`replay`); `dcheck explain` says why (`explain`).
-//! `dcheck reconcile` sweeps what is at rest (`offline`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`).
-//! Imports every other room of `dcheck`; nothing imports it.
+//! (`core`, `record`, `telling`, `orders`, `plan_orders`, `ailments`), the lookups, the known ends of sources (`ends`), the
+//! health of its own parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay` judges again
+//! (`replay`); `dcheck explain` says why (`explain`). `dcheck reconcile` sweeps what is at rest (`offline`). `dcheck watchdog`
+//! is a process of its own (`watchdog`, `vigil`). Imports every other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
 //! `tests/dcheck.rs`.
 //! Not covered: hot reload of plans, bench.
@@ -12,6 +12,7 @@
 mod ailments;
 mod channels;
 mod core;
+mod dry_run;
 mod ends;
 mod explain;
 mod lookups;
@@ -19,6 +20,7 @@ mod offline;
 mod options;
 mod orders;
 mod parts;
+mod plan_orders;
 mod record;
 mod recording;
 mod replay;
@@ -32,6 +34,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 
+use dry_run::PlanCommand;
 use options::{CheckOptions, Cli, Command};
 use start::Mistakes;
 
@@ -59,6 +62,9 @@ pub fn main() -> ExitCode {
     log::set(format);
     let done = match command {
         Command::Check(options) => check(&options).map(|()| ExitCode::SUCCESS),
+        Command::Plan(PlanCommand::DryRun(options)) => {
+            dry_run::dry_run(&options).map(|()| ExitCode::SUCCESS)
+        }
         Command::Run(options) => runtime.block_on(start::run(*options)).map(|()| ExitCode::SUCCESS),
         Command::Watchdog(options) => {
             runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)

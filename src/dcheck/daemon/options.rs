@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::dry_run::PlanCommand;
 use crate::dcheck::sources::Position;
 use crate::dcheck::sources::kafka::Start;
 use crate::dcheck::sources::kafka::dead_letters::TOPIC;
@@ -44,6 +45,9 @@ pub enum Command {
     /// Read rules and plans, and print every mistake.
     #[command(after_help = CHECK_EXAMPLE)]
     Check(CheckOptions),
+    /// Rehearse emergency plans.
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Watch a reconciler from outside, and alert when it gives no sign of life.
     #[command(after_help = WATCHDOG_EXAMPLE)]
     Watchdog(WatchdogOptions),
@@ -149,7 +153,7 @@ pub struct RunOptions {
     /// Where they are posted while `--alerts` acknowledges nothing.
     #[arg(long, value_name = "URL")]
     pub second_alerts: Option<String>,
-    /// Who may silence alerts: a file of lines `NAME TOKEN`, readable by its owner alone.
+    /// Who may silence alerts and order anything of plans: a file of lines `NAME TOKEN`, readable by its owner alone.
     #[arg(long, value_name = "FILE")]
     pub people: Option<PathBuf>,
     /// Where plan runs are posted at each change of state.

@@ -1,6 +1,6 @@
-//! What the console orders of the core: advances, rules, approvals, silences; each in its turn.
+//! What the console orders of the core: advances, rules, silences; each in its turn.
 //!
-//! Owns what becomes of an order. Who may give it was decided in the console.
+//! What it orders of plans is `plan_orders`. Owns what becomes of an order. Who may give it was decided in the console.
 
 use std::sync::atomic::Ordering;
 
@@ -9,7 +9,6 @@ use serde_json::json;
 use super::core::Core;
 use crate::dcheck::alerts::Silence;
 use crate::dcheck::console::Order;
-use crate::dcheck::plans::Nudge;
 use crate::dcheck::results::AuditRow;
 
 impl Core {
@@ -23,12 +22,7 @@ impl Core {
                 self.tick();
             }
             Order::Rules(loaded) => self.take_rules(loaded),
-            Order::Approve { run_id } => {
-                let _ = self.executor.nudge(&run_id, Nudge::Approve);
-            }
-            Order::Revert { run_id } => {
-                let _ = self.executor.nudge(&run_id, Nudge::Revert);
-            }
+            Order::Plan(order) => self.obey_plan(order),
             Order::Silence(silence) => self.silence(silence),
             Order::Unsilence { id, who } => self.unsilence(&id, &who),
         }

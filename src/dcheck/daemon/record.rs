@@ -62,6 +62,7 @@ impl Pending {
         let batch = &self.batch;
         !(batch.messages.is_empty()
             && batch.audit.is_empty()
+            && batch.halts.is_empty()
             && batch.runs.is_empty()
             && self.joins.is_empty())
     }
@@ -166,6 +167,7 @@ impl Core {
                     self.pending.joins.push((plan.clone(), run_id.clone(), finding.clone()));
                     run_id
                 }
+                Decision::Count(mark) => mark,
                 Decision::Start(run) | Decision::Refuse(run) => {
                     let run_id = run.run_id.clone();
                     self.pending.batch.messages.push(plan_event(&run, self.number(), now));
@@ -304,6 +306,7 @@ fn finding(verdict: &Verdict, print: &str, starts_at: CellTime) -> Finding {
         starts_at,
         subject: verdict.subject.clone(),
         occurrence: verdict.occurrence.clone(),
+        at_risk: verdict.at_risk,
         fields: verdict.fields.clone(),
     }
 }

@@ -8,7 +8,7 @@
 //! the recording ends and says so.
 //! Not covered: a recording that begins in the middle of a run (it begins at a start).
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::record::Checkpoint;
 use super::start::Mistakes;
 use crate::clock::CellTime;
-use crate::dcheck::engine::{Input, RuleSet, Snapshot, VerdictKey};
+use crate::dcheck::engine::{Engine, Input, RuleSet, Snapshot, VerdictKey};
 use crate::dcheck::log;
 
 pub const FORMAT: &str = "dcheck-recording/1";
@@ -75,6 +75,22 @@ impl Head {
 /// The same for the same rules, whichever file they stand in.
 pub fn digest_of(rules: &RuleSet) -> String {
     hex::encode(&Sha256::digest(format!("{:?}", rules.rules()))[..16])
+}
+
+/// The engine as it was before its first input; a new one, and said so, where it cannot be had.
+pub fn restored(
+    rules: &Arc<RuleSet>,
+    sources: &[String],
+    judged: HashSet<VerdictKey>,
+    before: Option<&Snapshot>,
+) -> Engine {
+    if let Some(before) = before {
+        match Engine::restore(Arc::clone(rules), sources, judged.clone(), before) {
+            Ok(engine) => return engine,
+            Err(error) => log::warn("engine", &format!("{error}; open windows of before are lost")),
+        }
+    }
+    Engine::new(Arc::clone(rules), sources, judged)
 }
 
 /// The hash of a line behind the line with hash `before`.

@@ -5,7 +5,6 @@
 //! by its line.
 //! Not covered: what is told of the verdicts (groups, plans): those are the daemon's.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::recording::{Entry, FILES, FORMAT, Head, chained, digest_of, file};
+use super::recording::{Entry, FILES, FORMAT, Head, chained, digest_of, file, restored};
 use super::start::Mistakes;
 use crate::clock::rfc3339;
 use crate::dcheck::alerts::fingerprint;
@@ -122,13 +121,8 @@ fn engine(lines: &Lines, head: Head, rules: &Arc<RuleSet>) -> Result<Engine, Str
             "{place}: it was recorded with rules {recorded}, and --rules are {given}: give the files of then"
         ));
     }
-    let judged: HashSet<_> = head.judged.into_iter().collect();
-    let Some(snapshot) = head.snapshot else {
-        return Ok(Engine::new(Arc::clone(rules), &head.sources, judged));
-    };
-    let restored = Engine::restore(Arc::clone(rules), &head.sources, judged.clone(), &snapshot);
-    // As the daemon did.
-    Ok(restored.unwrap_or_else(|_| Engine::new(Arc::clone(rules), &head.sources, judged)))
+    let judged = head.judged.into_iter().collect();
+    Ok(restored(rules, &head.sources, judged, head.snapshot.as_ref()))
 }
 
 fn line(verdict: &Verdict) -> Line<'_> {

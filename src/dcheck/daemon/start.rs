@@ -19,17 +19,19 @@ use super::ends::Patience;
 use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
+use super::plan_orders::halts_of;
 use super::record::{Checkpoint, Pending, judged, judged_keys};
-use super::recording::{Head, Recorder};
+use super::recording::{Head, Recorder, restored};
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
-    Alerting, Channel, ChannelSpec, Delivery, Ladder, Routes, Way, fingerprint, wire_alert,
+    Alerting, Channel, ChannelSpec, Delivery, Ladder, Producer, Routes, Way, fingerprint,
+    wire_alert,
 };
-use crate::dcheck::console::{Console, Loaded, Order, People, Tasks, serve};
+use crate::dcheck::console::{Console, Loaded, Order, People, Plans, Tasks, serve};
 use crate::dcheck::engine::{Engine, RuleSet};
 use crate::dcheck::log;
 use crate::dcheck::plans::spec::PlanSpec;
-use crate::dcheck::plans::{Executor, Known, Planner, RunsState, Shared, Targets};
+use crate::dcheck::plans::{Executor, Halts, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::{SqlClient, View};
 use crate::dcheck::results::sweep::SWEEP_SEQ;
 use crate::dcheck::results::{Store, Stored, Writer};
@@ -197,7 +199,11 @@ impl Start {
         let numbers = Arc::new(AtomicU64::new(stored.last_seq));
         let (ended, ended_inbox) = mpsc::channel(INBOX);
         let (urls, sql) = (self.options.target_urls(), Arc::clone(&self.sql));
-        let targets = Arc::new(Targets { http, urls, sql });
+        let kafka = Producer::new(&self.options.kafka, "dcheck-plans");
+        let topic_prefix = self.options.topic_prefix.clone();
+        let targets = Arc::new(Targets { http, urls, sql, kafka, topic_prefix });
+        let halts = Arc::new(Halts::new(halts_of(&stored)));
+        let specs = self.specs.iter().map(|spec| (spec.id.clone(), Arc::clone(spec)));
         let shared = Arc::new(Shared {
             targets: Arc::clone(&targets),
             writer: writer.clone(),
@@ -206,9 +212,12 @@ impl Start {
             numbers: Arc::clone(&numbers),
             state: Arc::new(RunsState::default()),
             ended,
+            halts: Arc::clone(&halts),
+            turns: Arc::default(),
+            specs: specs.collect(),
         });
         let runs = Arc::clone(&shared.state);
-        let mut executor = Executor::new(shared, &self.specs);
+        let mut executor = Executor::new(shared);
         stored.runs.iter().for_each(|run| executor.take_on(run.clone()));
         let (news, sources_inbox) = mpsc::channel(INBOX);
         tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
@@ -218,6 +227,11 @@ impl Start {
             writer: writer.clone(),
             deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
             runs,
+            plans: Plans {
+                specs: self.specs.clone(),
+                halts: Arc::clone(&halts),
+                topic_prefix: self.options.topic_prefix.clone(),
+            },
             unread: Box::new(unread),
             people: std::mem::take(&mut self.people),
             numbers: Arc::clone(&numbers),
@@ -230,8 +244,9 @@ impl Start {
         let sources = self.sources(&engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
-        let core = Core {
-            planner: Planner::new(self.specs, &stored.runs, &stored.triggers),
+        let thrown = halts.list();
+        let mut core = Core {
+            planner: Planner::new(self.specs, &stored.runs, &stored.triggers, halts),
             engine,
             executor,
             console: self.console,
@@ -261,6 +276,7 @@ impl Start {
             alerts,
             events,
         };
+        core.tell_halts(&thrown);
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
     }
@@ -278,17 +294,8 @@ impl Start {
     fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {
         let names = self.source_names();
         let judged = HashSet::from_iter(judged_keys(stored));
-        let Some(checkpoint) = checkpoint else {
-            return Engine::new(Arc::clone(&self.rules), &names, judged);
-        };
-        let rules = Arc::clone(&self.rules);
-        match Engine::restore(rules, &names, judged.clone(), &checkpoint.engine) {
-            Ok(engine) => engine,
-            Err(error) => {
-                log::warn("engine", &format!("{error}; open windows of before are lost"));
-                Engine::new(Arc::clone(&self.rules), &names, judged)
-            }
-        }
+        let before = checkpoint.map(|checkpoint| &checkpoint.engine);
+        restored(&self.rules, &names, judged, before)
     }
 
     fn source_names(&self) -> Vec<String> {

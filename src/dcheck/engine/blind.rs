@@ -48,7 +48,9 @@ impl Watches {
 
     /// The first instant counts until recovery, and what was last said of it.
     pub fn ails(&mut self, ward: Ward, id: String, since: CellTime, why: String) {
-        let found = Ailment { since, why: String::new(), case: None };
+        // What stops plans is the same case after a restart: a kill switch is stored with its instant.
+        let case = (ward == Ward::PlanExecutor).then(|| rfc3339(since.0));
+        let found = Ailment { since, why: String::new(), case };
         self.ailing.entry((ward, id)).or_insert(found).why = why;
     }
 

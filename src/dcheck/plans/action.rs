@@ -1,9 +1,8 @@
 //! Doing one step, and looking whether it had its effect.
 //!
 //! Owns the HTTP and SQL of plans. A step carries `Idempotency-Key: RUN:STEP`, so that a repeat
-//! after a crash is the same step. Must not know states or limits of a run. Not covered: Kafka
-//! actions; an SQL action is done once only as far as its statement is idempotent, because the
-//! receipt lives in another schema.
+//! after a crash is the same step; an SQL action stands in one transaction with its receipt in the target's schema; a record has a
+//! key by which its consumers know a repeat. Must not know states or limits of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,9 +11,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::spec::{
-    Action, HttpAction, Method, Names, Proof, SqlTemplate, Step, path_segment, verbatim,
+    Action, HttpAction, KafkaAction, Method, Names, Proof, SqlTemplate, Step, path_segment,
+    verbatim,
 };
+use crate::dcheck::alerts::Producer;
 use crate::dcheck::alerts::reading::scalar;
+use crate::dcheck::results::Receipt;
 use crate::dcheck::results::sql::{SqlClient, SqlError};
 
 /// A target that has not answered by then is asked again.
@@ -28,6 +30,19 @@ pub struct Targets {
     /// Name -> base URL, from `--target`.
     pub urls: BTreeMap<String, String>,
     pub sql: Arc<SqlClient>,
+    pub kafka: Producer,
+    /// Stands before each topic's name.
+    pub topic_prefix: String,
+}
+
+/// A record of a plan with everything filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub topic: String,
+    pub key: String,
+    /// `RUN:STEP`, in header `idempotency-key`.
+    pub id: String,
+    pub body: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +55,8 @@ pub enum ActionError {
     Refused { method: &'static str, url: String, status: u16, text: String },
     #[error(transparent)]
     Sql(#[from] SqlError),
+    #[error("{0}")]
+    Kafka(String),
 }
 
 impl Targets {
@@ -53,8 +70,25 @@ impl Targets {
                 Ok(format!("http {status}"))
             }
             Action::Sql(sql) => {
-                let answer = self.query(sql, names).await?;
-                Ok(format!("{} row(s)", answer.affected))
+                let (params, ticket) = (params(sql, names), names.fill(&sql.ticket, verbatim));
+                let receipt = Receipt {
+                    run: &names.run,
+                    step: &step.name,
+                    ticket: if ticket.is_empty() { &names.run } else { &ticket },
+                    at_ms: &names.now_ms,
+                };
+                let done = self.sql.once(&receipt, &sql.text, &params, CALL_LIMIT).await?;
+                let before = if done.before { ", done before" } else { "" };
+                Ok(format!("{} row(s){before}", done.affected))
+            }
+            Action::Kafka(kafka) => {
+                let record = self.record(kafka, &step.name, names);
+                let headers =
+                    [("idempotency-key", record.id.as_str()), ("dcheck-plan", &names.plan)];
+                let sent =
+                    self.kafka.send(&record.topic, &record.key, &headers, &record.body).await;
+                let (partition, offset) = sent.map_err(ActionError::Kafka)?;
+                Ok(format!("{}/{partition}@{offset}", record.topic))
             }
         }
     }
@@ -103,9 +137,11 @@ impl Targets {
         sql: &SqlTemplate,
         names: &Names,
     ) -> Result<crate::dcheck::results::sql::Answer, ActionError> {
-        let params: Vec<String> =
-            sql.params.iter().map(|param| names.fill(param, verbatim)).collect();
-        Ok(self.sql.positional(&sql.text, &params, CALL_LIMIT).await?)
+        Ok(self.sql.positional(&sql.text, &params(sql, names), CALL_LIMIT).await?)
+    }
+
+    fn record(&self, kafka: &KafkaAction, step: &str, names: &Names) -> Record {
+        record(kafka, &self.topic_prefix, step, names)
     }
 
     async fn call(
@@ -146,8 +182,24 @@ impl Targets {
     }
 }
 
+/// The parameters of a statement, filled in.
+pub fn params(sql: &SqlTemplate, names: &Names) -> Vec<String> {
+    sql.params.iter().map(|param| names.fill(param, verbatim)).collect()
+}
+
+pub fn record(kafka: &KafkaAction, prefix: &str, step: &str, names: &Names) -> Record {
+    let id = format!("{}:{step}", names.run);
+    let key = names.fill(&kafka.key, verbatim);
+    Record {
+        topic: format!("{prefix}{}", kafka.topic),
+        key: if key.is_empty() { id.clone() } else { key },
+        id,
+        body: filled(&kafka.body, names).to_string(),
+    }
+}
+
 /// Fills the templates in every text of a body.
-fn filled(body: &Value, names: &Names) -> Value {
+pub fn filled(body: &Value, names: &Names) -> Value {
     match body {
         Value::String(text) => Value::String(names.fill(text, verbatim)),
         Value::Array(items) => items.iter().map(|item| filled(item, names)).collect(),
@@ -199,5 +251,17 @@ mod tests {
         let names = Names { run: "r1".into(), scope: "S\"1".into(), ..Names::default() };
         let body = json!({"run_id": "{run}", "list": ["{scope}", 3]});
         assert_eq!(filled(&body, &names), json!({"run_id": "r1", "list": ["S\"1", 3]}));
+    }
+
+    #[test]
+    fn a_record_is_known_by_its_key_or_by_its_run() {
+        let names = Names { run: "r1".into(), scope: "S-1".into(), ..Names::default() };
+        for (key, told) in [("{scope}", "S-1"), ("", "r1:tell")] {
+            let body = json!({"sku": "{scope}"});
+            let kafka = KafkaAction { topic: "risk".into(), key: key.into(), body };
+            let record = record(&kafka, "cell-1.", "tell", &names);
+            assert_eq!((record.topic.as_str(), record.key.as_str()), ("cell-1.risk", told));
+            assert_eq!((record.id.as_str(), record.body.as_str()), ("r1:tell", r#"{"sku":"S-1"}"#));
+        }
     }
 }

@@ -4,19 +4,22 @@
 //! know how a step is done (`action`).
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
 use super::action::Targets;
-use super::planner::{Finding, is_active};
+use super::halts::Halts;
+use super::planner::{Finding, in_force};
 use super::run::RunTask;
 use super::spec::PlanSpec;
+use super::turns::Turns;
 use crate::clock::{CellTime, Clock, rfc3339};
 use crate::dcheck::alerts::Delivery;
 use crate::dcheck::results::{Batch, Channel, Message, Writer};
-use crate::wire::{PlanRun, PlanState};
+use crate::wire::{Effect, PlanRun, PlanState};
 
 /// Nudges that wait for one run: findings that join it, and a person's word.
 const NUDGES: usize = 256;
@@ -25,8 +28,22 @@ const NUDGES: usize = 256;
 #[derive(Clone, Debug)]
 pub enum Nudge {
     Join(Box<Finding>),
-    Approve,
-    Revert,
+    Approve(Word),
+    Refuse(Word),
+    Revert(Word),
+}
+
+/// Who said so, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    pub who: String,
+    pub why: String,
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.who, self.why)
+    }
 }
 
 /// A run came to its end.
@@ -47,9 +64,24 @@ pub struct Shared {
     pub numbers: Arc<AtomicU64>,
     pub state: Arc<RunsState>,
     pub ended: mpsc::Sender<Ended>,
+    pub halts: Arc<Halts>,
+    pub turns: Arc<Turns>,
+    pub specs: HashMap<String, Arc<PlanSpec>>,
 }
 
 impl Shared {
+    /// Another plan's run that stops the same act of the same subject, and is in force.
+    pub fn rival(&self, own: &PlanRun) -> Option<PlanRun> {
+        let is_rival = |run: &PlanRun| {
+            run.plan != own.plan
+                && matches!(run.effect, Effect::Stops(_))
+                && (&run.effect, &run.scope) == (&own.effect, &own.scope)
+                && matches!(run.state, PlanState::Running | PlanState::Effective)
+                && self.specs.get(&run.plan).is_some_and(|spec| in_force(run, spec))
+        };
+        self.state.list().into_iter().find(is_rival)
+    }
+
     /// The message that tells of a run as it is now.
     pub fn event(&self, run: &PlanRun) -> Message {
         plan_event(run, self.numbers.fetch_add(1, Ordering::AcqRel) + 1, self.clock.now())
@@ -113,6 +145,10 @@ impl RunsState {
         runs
     }
 
+    pub fn find(&self, run_id: &str) -> Option<PlanRun> {
+        lock(&self.runs).get(run_id).cloned()
+    }
+
     /// How many runs are in each state.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
@@ -149,7 +185,7 @@ impl RunsState {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -165,7 +201,7 @@ pub fn state_name(state: PlanState) -> &'static str {
 }
 
 /// A run has work due for as long as it holds one of these.
-pub(super) struct Working(Arc<RunsState>);
+pub struct Working(Arc<RunsState>);
 
 impl Drop for Working {
     fn drop(&mut self) {
@@ -176,25 +212,23 @@ impl Drop for Working {
 /// Starts runs and hands nudges to them.
 pub struct Executor {
     shared: Arc<Shared>,
-    specs: HashMap<String, Arc<PlanSpec>>,
     inboxes: HashMap<String, mpsc::Sender<Nudge>>,
 }
 
 impl Executor {
-    pub fn new(shared: Arc<Shared>, specs: &[Arc<PlanSpec>]) -> Executor {
-        let specs = specs.iter().map(|spec| (spec.id.clone(), Arc::clone(spec))).collect();
-        Executor { shared, specs, inboxes: HashMap::new() }
+    pub fn new(shared: Arc<Shared>) -> Executor {
+        Executor { shared, inboxes: HashMap::new() }
     }
 
     /// Takes a stored run on, from wherever it stands; a run that is over is only listed.
     pub fn take_on(&mut self, run: PlanRun) {
         self.shared.state.show(&run);
-        let Some(spec) = self.specs.get(&run.plan) else {
+        let Some(spec) = self.shared.specs.get(&run.plan) else {
             let told = format!("run {} is of a plan that is gone; it is left as it is", run.run_id);
             crate::dcheck::log::warn("plans", &told);
             return;
         };
-        if !is_active(&run) {
+        if !in_force(&run, spec) {
             return;
         }
         self.inboxes.retain(|_, inbox| !inbox.is_closed());
@@ -215,3 +249,10 @@ impl Executor {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "crash_tests.rs"]
+mod crash;
+#[cfg(test)]
+#[path = "subject_tests.rs"]
+mod subjects;

@@ -9,11 +9,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::spec::{
-    Action, Approval, BlastLimit, HttpAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step,
-    TEMPLATE_NAMES, Trigger,
+use super::load_when::{
+    DEFAULT_BLAST_LIMIT, duration, read_approval, read_blast_limit, read_effect, read_trigger,
 };
-use crate::dcheck::alerts::reading::{Node, parse_duration_ms};
+use super::spec::{
+    Action, HttpAction, KafkaAction, Method, PlanSpec, Proof, Scope, SqlTemplate, Step,
+    TEMPLATE_NAMES,
+};
+use crate::dcheck::alerts::reading::Node;
 use crate::wire::Effect;
 
 /// Every mistake found in the plan files.
@@ -104,9 +107,11 @@ const KEYS: &[&str] = &[
     "ttl",
     "while",
     "revert",
+    "revert_proof",
     "cooldown",
     "blast_limit",
     "approval",
+    "approve_within",
 ];
 
 fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<PlanSpec> {
@@ -122,7 +127,7 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
     if actions.is_empty() && !matches!(effect, Some(Effect::Notifies)) {
         out.push(node.says("a plan has at least one action under `actions`"));
     }
-    let proof = read_proofs(node, known, out);
+    let proof = read_proofs(node, "proof", known, out);
     if proof.is_empty() && !matches!(effect, Some(Effect::Notifies)) {
         out.push(node.says("a plan proves its effect: give at least one `proof`"));
     }
@@ -132,18 +137,23 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
     if ttl_ms.is_some() && revert.is_empty() {
         out.push(node.says("a plan with a `ttl` says how it ends: give `revert`"));
     }
+    let revert_proof = read_proofs(node, "revert_proof", known, out);
+    if revert.is_empty() && !revert_proof.is_empty() {
+        out.push(node.says("`revert_proof` proves a revert: give `revert`, or leave it out"));
+    }
+    for step in revert.iter().filter(|step| actions.iter().any(|a| a.name == step.name)) {
+        // Receipts are by name: a step of the revert with an action's name would count as done.
+        let name = &step.name;
+        out.push(node.says(&format!("step `{name}` stands under `actions` and under `revert`")));
+    }
+    if ttl_ms.is_none() && !revert.is_empty() && !matches!(effect, Some(Effect::Stops(_)) | None) {
+        out.push(node.says("what repairs or notifies is reverted within a `ttl` alone: give one"));
+    }
     let blast_limit = match node.optional("blast_limit") {
         Some(n) => read_blast_limit(&n, out),
         None => Some(DEFAULT_BLAST_LIMIT),
     };
-    let approval = match node.optional_text("approval", out).as_deref() {
-        None | Some("automatic") => Some(Approval::Automatic),
-        Some("manual") => Some(Approval::Manual),
-        Some(other) => {
-            out.push(node.unknown("approval", other, &["automatic", "manual"]));
-            None
-        }
-    };
+    let approval = read_approval(node, out);
     Some(PlanSpec {
         id: id?,
         title: node.optional_text("title", out).unwrap_or_default(),
@@ -155,6 +165,7 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
         ttl_ms,
         holds_while,
         revert,
+        revert_proof,
         cooldown_ms: duration(node, "cooldown", out).unwrap_or(0),
         blast_limit: blast_limit?,
         approval: approval?,
@@ -162,72 +173,23 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
     })
 }
 
-/// Where a plan names none: enough for a bad hour, too few to close the shop.
-const DEFAULT_BLAST_LIMIT: BlastLimit = BlastLimit { runs: 20, per_ms: 600_000 };
-
-fn read_trigger(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Trigger> {
-    node.keys(&["rules", "min_severity"], out);
-    let rules = node.texts("rules", out);
-    if rules.is_empty() {
-        out.push(node.says("`rules` names at least one rule"));
-    }
-    for rule in &rules {
-        if !known.rules.is_empty() && !known.rules.contains(rule) {
-            let choices: Vec<&str> = known.rules.iter().map(String::as_str).collect();
-            out.push(node.unknown("rule", rule, &choices));
-        }
-    }
-    let severities = ["P0", "P1", "P2", "P3", "P4"];
-    let min_severity = node.optional_text("min_severity", out).unwrap_or_else(|| "P4".into());
-    if !severities.contains(&min_severity.as_str()) {
-        out.push(node.unknown("severity", &min_severity, &severities));
-    }
-    Some(Trigger { rules, min_severity })
-}
-
-fn read_effect(node: &Node<'_>, out: &mut Vec<String>) -> Option<Effect> {
-    match node.value {
-        Value::String(word) if word == "repairs" => Some(Effect::Repairs),
-        Value::String(word) if word == "notifies" => Some(Effect::Notifies),
-        Value::Object(_) => {
-            node.keys(&["stops"], out);
-            node.text("stops", out).map(Effect::Stops)
-        }
-        _ => {
-            out.push(node.says("an effect is `{stops: ACT}`, `repairs` or `notifies`"));
-            None
-        }
-    }
-}
-
-fn read_blast_limit(node: &Node<'_>, out: &mut Vec<String>) -> Option<BlastLimit> {
-    node.keys(&["runs", "per"], out);
-    let runs = node.child("runs", out).and_then(|n| n.value.as_u64());
-    if runs.is_none_or(|runs| runs == 0) {
-        out.push(node.says("`runs` is a whole number above 0"));
-    }
-    let per_ms = duration(node, "per", out);
-    if per_ms.is_none() {
-        out.push(node.says("`per` is a duration, like `10 min`"));
-    }
-    Some(BlastLimit { runs: usize::try_from(runs?).ok()?, per_ms: per_ms? })
-}
-
 fn read_steps(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) -> Vec<Step> {
     let mut names = BTreeSet::new();
     node.items(key, out)
         .iter()
         .filter_map(|item| {
-            item.keys(&["step", "http", "sql", "params"], out);
+            item.keys(&["step", "http", "sql", "params", "ticket", "kafka"], out);
             let name = item.text("step", out)?;
             if !names.insert(name.clone()) {
                 out.push(item.says(&format!("step `{name}` stands twice")));
             }
-            let action = match (item.optional("http"), item.optional("sql")) {
-                (Some(http), None) => Action::Http(read_http(&http, known, out)?),
-                (None, Some(_)) => Action::Sql(read_sql(item, out)?),
+            let kinds = ["http", "sql", "kafka"].map(|kind| item.optional(kind));
+            let action = match kinds {
+                [Some(http), None, None] => Action::Http(read_http(&http, known, out)?),
+                [None, Some(_), None] => Action::Sql(read_sql(item, out)?),
+                [None, None, Some(kafka)] => Action::Kafka(read_kafka(&kafka, out)?),
                 _ => {
-                    out.push(item.says("a step has either `http` or `sql`"));
+                    out.push(item.says("a step has either `http`, `sql` or `kafka`"));
                     return None;
                 }
             };
@@ -257,6 +219,17 @@ fn read_http(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Ht
     Some(HttpAction { target: target?, method, path: path?, body })
 }
 
+/// Without a `key` the run and its step are the key.
+fn read_kafka(node: &Node<'_>, out: &mut Vec<String>) -> Option<KafkaAction> {
+    node.keys(&["topic", "key", "body"], out);
+    let topic = node.text("topic", out);
+    let key = node.optional_text("key", out).unwrap_or_default();
+    check_template(node, &key, out);
+    let body = node.child("body", out)?.value.clone();
+    check_template(node, &body.to_string().replace("{\"", "\""), out);
+    Some(KafkaAction { topic: topic?, key, body })
+}
+
 fn read_target(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<String> {
     let target = node.text("target", out)?;
     if !known.targets.is_empty() && !known.targets.contains(&target) {
@@ -275,8 +248,8 @@ fn read_path(node: &Node<'_>, out: &mut Vec<String>) -> Option<String> {
     Some(path)
 }
 
-fn read_proofs(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Vec<Proof> {
-    node.items("proof", out)
+fn read_proofs(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) -> Vec<Proof> {
+    node.items(key, out)
         .iter()
         .filter_map(|item| {
             item.keys(&["http", "sql", "params"], out);
@@ -317,8 +290,9 @@ fn read_sql(node: &Node<'_>, out: &mut Vec<String>) -> Option<SqlTemplate> {
     if text.contains('{') {
         out.push(node.says("`sql` takes values by `?` and `params`, never by `{…}`"));
     }
-    params.iter().for_each(|param| check_template(node, param, out));
-    Some(SqlTemplate { text, params })
+    let ticket = node.optional_text("ticket", out).unwrap_or_default();
+    params.iter().chain([&ticket]).for_each(|param| check_template(node, param, out));
+    Some(SqlTemplate { text, params, ticket })
 }
 
 fn check_template(node: &Node<'_>, template: &str, out: &mut Vec<String>) {
@@ -328,15 +302,6 @@ fn check_template(node: &Node<'_>, template: &str, out: &mut Vec<String>) {
             out.push(node.unknown("template name", name, &TEMPLATE_NAMES));
         }
     }
-}
-
-fn duration(node: &Node<'_>, key: &str, out: &mut Vec<String>) -> Option<i64> {
-    let text = node.optional_text(key, out)?;
-    let parsed = parse_duration_ms(&text);
-    if parsed.is_none() {
-        out.push(node.says(&format!("`{key}: {text}` is no duration: write `60 s`, `10 min`")));
-    }
-    parsed
 }
 
 #[cfg(test)]

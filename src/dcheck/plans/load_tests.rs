@@ -1,6 +1,8 @@
 //! Plan files that are read, and mistakes that are named.
 
+use super::super::spec::{Approval, BlastLimit, Several};
 use super::*;
+use crate::money::{Currency, Money};
 
 const GOOD: &str = "
 id: take-off-sale
@@ -35,8 +37,23 @@ fn a_plan_is_read_whole() {
     assert_eq!((plan.id.as_str(), plan.ttl_ms), ("take-off-sale", Some(600_000)));
     assert_eq!(plan.effect, Effect::Stops("buy".into()));
     assert_eq!(plan.blast_limit, BlastLimit { runs: 5, per_ms: 600_000 });
+    assert_eq!((&plan.trigger.min_at_risk[..], plan.trigger.findings), (&[][..], None));
+    assert_eq!(plan.approval, Approval::Automatic);
     let Proof::Http { expect, .. } = &plan.proof[0] else { panic!("{plan:?}") };
     assert_eq!(expect[1], ("active".to_owned(), "true".to_owned()));
+}
+
+#[test]
+fn money_counts_and_approval_are_read() {
+    let trigger = "min_severity: P2, min_at_risk: ['1,000.00 CNY', 150.00 USD], findings: {count: 3, within: 10 min}";
+    let text = GOOD.replacen("min_severity: P2", trigger, 1);
+    let plans = load(&(text + "approval: manual\n")).unwrap();
+    let trigger = &plans[0].trigger;
+    assert_eq!(trigger.min_at_risk, [Money::cny(100_000), Money::new(15_000, Currency::Usd)]);
+    assert_eq!(trigger.findings, Some(Several { count: 3, within_ms: 600_000 }));
+    assert_eq!(plans[0].approval, Approval::Manual { within_ms: 1_800_000 });
+    let one = GOOD.replacen("min_severity: P2", "min_at_risk: 0.01 CNY", 1);
+    assert_eq!(load(&one).unwrap()[0].trigger.min_at_risk, [Money::cny(1)]);
 }
 
 #[test]
@@ -54,6 +71,36 @@ fn each_mistake_is_named_with_the_way_out() {
         ("SELECT 1 FROM bid WHERE sku = ?", "DELETE FROM bid -- ?", "has a WHERE"),
         ("{runs: 5, per", "{runs: 0, per", "above 0"),
         ("min_severity: P2", "min_severity: P9", "unknown severity"),
+        (
+            "{rules: [bid-below-market], min",
+            "{min_at_risk: 10.0 CNY, rules: [bid-below-market], min",
+            "10.0",
+        ),
+        (
+            "{rules: [bid-below-market], min",
+            "{min_at_risk: 0.00 CNY, rules: [bid-below-market], min",
+            "above 0",
+        ),
+        (
+            "{rules: [bid-below-market], min",
+            "{min_at_risk: [1.00 CNY, 2.00 CNY], rules: [bid-below-market], min",
+            "CNY stands twice",
+        ),
+        (
+            "{rules: [bid-below-market], min",
+            "{findings: {count: 0, within: 1 min}, rules: [bid-below-market], min",
+            "from 1",
+        ),
+        (
+            "{rules: [bid-below-market], min",
+            "{findings: {count: 2}, rules: [bid-below-market], min",
+            "`within` is a dur",
+        ),
+        ("ttl: 10 min", "approve_within: 5 min\nttl: 10 min", "nobody is asked"),
+        ("ttl: 10 min", "approval: manuel\nttl: 10 min", "did you mean `manual`?"),
+        ("ttl: 10 min", "approval: manual\napprove_within: 0 s\nttl: 10 min", "above 0"),
+        ("step: on\n", "step: off\n", "under `actions` and under `revert`"),
+        ("revert:\n", "revert_proof: [{sql: SELECT 1}]\nrevart:\n", "give `revert`"),
         ("id: take-off-sale", "id: take-off-sale\nid: again", "duplicate"),
     ] {
         let text = GOOD.replacen(from, to, 1);
@@ -92,4 +139,34 @@ fn the_plans_of_the_repository_are_in_order() {
         .collect();
     files.sort();
     assert_eq!(ids, files, "one plan a file, called like it");
+}
+
+#[test]
+fn a_record_and_a_statement_say_by_what_they_are_known() {
+    let actions = "actions:
+  - step: tell
+    kafka: {topic: risk.orders, key: '{scope}', body: {sku: '{scope}', list: [1, '{run}']}}
+  - {step: mend, sql: UPDATE t SET a = 1 WHERE b = ?, params: ['{scope}'], ticket: 'OPS-{run}'}
+";
+    let text = GOOD.replacen("actions:\n", actions, 1);
+    let plan = load(&text).unwrap().remove(0);
+    let Action::Kafka(kafka) = &plan.actions[0].action else { panic!("{plan:?}") };
+    assert_eq!((kafka.topic.as_str(), kafka.key.as_str()), ("risk.orders", "{scope}"));
+    let Action::Sql(sql) = &plan.actions[1].action else { panic!("{plan:?}") };
+    assert_eq!(sql.ticket, "OPS-{run}");
+    for (from, to, message) in [
+        ("key: '{scope}'", "key: '{scop}'", "did you mean `scope`?"),
+        ("key: '{scope}'", "kee: '{scope}'", "did you mean `key`?"),
+        ("list: [1, '{run}']", "list: [1, '{rum}']", "did you mean `run`?"),
+        ("ticket: 'OPS-{run}'", "ticket: 'OPS-{rum}'", "did you mean `run`?"),
+        ("kafka: {topic", "sql: SELECT 1\n    kafka: {topic", "either `http`, `sql` or `kafka`"),
+        ("topic: risk.orders, ", "", "`topic` is missing"),
+    ] {
+        let mistakes = load(&text.replacen(from, to, 1)).expect_err(from).to_string();
+        assert!(mistakes.contains(message), "{from}: {mistakes}");
+    }
+    let by_hand = text.replacen("ttl: 10 min\n", "", 1);
+    assert_eq!(load(&by_hand).map(|plans| plans[0].ttl_ms), Ok(None));
+    let repairs = by_hand.replacen("{stops: buy}", "repairs", 1);
+    assert!(load(&repairs).unwrap_err().to_string().contains("within a `ttl` alone"));
 }

@@ -1,15 +1,18 @@
 //! Which finding starts which plan, joins which run, or must not: pure.
 //!
-//! Owns the limits (blast limit, cooldown, one run per plan and scope). Must not know how an action
-//! is done, and reads no clock. Not covered: triggers by money or by a count in a window.
+//! Owns the limits (severity, money, count in a window, kill switch, blast limit, cooldown, one run per plan and scope). Must not
+//! know how an action is done, and reads no clock. Two plans on one subject are `turns`' to part.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::counting::{Counting, mark};
+use super::halts::Halts;
 use super::spec::{Approval, PlanSpec};
 use crate::clock::{CellTime, parse_rfc3339, rfc3339};
+use crate::money::Money;
 use crate::wire::{PlanRun, PlanState, Subject};
 
 /// What the planner needs to know of a finding.
@@ -21,6 +24,7 @@ pub struct Finding {
     pub starts_at: CellTime,
     pub subject: Subject,
     pub occurrence: String,
+    pub at_risk: Option<Money>,
     /// What the rule names for scopes: `channel`, `sku`, `order` …
     pub fields: std::collections::BTreeMap<String, String>,
 }
@@ -41,6 +45,8 @@ pub enum Decision {
     Join(String),
     /// A run that may not start, stored as failed with the reason.
     Refuse(PlanRun),
+    /// It counts towards a run, and is stored under this mark.
+    Count(String),
 }
 
 /// Which runs there are, by plan and scope.
@@ -50,6 +56,8 @@ pub struct Planner {
     triggered: HashSet<(String, String)>,
     ended: HashMap<(String, Subject), CellTime>,
     starts: HashMap<String, VecDeque<CellTime>>,
+    counting: Counting,
+    halts: Arc<Halts>,
 }
 
 impl Planner {
@@ -58,8 +66,11 @@ impl Planner {
         specs: Vec<Arc<PlanSpec>>,
         runs: &[PlanRun],
         triggers: &[(String, String, String)],
+        halts: Arc<Halts>,
     ) -> Planner {
         let mut planner = Planner {
+            counting: Counting::restore(&specs, runs, triggers),
+            halts,
             specs,
             active: HashMap::new(),
             triggered: triggers.iter().map(|(p, a, _)| (p.clone(), a.clone())).collect(),
@@ -71,7 +82,8 @@ impl Planner {
             let key = (run.plan.clone(), scope.clone());
             let started = CellTime(parse_rfc3339(&run.started_at).unwrap_or(0));
             planner.starts.entry(run.plan.clone()).or_default().push_back(started);
-            if is_active(run) {
+            let spec = planner.specs.iter().find(|spec| spec.id == run.plan);
+            if spec.map_or_else(|| is_active(run), |spec| in_force(run, spec)) {
                 planner.active.insert(key, run.run_id.clone());
             } else {
                 let at = CellTime(parse_rfc3339(&run.updated_at).unwrap_or(0));
@@ -104,12 +116,19 @@ impl Planner {
         if let Some(run) = self.active.get(&key) {
             return Some(Decision::Join(run.clone()));
         }
+        if let Some(several) = spec.trigger.findings {
+            let mark = mark(&spec.id, &scope);
+            if !self.counting.is_reached(&mark, finding.starts_at, several) {
+                return Some(Decision::Count(mark));
+            }
+        }
         let mut run = new_run(spec, finding, scope, now);
         if let Some(why) = self.limit(spec, &key, now) {
             return Some(Decision::Refuse(refused(run, &why)));
         }
-        if spec.approval == Approval::Manual {
+        if let Approval::Manual { within_ms } = spec.approval {
             run.state = PlanState::WaitingApproval;
+            run.note = format!("a person approves until {}", rfc3339(now.plus_ms(within_ms).0));
         }
         self.starts.entry(spec.id.clone()).or_default().push_back(now);
         self.active.insert(key, run.run_id.clone());
@@ -117,6 +136,9 @@ impl Planner {
     }
 
     fn limit(&mut self, spec: &PlanSpec, key: &(String, Subject), now: CellTime) -> Option<String> {
+        if let Some(halt) = self.halts.on(&spec.id) {
+            return Some(format!("kill switch: {halt}"));
+        }
         if let Some(ended) = self.ended.get(key)
             && now.since_ms(*ended) < spec.cooldown_ms
         {
@@ -150,7 +172,12 @@ impl Planner {
     }
 }
 
-/// True while a run holds its scope.
+/// True while a run holds its scope: one that a person alone reverts does so without an end.
+pub fn in_force(run: &PlanRun, spec: &PlanSpec) -> bool {
+    is_active(run) || (run.state == PlanState::Effective && !spec.revert.is_empty())
+}
+
+/// True while a run is under way, or reverts by itself.
 pub fn is_active(run: &PlanRun) -> bool {
     match run.state {
         PlanState::Armed | PlanState::WaitingApproval | PlanState::Running => true,
@@ -161,10 +188,34 @@ pub fn is_active(run: &PlanRun) -> bool {
 
 fn triggers(spec: &PlanSpec, finding: &Finding) -> bool {
     // `P0` sorts first: at least as severe means not after.
-    spec.trigger.rules.contains(&finding.rule) && finding.severity <= spec.trigger.min_severity
+    let trigger = &spec.trigger;
+    trigger.rules.contains(&finding.rule)
+        && finding.severity <= trigger.min_severity
+        && is_enough(finding.at_risk, &trigger.min_at_risk)
 }
 
-fn scope_of(spec: &PlanSpec, finding: &Finding) -> Option<Subject> {
+/// Why a finding of one of its rules starts nothing.
+pub fn why_not(spec: &PlanSpec, finding: &Finding) -> String {
+    let trigger = &spec.trigger;
+    if finding.severity > trigger.min_severity {
+        return format!("severity {} is below {}", finding.severity, trigger.min_severity);
+    }
+    let least: Vec<String> = trigger.min_at_risk.iter().map(Money::to_string).collect();
+    match finding.at_risk {
+        None => format!("no money is at risk, and it asks for {}", least.join(" or ")),
+        Some(at_risk) => format!("{at_risk} at risk, and it asks for {}", least.join(" or ")),
+    }
+}
+
+/// Held against the amount of its own currency alone: nobody here knows a rate.
+fn is_enough(at_risk: Option<Money>, least: &[Money]) -> bool {
+    let reaches = |at_risk: Money| {
+        least.iter().any(|m| m.currency == at_risk.currency && at_risk.minor >= m.minor)
+    };
+    least.is_empty() || at_risk.is_some_and(reaches)
+}
+
+pub fn scope_of(spec: &PlanSpec, finding: &Finding) -> Option<Subject> {
     let own = (finding.subject.kind == spec.scope.kind).then_some(&finding.subject.id);
     let id = finding.fields.get(&spec.scope.field).or(own).filter(|id| !id.is_empty())?;
     Some(Subject::new(spec.scope.kind.clone(), id.clone()))
@@ -196,105 +247,5 @@ fn refused(mut run: PlanRun, why: &str) -> PlanRun {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::spec::{BlastLimit, Scope, Trigger};
-    use super::*;
-    use crate::wire::Effect;
-
-    fn spec() -> PlanSpec {
-        PlanSpec {
-            id: "take-off-sale".into(),
-            title: String::new(),
-            trigger: Trigger { rules: vec!["bid-below-market".into()], min_severity: "P1".into() },
-            scope: Scope { kind: "item".into(), field: "sku".into() },
-            effect: Effect::Stops("buy".into()),
-            actions: Vec::new(),
-            proof: Vec::new(),
-            ttl_ms: Some(600_000),
-            holds_while: None,
-            revert: Vec::new(),
-            cooldown_ms: 60_000,
-            blast_limit: BlastLimit { runs: 2, per_ms: 600_000 },
-            approval: Approval::Automatic,
-            sop: String::new(),
-        }
-    }
-
-    fn finding(sku: &str, occurrence: &str) -> Finding {
-        Finding {
-            rule: "bid-below-market".into(),
-            severity: "P1".into(),
-            fingerprint: format!("f-{occurrence}"),
-            starts_at: CellTime(1),
-            subject: Subject::new("item", sku),
-            occurrence: occurrence.into(),
-            fields: [("sku".to_owned(), sku.to_owned())].into(),
-        }
-    }
-
-    fn planner() -> Planner {
-        Planner::new(vec![Arc::new(spec())], &[], &[])
-    }
-
-    fn word(decisions: &[(String, Decision)]) -> &'static str {
-        match decisions {
-            [] => "nothing",
-            [(_, Decision::Start(_))] => "start",
-            [(_, Decision::Join(_))] => "join",
-            [(_, Decision::Refuse(_))] => "refuse",
-            _ => "several",
-        }
-    }
-
-    #[test]
-    fn one_run_per_plan_and_scope() {
-        let mut planner = planner();
-        let now = CellTime(1_000);
-        assert_eq!(word(&planner.on_finding(&finding("S-1", "b1"), now)), "start");
-        assert_eq!(
-            word(&planner.on_finding(&finding("S-1", "b1"), now)),
-            "nothing",
-            "once an alert"
-        );
-        assert_eq!(word(&planner.on_finding(&finding("S-1", "b2"), now)), "join");
-        assert_eq!(word(&planner.on_finding(&finding("S-2", "b3"), now)), "start");
-        assert_eq!(word(&planner.on_finding(&finding("S-3", "b4"), now)), "refuse", "blast limit");
-        let later = now.plus_ms(600_000);
-        assert_eq!(word(&planner.on_finding(&finding("S-3", "b5"), later)), "start");
-    }
-
-    #[test]
-    fn other_rules_lesser_findings_and_missing_scopes_start_nothing() {
-        let mut other = finding("S-1", "b1");
-        other.rule = "refund-paid-twice".into();
-        assert_eq!(word(&planner().on_finding(&other, CellTime(0))), "nothing");
-        let mut lesser = finding("S-1", "b1");
-        lesser.severity = "P2".into();
-        assert_eq!(word(&planner().on_finding(&lesser, CellTime(0))), "nothing");
-        let mut scopeless = finding("S-1", "b1");
-        scopeless.fields.clear();
-        scopeless.subject.kind = "bid".into();
-        assert_eq!(word(&planner().on_finding(&scopeless, CellTime(0))), "refuse");
-    }
-
-    #[test]
-    fn an_ended_run_frees_its_scope_after_the_cooldown() {
-        let mut planner = planner();
-        let decisions = planner.on_finding(&finding("S-1", "b1"), CellTime(0));
-        let [(_, Decision::Start(run))] = &decisions[..] else { panic!("{decisions:?}") };
-        planner.ended(run, CellTime(10_000));
-        assert_eq!(word(&planner.on_finding(&finding("S-1", "b2"), CellTime(20_000))), "refuse");
-        assert_eq!(word(&planner.on_finding(&finding("S-1", "b3"), CellTime(80_000))), "start");
-    }
-
-    #[test]
-    fn a_restart_knows_what_was_triggered_and_what_runs() {
-        let mut first = planner();
-        let decisions = first.on_finding(&finding("S-1", "b1"), CellTime(0));
-        let [(plan, Decision::Start(run))] = &decisions[..] else { panic!("{decisions:?}") };
-        let trigger = (plan.clone(), finding("S-1", "b1").alert_key(), run.run_id.clone());
-        let mut again = Planner::new(vec![Arc::new(spec())], std::slice::from_ref(run), &[trigger]);
-        assert_eq!(word(&again.on_finding(&finding("S-1", "b1"), CellTime(5))), "nothing");
-        assert_eq!(word(&again.on_finding(&finding("S-1", "b2"), CellTime(5))), "join");
-    }
-}
+#[path = "planner_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@
 //! it. Templates know `{scope}`, `{run}`, `{plan}`, `{alert}`, `{rule}`, `{now_ms}` and nothing
 //! else.
 
+use crate::money::Money;
 use crate::wire::Effect;
 
 /// One emergency plan.
@@ -21,6 +22,8 @@ pub struct PlanSpec {
     /// SQL that returns a row as long as the finding still holds: then the TTL extends itself.
     pub holds_while: Option<SqlTemplate>,
     pub revert: Vec<Step>,
+    /// How it is proved that the effect is gone; empty: `proof` holds no more.
+    pub revert_proof: Vec<Proof>,
     /// No second run on the same scope before this long after the last one ended.
     pub cooldown_ms: i64,
     pub blast_limit: BlastLimit,
@@ -34,6 +37,17 @@ pub struct Trigger {
     pub rules: Vec<String>,
     /// `P0` is the most severe; a finding starts the plan when it is at least this severe.
     pub min_severity: String,
+    /// At least so much at risk, one amount a currency; money in none of them starts nothing. Empty: whatever is at risk.
+    pub min_at_risk: Vec<Money>,
+    /// That many findings on one scope; none: the first one starts the plan.
+    pub findings: Option<Several>,
+}
+
+/// So many findings within so long, in cell time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Several {
+    pub count: usize,
+    pub within_ms: i64,
 }
 
 /// What a run touches: the value of `field` in the finding, known as a subject of `kind`.
@@ -53,7 +67,10 @@ pub struct BlastLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approval {
     Automatic,
-    Manual,
+    /// A person says yes within so long, or the run ends without having touched anything.
+    Manual {
+        within_ms: i64,
+    },
 }
 
 /// One action of a plan, done once.
@@ -67,6 +84,15 @@ pub struct Step {
 pub enum Action {
     Http(HttpAction),
     Sql(SqlTemplate),
+    Kafka(KafkaAction),
+}
+
+/// One record, keyed by what its consumers know a repeat by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaAction {
+    pub topic: String,
+    pub key: String,
+    pub body: serde_json::Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +117,8 @@ pub enum Method {
 pub struct SqlTemplate {
     pub text: String,
     pub params: Vec<String>,
+    /// Of an action: the ops ticket that its receipt names, a template.
+    pub ticket: String,
 }
 
 /// How the effect is proved after the actions.

@@ -81,6 +81,8 @@ pub struct Batch {
     pub groups: Vec<(String, Option<String>)>,
     /// What is held, grouped and silenced, as it is now, by row; none: it is gone.
     pub alert_state: Vec<(String, Option<String>)>,
+    /// Kill switches, by plan; none: lifted.
+    pub halts: Vec<(String, Option<String>)>,
     pub audit: Vec<AuditRow>,
     pub checkpoint: Option<String>,
     pub at_ms: i64,
@@ -107,6 +109,7 @@ impl Batch {
             && self.receipts.is_empty()
             && self.groups.is_empty()
             && self.alert_state.is_empty()
+            && self.halts.is_empty()
             && self.audit.is_empty()
             && self.checkpoint.is_none()
     }
@@ -124,6 +127,8 @@ pub struct Stored {
     pub groups: Vec<String>,
     /// What was held, grouped and silenced, by row.
     pub alert_state: Vec<(String, String)>,
+    /// Kill switches that are thrown.
+    pub halts: Vec<String>,
     /// The highest number given so far, of any row.
     pub last_seq: u64,
 }

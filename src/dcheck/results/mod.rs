@@ -7,6 +7,7 @@
 
 pub mod batch;
 mod history;
+mod once;
 mod schema;
 pub mod sql;
 mod store;
@@ -14,5 +15,8 @@ pub mod sweep;
 mod writer;
 
 pub use batch::{AuditRow, Batch, Channel, Message, Stored, VerdictRow};
+pub use once::Receipt;
 pub use store::{Store, StoreError};
+#[cfg(test)]
+pub use writer::MockCommit;
 pub use writer::Writer;

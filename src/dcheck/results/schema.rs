@@ -5,7 +5,7 @@
 //! Not covered: migrations between versions of these tables (there is one version so far).
 
 /// The statements, in order; each may be run again.
-pub const DDL: [&str; 11] = [
+pub const DDL: [&str; 12] = [
     "CREATE DATABASE IF NOT EXISTS dcheck CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS dcheck.result (
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -44,6 +44,8 @@ pub const DDL: [&str; 11] = [
         id CHAR(64) NOT NULL PRIMARY KEY, body MEDIUMTEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS dcheck.alert_state (
         id VARCHAR(160) NOT NULL PRIMARY KEY, body MEDIUMTEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS dcheck.plan_halt (
+        id VARCHAR(64) NOT NULL PRIMARY KEY, body MEDIUMTEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS dcheck.audit (
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
         who VARCHAR(64) NOT NULL, what VARCHAR(32) NOT NULL, body MEDIUMTEXT NOT NULL,
@@ -54,7 +56,7 @@ pub const DDL: [&str; 11] = [
 pub const COUNT_TABLES: &str = "SELECT COUNT(*) FROM information_schema.tables \
      WHERE table_schema = 'dcheck' AND table_name IN \
      ('result', 'matched_count', 'outbox', 'plan_run', 'plan_trigger', 'plan_step', \
-     'checkpoint', 'kept_group', 'alert_state', 'audit')";
+     'checkpoint', 'kept_group', 'alert_state', 'plan_halt', 'audit')";
 
 /// Tables that [`DDL`] makes.
-pub const TABLES: u64 = 10;
+pub const TABLES: u64 = 11;

@@ -13,6 +13,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, IsolationLevel, Opts, OptsBuilder, Params, TxOpts, Value as Sql};
 use tokio::sync::Semaphore;
 
+use super::once::TABLE;
 use crate::dcheck::event::{Row, Value};
 use crate::dcheck::sources::binlog::plain_value;
 
@@ -33,6 +34,8 @@ pub enum SqlError {
     TooMany,
     #[error("sql: transaction {0} is in the log, but not yet to be seen")]
     Unseen(String),
+    #[error("sql: there is no table of receipts, and this user may not make it ({0}): {TABLE}")]
+    NoReceipts(mysql_async::Error),
 }
 
 /// What a statement did.
@@ -73,6 +76,10 @@ impl SqlClient {
             slots: Semaphore::new(CONNECTIONS),
             seen: Mutex::default(),
         })
+    }
+
+    pub(super) fn opts(&self) -> Opts {
+        self.opts.clone()
     }
 
     /// With placeholders `:name`.

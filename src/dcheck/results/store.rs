@@ -180,6 +180,7 @@ pub(super) async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_asyn
     insert(tx, into, "", receipts.collect()).await?;
     keep_by_id(tx, "kept_group", &batch.groups).await?;
     keep_by_id(tx, "alert_state", &batch.alert_state).await?;
+    keep_by_id(tx, "plan_halt", &batch.halts).await?;
     let audit = batch.audit.iter().map(|row| {
         let who = clipped(&row.who, 64);
         vec![row.seq.into(), who.into(), row.what.into(), (&row.body).into(), row.at_ms.into()]
@@ -317,6 +318,7 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
     stored.groups = conn.query("SELECT body FROM dcheck.kept_group").await?;
+    stored.halts = conn.query("SELECT body FROM dcheck.plan_halt").await?;
     stored.alert_state = conn.query("SELECT id, body FROM dcheck.alert_state").await?;
     let last: Option<(u64, u64, u64)> = conn
         .exec_first(

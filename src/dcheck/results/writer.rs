@@ -124,3 +124,24 @@ async fn persist(store: &mut Store, batch: &Batch, state: &State) {
     }
     state.away.store(false, Ordering::Release);
 }
+
+/// What a test that stands in for the results database is given: a batch, and whom to tell that it is durable.
+#[cfg(test)]
+pub type MockCommit = (Box<Batch>, oneshot::Sender<()>);
+
+#[cfg(test)]
+impl Writer {
+    /// A writer whose results database is a mock, the test's own.
+    pub fn mocked() -> (Writer, mpsc::Receiver<MockCommit>) {
+        let (commands, mut inbox) = mpsc::channel(WAITING);
+        let (given, commits) = mpsc::channel(WAITING);
+        tokio::spawn(async move {
+            while let Some(command) = inbox.recv().await {
+                if let Command::Commit(batch, done) = command {
+                    let _ = given.send((batch, done)).await;
+                }
+            }
+        });
+        (Writer { commands, state: Arc::default() }, commits)
+    }
+}

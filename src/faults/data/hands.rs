@@ -86,6 +86,14 @@ pub(super) const HANDS: &[Hand] = &[
         ),
     },
     Hand {
+        name: "wallet-leg.redated",
+        doc: "the newest leg of a transfer gets another time, and is worth what it was",
+        table: "account_flow",
+        columns: &["flow_id", "at_ms"],
+        which: NEWEST_LEG,
+        deed: Deed::Change(|old, _| with(old, 1, &later(&old[1])?)),
+    },
+    Hand {
         name: "promotion-face.tenfold",
         doc: "somebody fills in a promotion's template wrongly: its face value has a digit too many",
         table: "promotion",
@@ -151,6 +159,12 @@ fn look_alike(name: &str) -> String {
     }
 }
 
+/// A minute later, Unix ms.
+fn later(at_ms: &str) -> Option<String> {
+    let at_ms: i64 = at_ms.parse().ok()?;
+    Some(at_ms.checked_add(60_000)?.to_string())
+}
+
 fn tenfold(amount: &str) -> Option<String> {
     let amount: rust_decimal::Decimal = amount.parse().ok()?;
     Some(amount.checked_mul(10.into())?.to_string())
@@ -182,6 +196,7 @@ mod tests {
             ("bill-merchant.look-alike", &["B-1", "shop"], &["B-1", "shоp"]),
             ("bill-merchant.look-alike", &["B-1", "7"], &["B-1", "7\u{200b}"]),
             ("bill-merchant.injected", &["B-1", "M-1"], &["B-1", "x' --"]),
+            ("wallet-leg.redated", &["F-1", "1000"], &["F-1", "61000"]),
             ("promotion-face.tenfold", &["P-1", "30.00"], &["P-1", "300.00"]),
             ("settle-share.wrong-rate", &["D", "90.00", "7.00"], &["D", "27.00", "70.00"]),
         ] {

@@ -44,7 +44,7 @@ pub(super) static ROWS: &[Row] = &[
             owed.note(script, &bill);
             let body = json!({"ticket": ticket, "bill": bill.id, "amount": added});
             let act = Business::new("approve-fix", vec![bill.clone()], "/fix-tickets", body);
-            Ok(Act::Business(act.expecting([at_most(&bill, owed.most)])).into())
+            Ok(Act::Business(act.expecting([owed.bound(script, &bill)])).into())
         })
     },
     Row {
@@ -64,7 +64,7 @@ pub(super) static ROWS: &[Row] = &[
             let path = format!("/merchant-bills/{}/additions", bill.id);
             let body = json!({"cause": script.fresh("sales"), "amount": added});
             let act = Business::new("add-to-bill", vec![bill.clone()], path, body);
-            Ok(Act::Business(act.expecting([at_most(&bill, owed.most)])).into())
+            Ok(Act::Business(act.expecting([owed.bound(script, &bill)])).into())
         })
     },
 ];
@@ -92,6 +92,11 @@ impl Owed {
         owed().ok_or_else(|| ScriptError::Unsaid { kind: "bill", name: name.to_owned() })
     }
 
+    /// What a bill comes to above that, or owes to somebody else, the platform will pay for nothing.
+    fn bound(&self, script: &mut Script, bill: &Subject) -> Expected {
+        at_most(bill, &script.named("merchant", &self.merchant), self.most)
+    }
+
     fn note(&self, script: &mut Script, bill: &Subject) {
         let Owed { merchant, amount, most } = self;
         let note = json!({"merchant": merchant, "amount": amount, "most": most});
@@ -103,13 +108,16 @@ fn plus(amount: Money, added: Money) -> Money {
     Money { minor: amount.minor.saturating_add(added.minor), ..amount }
 }
 
-/// What a bill comes to above that, the platform will pay for nothing.
-fn at_most(bill: &Subject, amount: Money) -> Expected {
-    Expected::at_most(BILL, bill, amount).between(Party::Seller, Party::Platform)
+fn at_most(bill: &Subject, merchant: &Subject, amount: Money) -> Expected {
+    let most = Expected::at_most(BILL, bill, amount).detail(&merchant.id);
+    most.between(Party::Seller, Party::Platform)
 }
 
 pub(super) fn open(bill: &Subject, merchant: &Subject, amount: Money) -> Business {
     let body = json!({"bill": bill.id, "merchant": merchant.id, "amount": amount});
     let subjects = vec![bill.clone(), merchant.clone()];
-    Business::new("open-bill", subjects, "/merchant-bills", body).expecting([at_most(bill, amount)])
+    // What its sales came to at first is never too much for the merchant.
+    let least = Expected::at_least(BILL, bill, amount).between(Party::Seller, Party::Platform);
+    let expects = [at_most(bill, merchant, amount), least];
+    Business::new("open-bill", subjects, "/merchant-bills", body).expecting(expects)
 }

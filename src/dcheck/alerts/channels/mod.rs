@@ -8,6 +8,7 @@ mod alertmanager;
 mod generic;
 mod kafka;
 mod log;
+mod producer;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ pub use alertmanager::Alertmanager;
 pub use generic::{Generic, PLACEHOLDERS, unknown as unknown_placeholders};
 pub use kafka::KafkaChannel;
 pub use log::LogFile;
+pub use producer::Producer;
 
 use super::webhook::heartbeat;
 use crate::wire::{Webhook, WebhookAlert};

@@ -17,6 +17,7 @@ pub(super) const LEDGERS: &[Ledger] = &[
         subject: ("bill", "bill_id"),
         amount: Size::Money("amount"),
         reference: &["bill_id"],
+        detail: Some("merchant"),
         ..Ledger::PLAIN
     },
 ];
