@@ -237,8 +237,8 @@ pub async fn a_kill_switch_is_told_and_survives(servers: &Servers) {
     let seq = cell.mark().await;
     cell.rest(seq, &ALL).await;
     // Told again perhaps, but as the same alert: so its end will end it.
-    let told = cell.alerts("plan-executor-dead");
-    assert!(told.iter().all(|alert| *alert == told[0]), "{told:?}");
+    let first = cell.alerts("plan-executor-dead");
+    assert!(first.iter().all(|alert| *alert == first[0]), "{first:?}");
     let line = "dcheck_plans_halted{plan=\"*\"} 1";
     let metrics = cell.text("metrics").await;
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
@@ -253,7 +253,7 @@ pub async fn a_kill_switch_is_told_and_survives(servers: &Servers) {
     .await;
     let all = cell.alerts("plan-executor-dead");
     let ended = all.last().unwrap();
-    assert_eq!((&ended.2, &ended.3), (&told[0].2, &told[0].3), "start and fingerprint");
+    assert_eq!((&ended.2, &ended.3), (&first[0].2, &first[0].3), "start and fingerprint");
     assert_eq!(order(&cell, "resume", TOKEN, body).await.0, 409);
     paid_out_twice(&mut cell, "O-3", "100.00").await;
     cell.until("the next run", told("O-3", PlanState::WaitingApproval)).await;
