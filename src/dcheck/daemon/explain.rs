@@ -1,7 +1,8 @@
 //! `dcheck explain`: why an alert was raised, of what is stored; the daemon need not run.
 //!
-//! Owns the text: what was told, both sides as they are kept, the rule's conditions part by part with their values, and what it waited for.
-//! Reads only. Not covered: groups that a rule has forgotten (`remember`) and those of sweeps: then what was told is all there is.
+//! Owns the text: what was told, both sides as they are kept, the rule's conditions part by part with their values, and
+//! what it waited for. Reads only. Not covered: groups that a rule has forgotten (`remember`) and those of sweeps: then
+//! what was told is all there is.
 
 use std::fmt::Write;
 use std::path::PathBuf;
