@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! daemon -> console -> plans -> alerts -> results -> engine -> event <- sources
-//! engine: rules, window, gate, expr
+//! engine: rules, window, gate, expr; log: what the process says on stderr, for all but the pure ones
 //! ```
 //!
 //! `event` and `engine` are pure: no socket, no SQL, no clock, no task. Try them:
@@ -16,6 +16,7 @@ pub mod console;
 pub mod daemon;
 pub mod engine;
 pub mod event;
+pub mod log;
 pub mod plans;
 pub mod results;
 pub mod sources;

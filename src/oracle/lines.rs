@@ -94,7 +94,7 @@ pub(super) struct Lines {
     ruled: bool,
     lines: Vec<Standing>,
     /// What stood once, and does no more.
-    gone: Vec<Figure>,
+    gone: Vec<Standing>,
     ever: bool,
     /// Counts what is wanted and what is booked.
     turn: u64,
@@ -134,10 +134,13 @@ impl Lines {
         let standing = Standing { figure: amount.into(), detail, reference, turn: self.turn };
         let place = self.lines.iter().position(|known| known.reference == standing.reference);
         match (place, gone) {
-            (Some(index), true) => self.gone.push(self.lines.remove(index).figure),
+            (Some(index), true) => self.gone.push(self.lines.remove(index)),
             (Some(index), false) => self.lines[index] = standing,
             (None, true) => {}
-            (None, false) => self.lines.push(standing),
+            (None, false) => {
+                self.gone.retain(|gone| gone.reference != standing.reference);
+                self.lines.push(standing);
+            }
         }
     }
 
@@ -188,9 +191,12 @@ impl Lines {
             let key = format!("line {}", line.reference);
             gaps.push(self.gap(key, flaw, party, figure, None));
         }
-        for want in unmet {
+        let mut gone: Vec<&Standing> = self.gone.iter().collect();
+        let taken_away = take_pairs(&mut unmet, &mut gone, |want, line| want.figure == line.figure);
+        let taken_away = taken_away.into_iter().map(|(want, _)| (want, true));
+        for (want, stood) in taken_away.chain(unmet.into_iter().map(|want| (want, false))) {
             // What stood and was taken away is not on its way.
-            let (word, flaw, due) = match self.gone.contains(&want.figure) {
+            let (word, flaw, due) = match stood {
                 true => ("gone", Flaw::TakenAway, None),
                 false => ("missing", Flaw::Missing, Some(want.due)),
             };
@@ -244,6 +250,11 @@ impl Lines {
 
     fn below_gap(&self) -> Option<Gap> {
         let bound = self.at_least.as_ref().filter(|_| self.ever)?;
+        // Lines in another unit, where there is a cap, are told as above it: the same loss.
+        let foreign = |line: &Standing| line.figure.unit != bound.figure.unit;
+        if self.at_most.is_some() && self.lines.iter().any(foreign) {
+            return None;
+        }
         let below = bound.figure.number.saturating_sub(self.sum(bound.figure.unit));
         let gap = || {
             let (key, figure) = ("below".to_owned(), bound.figure.with(below));

@@ -51,7 +51,7 @@ pub(super) struct External {
     ddl: String,
     made: Made,
     /// Holds the schema's lock: two drills in one schema would judge each other's money.
-    _lock: Conn,
+    lock: Mutex<Option<Conn>>,
     pub facts: Vec<ServiceFacts>,
 }
 
@@ -109,7 +109,7 @@ impl External {
             spec: spec.clone(),
             ddl: ddl.to_owned(),
             made: Made::write_down(record, guardian).await?,
-            _lock: conn,
+            lock: Mutex::new(Some(conn)),
         };
         external.remake().await?;
         Ok(external)
@@ -142,6 +142,16 @@ impl External {
 
     /// Removes all that was made, by name; the owner's schema and marker stay.
     pub async fn leave(&self) -> Result<(), StageError> {
+        let left = self.remove().await;
+        // Where something stays, the undo record is carried out, and that needs the schema.
+        let lock = self.lock.lock().expect("no holder panics").take();
+        if let Some(lock) = lock {
+            let _ = in_time("leave", self.mysql, lock.disconnect()).await;
+        }
+        left
+    }
+
+    async fn remove(&self) -> Result<(), StageError> {
         self.drop_topics().await?;
         let mut conn = self.connect().await?;
         let dropped = self.drop_tables(&mut conn).await;

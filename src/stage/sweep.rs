@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::state::{self, RUN_ENV, StateLock};
+use super::undo::Undone;
 use super::{engine, groups, undo};
 
 /// From SIGKILL to the last leftover process being gone.
@@ -83,8 +84,13 @@ pub async fn sweep() -> Swept {
             Ok(undone) => swept.undone.extend(undone),
             // Its record stays where it is, for the next sweep.
             Err(why) => {
-                let way_out = "are those servers gone for good, remove";
-                swept.left.push(format!("{why}; {way_out} {}", run.dir.display()));
+                let way_out = match why {
+                    Undone::Busy => String::new(),
+                    Undone::Failed(_) => {
+                        format!("; are those servers gone for good, remove {}", run.dir.display())
+                    }
+                };
+                swept.left.push(format!("{why}{way_out}"));
                 continue;
             }
         }

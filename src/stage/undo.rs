@@ -116,13 +116,25 @@ impl Record {
     }
 }
 
-/// Why a record is not carried out.
-#[derive(Debug, thiserror::Error)]
-enum Undone {
+/// Why a record is not carried out: it stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undone {
     #[error("another drill is at work there: left to the sweep after it")]
     Busy,
     #[error("{0}")]
     Failed(String),
+}
+
+impl Undone {
+    fn of(self, record: &Record) -> Undone {
+        let (schema, mysql) = (&record.schema, record.mysql);
+        match self {
+            Undone::Busy => Undone::Busy,
+            Undone::Failed(why) => Undone::Failed(format!(
+                "undo in schema `{schema}` of the given mysql {mysql}: {why}"
+            )),
+        }
+    }
 }
 
 impl From<mysql_async::Error> for Undone {
@@ -132,18 +144,16 @@ impl From<mysql_async::Error> for Undone {
 }
 
 /// Undoes what is recorded in a dead run's state directory; what was undone. Nothing where nothing is recorded.
-pub async fn carry_out(state_dir: &Path) -> Result<Vec<String>, String> {
+pub async fn carry_out(state_dir: &Path) -> Result<Vec<String>, Undone> {
     let file = state_dir.join(FILE);
-    let failed = |error: io::Error| format!("{}: {error}", file.display());
+    let failed = |error: io::Error| Undone::Failed(format!("{}: {error}", file.display()));
     let text = match std::fs::read(&file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(failed)?,
     };
-    let record: Record =
-        serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()))?;
-    let (schema, mysql) = (&record.schema, record.mysql);
-    let failed_there = |why| format!("undo in schema `{schema}` of the given mysql {mysql}: {why}");
-    let undone = record.carry_out().await.map_err(failed_there)?;
+    let record: Record = serde_json::from_slice(&text)
+        .map_err(|error| Undone::Failed(format!("{}: {error}", file.display())))?;
+    let undone = record.carry_out().await.map_err(|why| why.of(&record))?;
     forget(state_dir).map_err(failed)?;
     Ok(undone)
 }
@@ -186,11 +196,11 @@ mod tests {
         assert_eq!(read, record);
         record.topic_prefixes.clear();
         record.write(dir.path()).unwrap();
-        let error = carry_out(dir.path()).await.unwrap_err();
+        let error = carry_out(dir.path()).await.unwrap_err().to_string();
         assert!(error.contains("127.0.0.1:1"), "{error}");
         assert!(file.exists(), "the next sweep tries again");
         std::fs::write(&file, "{").unwrap();
-        assert!(carry_out(dir.path()).await.unwrap_err().contains("undo.json"));
+        assert!(carry_out(dir.path()).await.unwrap_err().to_string().contains("undo.json"));
         forget(dir.path()).unwrap();
         forget(dir.path()).unwrap();
         assert_eq!(carry_out(dir.path()).await, Ok(Vec::new()));

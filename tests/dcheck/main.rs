@@ -10,9 +10,11 @@ mod cell;
 mod link;
 mod log;
 mod missed;
+mod offline;
 mod plans;
 mod poison;
 mod readings;
+mod replay;
 mod rollout;
 #[path = "../servers/mod.rs"]
 mod servers;
@@ -36,6 +38,10 @@ async fn dcheck_on_real_servers() {
     plans::a_kill_switch_is_told_and_survives(servers).await;
     log::a_rule_broken_by_ddl_is_told_and_the_others_go_on(servers).await;
     log::a_server_without_full_rows_is_refused_with_all_that_is_wrong(servers).await;
+    replay::a_recording_is_judged_again_byte_for_byte(servers).await;
+    offline::what_online_found_is_known_and_what_it_missed_is_told_once(servers).await;
+    offline::a_sweep_that_is_killed_goes_on_and_tells_each_finding_once(servers).await;
+    offline::a_bad_line_makes_no_finding_of_what_is_missing(servers).await;
     readings::our_reading_and_mysqlbinlogs_agree(servers).await;
     rollout::a_candidate_is_compared_promoted_and_rolled_back(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::metrics::{PlanFigures, open_metrics};
+use super::metrics::{CONTENT_TYPE, Deeds, open_metrics};
 use super::people::People;
 use super::plans::{self, PlanOrder, Plans};
 use super::rollouts::Wish;
@@ -240,17 +240,15 @@ async fn alerts(State(console): Shared) -> Response {
 
 async fn metrics(State(console): Shared) -> Response {
     let figures = console.figures();
-    let (mut delivered, mut failed, mut runs, mut halts) = (0, 0, Vec::new(), Vec::new());
+    let mut deeds = Deeds::default();
     if let Some(tasks) = console.tasks.get() {
         for delivery in &tasks.deliveries {
-            delivered += delivery.delivered.load(Ordering::Acquire);
-            failed += delivery.failed_posts.load(Ordering::Acquire);
+            deeds.delivered += delivery.delivered.load(Ordering::Acquire);
+            deeds.failed_posts += delivery.failed_posts.load(Ordering::Acquire);
         }
-        runs.extend(tasks.runs.counts());
-        halts.extend(tasks.plans.halts.list().into_iter().map(|halt| halt.plan));
+        deeds.plan_runs.extend(tasks.runs.counts());
+        deeds.halted.extend(tasks.plans.halts.list().into_iter().map(|halt| halt.plan));
     }
-    let plans = PlanFigures { runs: &runs, halted: &halts };
-    let text = open_metrics(&console.view(), &figures, &plans, delivered, failed);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text).into_response()
+    let text = open_metrics(&console.view(), &figures, &deeds);
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }

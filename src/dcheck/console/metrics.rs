@@ -1,58 +1,200 @@
 //! The metrics, as OpenMetrics text.
+//!
+//! Owns their names ([`FAMILIES`]): what is not listed is not told, what is listed is told, and `METRICS.md` beside this
+//! file documents each; tests hold all three. Values are whole numbers, or exact decimals (money in major units, times in
+//! seconds).
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::view::{Figures, View};
+use crate::dcheck::engine::Counts;
+use crate::money::Money;
+use crate::wire::AlertState;
 
-/// What is told of plans.
-#[derive(Default)]
-pub struct PlanFigures<'a> {
-    /// How many runs are in each state.
-    pub runs: &'a [(&'static str, u64)],
+/// What `GET /metrics` is.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// One family of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Without `_total`, which the samples of a counter end with.
+    pub name: &'static str,
+    pub kind: &'static str,
+    /// The name ends with it; empty: a plain count.
+    pub unit: &'static str,
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+const fn family(
+    name: &'static str,
+    kind: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
+    Family { name, kind, unit: "", labels, help }
+}
+
+const fn seconds(
+    name: &'static str,
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Family {
+    Family { name, kind: "gauge", unit: "seconds", labels, help }
+}
+
+/// All families, in the order in which they are told.
+pub const FAMILIES: &[Family] = &[
+    family("dcheck_source_events", "counter", &["source"], "Events read."),
+    family(
+        "dcheck_source_undecodable",
+        "counter",
+        &["source", "reason"],
+        "Messages that could not be decoded.",
+    ),
+    family(
+        "dcheck_dead_letters_lost",
+        "counter",
+        &["source"],
+        "Undecodable messages that could not be kept.",
+    ),
+    family("dcheck_source_connected", "gauge", &["source"], "1 while connected."),
+    family("dcheck_source_behind", "gauge", &["source"], "1 while a known end is overdue."),
+    seconds(
+        "dcheck_source_behind_seconds",
+        &["source"],
+        "Since when a known end has not been reached; 0 where none is overdue.",
+    ),
+    family(
+        "dcheck_occurrences",
+        "gauge",
+        &["rule", "judgement"],
+        "Occurrences by what was said of them last; with dcheck_pending they add up to dcheck_taken.",
+    ),
+    family("dcheck_taken", "counter", &["rule"], "Occurrences that became a rule's to judge."),
+    family("dcheck_duplicates", "counter", &["rule"], "Redeliveries of what was taken."),
+    family("dcheck_pending", "gauge", &["rule"], "Occurrences not judged yet."),
+    family("dcheck_shed", "counter", &["rule"], "Occurrences above a rule's rate, not judged."),
+    family("dcheck_lookups", "counter", &["rule", "outcome"], "Questions of rules, by outcome."),
+    family(
+        "dcheck_lookups_waiting",
+        "gauge",
+        &["rule"],
+        "Unknown for want of an answer, to be asked again.",
+    ),
+    family("dcheck_open_windows", "gauge", &[], "Windows open."),
+    family("dcheck_lookups_out", "gauge", &[], "Lookups without an answer yet."),
+    family("dcheck_sql_connections", "gauge", &[], "SQL connections for lookups in use."),
+    family("dcheck_sql_connections_limit", "gauge", &[], "Their limit."),
+    family("dcheck_lookup_rate_limit", "gauge", &[], "Lookups a second at most."),
+    family("dcheck_lookups_sent", "counter", &[], "Lookups that got a turn."),
+    family("dcheck_lookups_paced", "counter", &[], "Lookups that waited for their turn."),
+    family("dcheck_lookups_refused", "counter", &[], "Lookups for which no turn was near."),
+    family("dcheck_alerts_firing", "gauge", &["rule", "severity"], "Alerts that fire."),
+    family(
+        "dcheck_at_risk",
+        "gauge",
+        &["rule", "currency"],
+        "Money at risk of the alerts that fire, in major units.",
+    ),
+    family("dcheck_alerts_delivered", "counter", &[], "Messages acknowledged."),
+    family("dcheck_alert_posts_failed", "counter", &[], "Posts that were not acknowledged."),
+    family("dcheck_alerts_due", "gauge", &[], "Messages to deliver now."),
+    family("dcheck_silences", "gauge", &[], "Silences in force."),
+    family("dcheck_blind", "gauge", &[], "Open alerts of blindness."),
+    family("dcheck_results_away", "gauge", &[], "1 while the results database takes no commit."),
+    family("dcheck_plan_runs", "gauge", &["state"], "Plan runs, by state."),
+    family(
+        "dcheck_plans_halted",
+        "gauge",
+        &["plan"],
+        "1 while a kill switch is thrown; * is all plans.",
+    ),
+    family("dcheck_settled_mark", "gauge", &[], "The last mark that is settled."),
+    seconds("dcheck_clock_offset_seconds", &[], "By how much a drill has advanced the clock."),
+];
+
+/// Values of the labels, and the sample's own.
+type Rows = Vec<(Vec<String>, String)>;
+
+/// What the deliveries and plans say.
+#[derive(Clone, Debug, Default)]
+pub struct Deeds {
+    pub plan_runs: Vec<(&'static str, u64)>,
     /// Plans whose kill switch is thrown.
-    pub halted: &'a [String],
+    pub halted: Vec<String>,
+    pub delivered: u64,
+    pub failed_posts: u64,
 }
 
 /// The text of `GET /metrics`.
-pub fn open_metrics(
-    view: &View,
-    figures: &Figures,
-    plans: &PlanFigures<'_>,
-    delivered: u64,
-    failed_posts: u64,
-) -> String {
+pub fn open_metrics(view: &View, figures: &Figures, deeds: &Deeds) -> String {
+    let mut rows = of_sources(view, figures);
+    rows.extend(of_rules(view));
+    rows.extend(of_lookups(view));
+    rows.extend(of_alerts(view, figures, deeds));
     let mut text = String::new();
-    let mut family = |name: &str, kind: &str, help: &str, rows: Vec<(String, u64)>| {
-        let _ = writeln!(text, "# TYPE dcheck_{name} {kind}\n# HELP dcheck_{name} {help}");
-        let suffix = if kind == "counter" { "_total" } else { "" };
-        for (labels, value) in rows {
-            let _ = writeln!(text, "dcheck_{name}{suffix}{labels} {value}");
+    for family in FAMILIES {
+        let Family { name, kind, unit, labels, help } = family;
+        let _ = writeln!(text, "# TYPE {name} {kind}");
+        if !unit.is_empty() {
+            let _ = writeln!(text, "# UNIT {name} {unit}");
         }
+        let _ = writeln!(text, "# HELP {name} {help}");
+        let suffix = if *kind == "counter" { "_total" } else { "" };
+        for (values, value) in rows.remove(name).unwrap_or_default() {
+            let pairs = labels.iter().zip(&values);
+            let pairs = pairs.map(|(label, value)| format!("{label}=\"{}\"", escaped(value)));
+            let pairs = pairs.collect::<Vec<_>>().join(",");
+            let pairs = if pairs.is_empty() { pairs } else { format!("{{{pairs}}}") };
+            let _ = writeln!(text, "{name}{suffix}{pairs} {value}");
+        }
+    }
+    debug_assert!(rows.is_empty(), "told and not listed: {rows:?}");
+    text.push_str("# EOF\n");
+    text
+}
+
+type ByName = BTreeMap<&'static str, Rows>;
+
+fn one(value: u64) -> Rows {
+    vec![(Vec::new(), value.to_string())]
+}
+
+/// Milliseconds as seconds.
+fn in_seconds(ms: i64) -> String {
+    let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
+    format!("{sign}{}.{:03}", ms / 1000, ms % 1000)
+}
+
+fn of_sources(view: &View, figures: &Figures) -> ByName {
+    let each = |pick: &dyn Fn(&super::SourceView) -> String| -> Rows {
+        view.sources.iter().map(|(name, state)| (vec![name.clone()], pick(state))).collect()
     };
-    let sources = |pick: fn(&super::SourceView) -> u64| -> Vec<(String, u64)> {
-        view.sources.iter().map(|(name, s)| (label("source", name), pick(s))).collect()
-    };
-    family("source_events", "counter", "Events read.", sources(|s| s.events));
-    let mut undecodable = Vec::new();
+    let mut undecodable = Rows::new();
     for (source, state) in &view.sources {
         let by_reason = state.undecodable.iter();
-        undecodable.extend(by_reason.map(|(why, n)| (two("source", source, "reason", why), *n)));
+        undecodable.extend(
+            by_reason.map(|(why, count)| (vec![source.clone(), why.clone()], count.to_string())),
+        );
     }
-    family("source_undecodable", "counter", "Messages that could not be decoded.", undecodable);
-    family(
-        "dead_letters_lost",
-        "counter",
-        "Undecodable messages that could not be kept.",
-        sources(|s| s.dead_letters_lost),
-    );
-    family("source_connected", "gauge", "1 while connected.", sources(|s| s.connected.into()));
-    family(
-        "source_behind",
-        "gauge",
-        "1 while a known end is overdue.",
-        sources(|s| s.behind_since.is_some().into()),
-    );
-    let mut verdicts = Vec::new();
+    let flag = |flag: bool| u64::from(flag).to_string();
+    let behind = |state: &super::SourceView| {
+        in_seconds(state.behind_since.map_or(0, |since| figures.now.since_ms(since).max(0)))
+    };
+    BTreeMap::from([
+        ("dcheck_source_events", each(&|s| s.events.to_string())),
+        ("dcheck_source_undecodable", undecodable),
+        ("dcheck_dead_letters_lost", each(&|s| s.dead_letters_lost.to_string())),
+        ("dcheck_source_connected", each(&|s| flag(s.connected))),
+        ("dcheck_source_behind", each(&|s| flag(s.behind_since.is_some()))),
+        ("dcheck_source_behind_seconds", each(&behind)),
+    ])
+}
+
+fn of_rules(view: &View) -> ByName {
+    let mut occurrences = Rows::new();
     for (rule, counts) in &view.counts {
         for (judgement, count) in [
             ("matched", counts.matched),
@@ -61,18 +203,25 @@ pub fn open_metrics(
             ("expired", counts.expired),
             ("refused", counts.refused),
         ] {
-            verdicts.push((two("rule", rule, "judgement", judgement), count));
+            occurrences.push((vec![rule.clone(), judgement.to_owned()], count.to_string()));
         }
     }
-    family("verdicts", "counter", "Occurrences judged, by rule and judgement.", verdicts);
-    let pick = |field: fn(&crate::dcheck::engine::Counts) -> u64| -> Vec<(String, u64)> {
-        view.counts.iter().map(|(rule, c)| (label("rule", rule), field(c))).collect()
+    let each = |pick: fn(&Counts) -> u64| -> Rows {
+        let counts = view.counts.iter();
+        counts.map(|(rule, counts)| (vec![rule.clone()], pick(counts).to_string())).collect()
     };
-    family("taken", "counter", "Occurrences that became a rule's to judge.", pick(|c| c.taken));
-    family("duplicates", "counter", "Redeliveries of what was taken.", pick(|c| c.duplicates));
-    family("pending", "gauge", "Occurrences not judged yet.", pick(|c| c.pending));
-    family("shed", "counter", "Occurrences above a rule's rate, not judged.", pick(|c| c.shed));
-    let mut asked = Vec::new();
+    BTreeMap::from([
+        ("dcheck_occurrences", occurrences),
+        ("dcheck_taken", each(|counts| counts.taken)),
+        ("dcheck_duplicates", each(|counts| counts.duplicates)),
+        ("dcheck_pending", each(|counts| counts.pending)),
+        ("dcheck_shed", each(|counts| counts.shed)),
+        ("dcheck_open_windows", one(view.open_windows)),
+    ])
+}
+
+fn of_lookups(view: &View) -> ByName {
+    let mut asked = Rows::new();
     for (rule, counts) in &view.lookups {
         for (outcome, count) in [
             ("asked", counts.asked),
@@ -81,58 +230,61 @@ pub fn open_metrics(
             ("delayed", counts.delayed),
             ("shed", counts.shed),
         ] {
-            asked.push((two("rule", rule, "outcome", outcome), count));
+            asked.push((vec![rule.clone(), outcome.to_owned()], count.to_string()));
         }
     }
-    family("lookups", "counter", "Questions of rules, by rule and outcome.", asked);
-    let waiting = view.lookups.iter().map(|(rule, c)| (label("rule", rule), c.waiting)).collect();
-    family(
-        "lookups_waiting",
-        "gauge",
-        "Unknown for want of an answer, to be asked again.",
-        waiting,
-    );
-    let one = |value: u64| vec![(String::new(), value)];
-    family("open_windows", "gauge", "Windows open.", one(view.open_windows));
-    family("lookups_out", "gauge", "Lookups without an answer yet.", one(view.lookups_out));
+    let waiting = view.lookups.iter();
+    let waiting = waiting.map(|(rule, counts)| (vec![rule.clone()], counts.waiting.to_string()));
     let load = &view.load;
-    family(
-        "sql_connections",
-        "gauge",
-        "SQL connections for lookups in use.",
-        one(load.connections_in_use),
-    );
-    family("sql_connections_limit", "gauge", "Their limit.", one(load.connections));
-    family("lookup_rate_limit", "gauge", "Lookups a second at most.", one(load.lookups_per_second));
-    family("lookups_sent", "counter", "Lookups that got a turn.", one(load.asked));
-    family("lookups_paced", "counter", "Lookups that waited for their turn.", one(load.delayed));
-    family("lookups_refused", "counter", "Lookups for which no turn was near.", one(load.refused));
-    family("alerts_delivered", "counter", "Messages acknowledged.", one(delivered));
-    family("alert_posts_failed", "counter", "Posts that were not acknowledged.", one(failed_posts));
-    family("alerts_due", "gauge", "Messages to deliver now.", one(figures.deliveries_due));
-    family("silences", "gauge", "Silences in force.", one(view.silences.len() as u64));
-    family("blind", "gauge", "Open alerts of blindness.", one(view.blind.len() as u64));
-    family(
-        "results_away",
-        "gauge",
-        "1 while the results database takes no commit.",
-        one(figures.results_away.into()),
-    );
-    let runs = plans.runs.iter().map(|(state, n)| (label("state", state), *n)).collect();
-    family("plan_runs", "gauge", "Plan runs, by state.", runs);
-    let halted = plans.halted.iter().map(|plan| (label("plan", plan), 1)).collect();
-    family("plans_halted", "gauge", "1 while a kill switch is thrown; * is all plans.", halted);
-    family("settled_mark", "gauge", "The last mark that is settled.", one(view.settled));
-    text.push_str("# EOF\n");
-    text
+    BTreeMap::from([
+        ("dcheck_lookups", asked),
+        ("dcheck_lookups_waiting", waiting.collect()),
+        ("dcheck_lookups_out", one(view.lookups_out)),
+        ("dcheck_sql_connections", one(load.connections_in_use)),
+        ("dcheck_sql_connections_limit", one(load.connections)),
+        ("dcheck_lookup_rate_limit", one(load.lookups_per_second)),
+        ("dcheck_lookups_sent", one(load.asked)),
+        ("dcheck_lookups_paced", one(load.delayed)),
+        ("dcheck_lookups_refused", one(load.refused)),
+    ])
 }
 
-fn label(name: &str, value: &str) -> String {
-    format!("{{{name}=\"{}\"}}", escaped(value))
-}
-
-fn two(name: &str, value: &str, other: &str, text: &str) -> String {
-    format!("{{{name}=\"{}\",{other}=\"{}\"}}", escaped(value), escaped(text))
+fn of_alerts(view: &View, figures: &Figures, deeds: &Deeds) -> ByName {
+    let mut firing: BTreeMap<Vec<String>, u64> = BTreeMap::new();
+    let mut at_risk: BTreeMap<Vec<String>, Option<Money>> = BTreeMap::new();
+    for alert in view.alerts.values().filter(|alert| alert.state == AlertState::Firing) {
+        *firing.entry(vec![alert.rule.clone(), alert.severity.clone()]).or_default() += 1;
+        let Some(money) = alert.at_risk else { continue };
+        let key = vec![alert.rule.clone(), money.currency.code().to_owned()];
+        let sum = at_risk.entry(key).or_insert(Some(Money::zero(money.currency)));
+        *sum = sum.and_then(|sum| sum.checked_add(money).ok());
+    }
+    // A sum that does not fit is more than any limit of an alert.
+    let told = |sum: Option<Money>| sum.map_or("+Inf".to_owned(), |sum| sum.plain_amount());
+    let runs = deeds.plan_runs.iter();
+    BTreeMap::from([
+        (
+            "dcheck_alerts_firing",
+            firing.into_iter().map(|(key, count)| (key, count.to_string())).collect(),
+        ),
+        ("dcheck_at_risk", at_risk.into_iter().map(|(key, sum)| (key, told(sum))).collect()),
+        ("dcheck_alerts_delivered", one(deeds.delivered)),
+        ("dcheck_alert_posts_failed", one(deeds.failed_posts)),
+        ("dcheck_alerts_due", one(figures.deliveries_due)),
+        ("dcheck_silences", one(view.silences.len() as u64)),
+        ("dcheck_blind", one(view.blind.len() as u64)),
+        ("dcheck_results_away", one(figures.results_away.into())),
+        (
+            "dcheck_plan_runs",
+            runs.map(|(state, count)| (vec![(*state).to_owned()], count.to_string())).collect(),
+        ),
+        (
+            "dcheck_plans_halted",
+            deeds.halted.iter().map(|plan| (vec![plan.clone()], "1".to_owned())).collect(),
+        ),
+        ("dcheck_settled_mark", one(view.settled)),
+        ("dcheck_clock_offset_seconds", vec![(Vec::new(), in_seconds(figures.offset_ms))]),
+    ])
 }
 
 fn escaped(value: &str) -> String {
@@ -143,42 +295,100 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::super::SourceView;
     use super::*;
+    use crate::clock::CellTime;
     use crate::dcheck::console::LoadView;
-    use crate::dcheck::engine::{Counts, LookupCounts};
+    use crate::dcheck::engine::LookupCounts;
+    use crate::wire::{Alert, Subject};
 
-    #[test]
-    fn the_text_is_open_metrics() {
+    fn alert(print: &str, state: AlertState, minor: i64) -> Alert {
+        Alert {
+            rule: "r".into(),
+            loss_point: "l".into(),
+            subject: Subject::new("order", "O"),
+            occurrence: "O".into(),
+            severity: "P0".into(),
+            at_risk: Some(Money::cny(minor)),
+            expected: String::new(),
+            actual: String::new(),
+            position: String::new(),
+            starts_at: "2026-01-05T00:00:00Z".into(),
+            state,
+            fingerprint: print.into(),
+        }
+    }
+
+    fn text() -> String {
         let counts = Counts { taken: 8, shed: 5, matched: 2, mismatched: 1, ..Counts::default() };
-        let source =
-            SourceView { undecodable: [("no-json".to_owned(), 3)].into(), ..SourceView::default() };
-        let sources = [("flow/0".to_owned(), source)].into();
         let asked = LookupCounts { asked: 4, waiting: 2, ..LookupCounts::default() };
         let load = LoadView { connections: 8, connections_in_use: 3, ..LoadView::default() };
-        let lookups = [("bid@1".to_owned(), asked)].into();
-        let view = View {
-            lookups,
+        let source = SourceView {
+            undecodable: [("no-json".to_owned(), 3)].into(),
+            behind_since: Some(CellTime(1_000)),
+            ..SourceView::default()
+        };
+        let mut view = View {
+            lookups: [("bid@1".to_owned(), asked)].into(),
             load,
-            sources,
+            sources: [("flow/0".to_owned(), source)].into(),
             counts: [("a\"b".to_owned(), counts)].into(),
             ..View::default()
         };
-        let plans = PlanFigures { runs: &[("effective", 2)], halted: &["*".to_owned()] };
-        let text = open_metrics(&view, &Figures::default(), &plans, 7, 1);
+        view.keep_alert(alert("a", AlertState::Firing, 19_990));
+        view.keep_alert(alert("b", AlertState::Firing, 10));
+        view.keep_alert(alert("c", AlertState::Resolved, 500));
+        let figures = Figures { now: CellTime(62_500), offset_ms: -30_000, ..Figures::default() };
+        let (plan_runs, halted) = (vec![("effective", 2)], vec!["*".to_owned()]);
+        let deeds = Deeds { plan_runs, halted, delivered: 7, failed_posts: 1 };
+        open_metrics(&view, &figures, &deeds)
+    }
+
+    #[test]
+    fn the_text_is_open_metrics() {
+        let text = text();
         for line in [
-            "# TYPE dcheck_verdicts counter",
-            "dcheck_verdicts_total{rule=\"a\\\"b\",judgement=\"matched\"} 2",
-            "dcheck_source_undecodable_total{source=\"flow/0\",reason=\"no-json\"} 3",
-            "dcheck_plan_runs{state=\"effective\"} 2",
+            "# TYPE dcheck_taken counter",
+            "dcheck_taken_total{rule=\"a\\\"b\"} 8",
             "dcheck_shed_total{rule=\"a\\\"b\"} 5",
             "dcheck_lookups_total{rule=\"bid@1\",outcome=\"asked\"} 4",
             "dcheck_lookups_waiting{rule=\"bid@1\"} 2",
             "dcheck_sql_connections 3",
             "dcheck_sql_connections_limit 8",
+            "dcheck_occurrences{rule=\"a\\\"b\",judgement=\"matched\"} 2",
+            "dcheck_source_undecodable_total{source=\"flow/0\",reason=\"no-json\"} 3",
+            "# UNIT dcheck_source_behind_seconds seconds",
+            "dcheck_source_behind_seconds{source=\"flow/0\"} 61.500",
+            "dcheck_alerts_firing{rule=\"r\",severity=\"P0\"} 2",
+            "dcheck_at_risk{rule=\"r\",currency=\"CNY\"} 200.00",
+            "dcheck_plan_runs{state=\"effective\"} 2",
             "dcheck_plans_halted{plan=\"*\"} 1",
             "dcheck_alerts_delivered_total 7",
+            "dcheck_clock_offset_seconds -30.000",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }
-        assert!(text.ends_with("# EOF\n"));
+        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
+        // Each family once and in one piece; a unit ends its name; a counter never ends with what its samples add.
+        for family in FAMILIES {
+            let head = format!("# TYPE {} {}\n", family.name, family.kind);
+            assert_eq!(text.matches(&head).count(), 1, "{head}");
+            assert!(family.name.ends_with(family.unit) && !family.name.ends_with("_total"));
+            assert!(["counter", "gauge"].contains(&family.kind), "{family:?}");
+        }
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_nothing_else_is() {
+        let page = include_str!("METRICS.md");
+        let rows = page.lines().filter(|line| line.starts_with("| `dcheck_"));
+        let documented: Vec<String> = rows.map(str::to_owned).collect();
+        let wanted: Vec<String> = FAMILIES
+            .iter()
+            .map(|Family { name, kind, unit, labels, help }| {
+                let suffix = if *kind == "counter" { "_total" } else { "" };
+                let labels = labels.join(", ");
+                format!("| `{name}{suffix}` | {kind} | {unit} | {labels} | {help} |")
+            })
+            .collect();
+        assert_eq!(documented, wanted, "METRICS.md:\n{}", wanted.join("\n"));
     }
 }

@@ -1,12 +1,12 @@
 //! The console: what the reconciler says of itself over HTTP.
 //!
 //! Owns the routes (`http`, `silences`, `plans`, `rules`), which rollouts people ordered (`rollouts`), the metrics text
-//! (`metrics`), the view that the daemon keeps up to date (`view`) and who may silence alerts, order anything of plans and roll out
-//! rules (`people`). Must not know the engine's inside or the database. Not covered: a page for people; authentication of anything
-//! but these three.
+//! (`metrics`, `METRICS.md`), the view that the daemon keeps up to date (`view`) and who may silence alerts, order anything of
+//! plans and roll out rules (`people`). Must not know the engine's inside or the database. Not covered: a page for people;
+//! authentication of anything but these three.
 
 mod http;
-mod metrics;
+pub mod metrics;
 mod people;
 mod plans;
 mod rollouts;

@@ -1,9 +1,9 @@
-//! Plans over HTTP: `GET /plans[?state=…]`, `GET /plans/halted`, `POST /plans/dry-run`; with a person's token `POST /plans/{run}/approve`,
-//! `/refuse`, `/revert`, `POST /plans/halt` and `/plans/resume`.
+//! Plans over HTTP: `GET /plans[?state=…]`, `GET /plans/halted`, `POST /plans/dry-run`; with a person's token `POST
+//! /plans/{run}/approve`, `/refuse`, `/revert`, `POST /plans/halt` and `/plans/resume`.
 //!
-//! Owns the words of a request and what may be asked of a run as it stands. Each word of a person has a reason. An order is taken, not
-//! done, when it is answered (202): `GET /plans` tells what became of it. A kill switch alone works at once: who throws it
-//! cannot wait. The dry run asks for no token, because it changes nothing.
+//! Owns the words of a request and what may be asked of a run as it stands. Each word of a person has a reason. An order is
+//! taken, not done, when it is answered (202): `GET /plans` tells what became of it. A kill switch alone works at once: who
+//! throws it cannot wait. The dry run asks for no token, because it changes nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -15,6 +15,7 @@ use crate::dcheck::alerts::{
     fingerprint, webhook_alert, wire_alert,
 };
 use crate::dcheck::engine::Ward;
+use crate::dcheck::log;
 use crate::dcheck::results::{Stored, VerdictRow};
 use crate::wire::{AlertState, WebhookAlert};
 
@@ -75,7 +76,8 @@ pub fn told_before(policy: Policy, stored: &Stored, now: CellTime) -> (Router, V
     };
     let (router, mistakes) = Router::restore(policy, before, now);
     for mistake in mistakes {
-        eprintln!("dcheck: {mistake}; what it held is told by its next change alone");
+        let told = "what it held is told by its next change alone";
+        log::warn("alerts", &format!("{mistake}; {told}"));
     }
     let told = router.told(open);
     (router, told)

@@ -17,6 +17,7 @@ use super::lookups::Lookups;
 use super::options::ResultsKept;
 use super::parts::Parts;
 use super::record::{InFlight, Pending};
+use super::recording::Recorder;
 use crate::clock::{CellTime, Clock, monotonic_us};
 use crate::dcheck::alerts::{Delivery, Router};
 use crate::dcheck::console::{Console, Order, Rollouts, SourceView};
@@ -84,6 +85,7 @@ pub struct Core {
     pub alerts: Delivery,
     pub events: Delivery,
     pub lookups: Lookups,
+    pub recorder: Recorder,
     /// How fresh a look-up's answer must be: no older than what the engine was given.
     pub view: View,
     pub parts: Parts,
@@ -142,6 +144,7 @@ impl Core {
             }
         }
         self.stop(&mut inboxes).await;
+        self.recorder.end().await;
     }
 
     async fn stop(&mut self, inboxes: &mut Inboxes) {
@@ -333,7 +336,9 @@ impl Core {
     }
 
     pub fn step(&mut self, input: Input) {
-        let outputs = self.engine.step(input, self.clock.now());
+        let now = self.clock.now();
+        self.recorder.note(&input, now);
+        let outputs = self.engine.step(input, now);
         self.activity += outputs.len() as u64;
         outputs.into_iter().for_each(|output| self.put(output));
     }

@@ -2,22 +2,28 @@
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
 //! `orders`, `plan_orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources
-//! (`ends`) and the health of its own parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports
-//! every other room of `dcheck`; nothing imports it. Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans
-//! scenarios/plans`, and `tests/dcheck.rs`. Not covered: hot reload of plans, replay, reconcile, bench.
+//! (`ends`), the health of its own parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay`
+//! judges again (`replay`); `dcheck explain` says why (`explain`). `dcheck reconcile` sweeps what is at rest (`offline`).
+//! `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of `dcheck`; nothing imports it.
+//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and `tests/dcheck.rs`.
+//! Not covered: hot reload of plans, bench.
 
 mod ailments;
 mod channels;
 mod core;
 mod dry_run;
 mod ends;
+mod explain;
 mod fitting;
 mod lookups;
+mod offline;
 mod options;
 mod orders;
 mod parts;
 mod plan_orders;
 mod record;
+mod recording;
+mod replay;
 mod rollout;
 mod rules_command;
 mod start;
@@ -37,6 +43,7 @@ use start::Mistakes;
 use crate::dcheck::alerts::{self, Alerting};
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::engine::{rules, trial};
+use crate::dcheck::log;
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{self, Known};
 
@@ -53,23 +60,36 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&format!("cannot start a runtime: {error}")),
     };
-    let done = match Cli::parse().command {
-        Command::Check(options) => check(&options),
-        Command::Rules(options) => runtime.block_on(rules_command::run(options)),
-        Command::Plan(PlanCommand::DryRun(options)) => dry_run::dry_run(&options),
-        Command::Run(options) => runtime.block_on(start::run(*options)),
-        Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
+    let Cli { log: format, command } = Cli::parse();
+    log::set(format);
+    let done = match command {
+        Command::Check(options) => check(&options).map(|()| ExitCode::SUCCESS),
+        Command::Plan(PlanCommand::DryRun(options)) => {
+            dry_run::dry_run(&options).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Rules(options) => {
+            runtime.block_on(rules_command::run(options)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Run(options) => runtime.block_on(start::run(*options)).map(|()| ExitCode::SUCCESS),
+        Command::Watchdog(options) => {
+            runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Explain(options) => {
+            runtime.block_on(explain::run(&options)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Reconcile(options) => runtime.block_on(offline::run(*options)),
     };
     // A post or a poll under way must not hold the exit up: what matters is stored.
     runtime.shutdown_background();
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(mistakes) => refuse(&mistakes.0.join("\n")),
     }
 }
 
 fn refuse(why: &str) -> ExitCode {
-    eprintln!("dcheck: {why}");
+    log::say(log::Level::Error, "daemon", why);
     ExitCode::from(EXIT_USAGE)
 }
 

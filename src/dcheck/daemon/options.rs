@@ -30,6 +30,9 @@ const CHECK_EXAMPLE: &str = "Example:
 #[derive(Debug, Parser)]
 #[command(name = "dcheck", version)]
 pub struct Cli {
+    /// How it speaks on stderr: words, or one JSON object for each line (`at`, `level`, `part`, `message`).
+    #[arg(long, value_enum, default_value = "text", global = true)]
+    pub log: crate::dcheck::log::Format,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -50,6 +53,13 @@ pub enum Command {
     /// Watch a reconciler from outside, and alert when it gives no sign of life.
     #[command(after_help = WATCHDOG_EXAMPLE)]
     Watchdog(WatchdogOptions),
+    /// Sweep tables and channel files of a day that is over, by the same rules (T+1).
+    #[command(after_help = super::offline::EXAMPLE)]
+    Reconcile(Box<super::offline::ReconcileOptions>),
+    /// Judge a recording of `dcheck run --record` again: its verdicts as JSON lines, the same at each replay.
+    Replay(super::replay::ReplayOptions),
+    /// Say why an alert was raised: what was told of it, both sides, the rule's trace, what it waits for.
+    Explain(super::explain::ExplainOptions),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -163,6 +173,9 @@ pub struct RunOptions {
     /// Take `POST /clock/advance`, and the clock of the environment.
     #[arg(long)]
     pub drill_clock: bool,
+    /// Keep all that is judged, in order, for `dcheck replay`: 8 files of 64 MB at the most, then it ends and says so.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Which verdicts become rows.
     #[arg(long, value_enum, default_value = "sample")]
     pub results: ResultsKept,

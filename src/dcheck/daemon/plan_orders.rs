@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::core::Core;
 use crate::dcheck::console::PlanOrder;
 use crate::dcheck::engine::{Input, Ward};
+use crate::dcheck::log;
 use crate::dcheck::plans::{ALL, Halt, Nudge, Word};
 use crate::dcheck::results::Stored;
 
@@ -70,7 +71,10 @@ fn part(plan: &str) -> String {
 pub fn halts_of(stored: &Stored) -> Vec<Halt> {
     let read = stored.halts.iter().filter_map(|body| {
         let halt = serde_json::from_str(body);
-        halt.inspect_err(|error| eprintln!("dcheck: a kill switch cannot be read: {error}")).ok()
+        let bad = |error: &serde_json::Error| {
+            log::warn("plans", &format!("a kill switch cannot be read: {error}"))
+        };
+        halt.inspect_err(bad).ok()
     });
     read.collect()
 }

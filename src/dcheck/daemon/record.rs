@@ -17,7 +17,7 @@ use crate::dcheck::alerts::{Silence, fingerprint};
 use crate::dcheck::console::Rollouts;
 use crate::dcheck::engine::{Output, RuleSet, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
-use crate::dcheck::results::{Batch, Message, VerdictRow};
+use crate::dcheck::results::{Batch, Message, Stored, VerdictRow};
 use crate::dcheck::sources::Dating;
 use crate::wire::{Judged, Judgement, PlanRun};
 
@@ -288,18 +288,7 @@ pub fn judged(row: &VerdictRow) -> Judged {
     }
 }
 
-pub fn key(row: &VerdictRow) -> VerdictKey {
-    VerdictKey {
-        rule: row.rule.clone(),
-        version: row.version.clone(),
-        subject: row.subject.clone(),
-        occurrence: row.occurrence.clone(),
-        revision: row.revision.clone(),
-        judgement: row.judgement,
-    }
-}
-
-fn verdict_row(verdict: &Verdict, seq: u64, alerting: bool) -> VerdictRow {
+pub fn verdict_row(verdict: &Verdict, seq: u64, alerting: bool) -> VerdictRow {
     VerdictRow {
         seq,
         rule: verdict.rule.clone(),
@@ -336,4 +325,20 @@ fn finding(verdict: &Verdict, print: &str, starts_at: CellTime) -> Finding {
 /// The file of a binlog position, or the source of an offset: what matched counters are kept by.
 fn segment(position: &str) -> String {
     position.rsplit_once(':').map_or(position, |(file, _)| file).to_owned()
+}
+
+/// What must not be judged again.
+pub fn judged_keys(stored: &Stored) -> Vec<VerdictKey> {
+    stored.verdicts.iter().map(key).collect()
+}
+
+pub fn key(row: &VerdictRow) -> VerdictKey {
+    VerdictKey {
+        rule: row.rule.clone(),
+        version: row.version.clone(),
+        subject: row.subject.clone(),
+        occurrence: row.occurrence.clone(),
+        revision: row.revision.clone(),
+        judgement: row.judgement,
+    }
 }

@@ -21,7 +21,8 @@ use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
 use super::plan_orders::halts_of;
-use super::record::{Checkpoint, Pending, judged, key};
+use super::record::{Checkpoint, Pending, judged, judged_keys};
+use super::recording::{Head, Recorder, restored};
 use super::rollout;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
@@ -29,10 +30,12 @@ use crate::dcheck::alerts::{
     wire_alert,
 };
 use crate::dcheck::console::{Console, Order, People, Plans, Tasks, serve};
-use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
+use crate::dcheck::engine::{Engine, RuleSet};
+use crate::dcheck::log;
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Halts, Known, Planner, RunsState, Shared, Targets};
 use crate::dcheck::results::sql::{SqlClient, View};
+use crate::dcheck::results::sweep::SWEEP_SEQ;
 use crate::dcheck::results::{Store, Stored, Writer};
 use crate::dcheck::sources::binlog::{BinlogReader, BinlogSettings, LogEndPoll};
 use crate::dcheck::sources::kafka::{KafkaReader, KafkaSettings, Place as KafkaPlace};
@@ -131,7 +134,8 @@ fn reload_on_signal(console: Arc<Console>) -> Result<(), Mistakes> {
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {
             if let Some(Err(mistakes)) = console.reload().await {
-                eprintln!("dcheck: rules refused, those in force stay:\n{}", mistakes.join("\n"));
+                let all = mistakes.join("\n");
+                log::warn("rules", &format!("rules refused, those in force stay:\n{all}"));
             }
         }
     });
@@ -241,6 +245,8 @@ impl Start {
         let (rollouts, rules, ended) = rollout::restored(checkpoint.as_ref(), &self.rules);
         self.rules = rules;
         let engine = self.engine(&stored, checkpoint.as_ref());
+        let head = Head::of(&self.rules, self.source_names(), judged_keys(&stored), &checkpoint);
+        let recorder = Recorder::start(self.options.record.as_deref(), head)?;
         self.show(&stored, checkpoint.as_ref());
         let sources = self.sources(&engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
@@ -256,6 +262,7 @@ impl Start {
             writer,
             numbers,
             lookups,
+            recorder,
             view: View::default(),
             parts,
             rollouts,
@@ -288,18 +295,9 @@ impl Start {
 
     fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {
         let names = self.source_names();
-        let judged: HashSet<VerdictKey> = stored.verdicts.iter().map(key).collect();
-        let Some(checkpoint) = checkpoint else {
-            return Engine::new(Arc::clone(&self.rules), &names, judged);
-        };
-        let rules = Arc::clone(&self.rules);
-        match Engine::restore(rules, &names, judged.clone(), &checkpoint.engine) {
-            Ok(engine) => engine,
-            Err(error) => {
-                eprintln!("dcheck: {error}; open windows of before are lost");
-                Engine::new(Arc::clone(&self.rules), &names, judged)
-            }
-        }
+        let judged = HashSet::from_iter(judged_keys(stored));
+        let before = checkpoint.map(|checkpoint| &checkpoint.engine);
+        restored(&self.rules, &names, judged, before)
     }
 
     fn source_names(&self) -> Vec<String> {
@@ -385,7 +383,8 @@ impl Start {
             view.settled = checkpoint.engine.settled;
             view.checkpoint = checkpoint.engine.checkpoint;
         }
-        view.keep_judged(stored.verdicts.iter().map(judged));
+        // Read on by number; sweeps number apart.
+        view.keep_judged(stored.verdicts.iter().filter(|row| row.seq < SWEEP_SEQ).map(judged));
         for row in stored.verdicts.iter().filter(|row| row.alerting) {
             let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
             let start = *starts.entry(print.clone()).or_insert(CellTime(row.at_ms));

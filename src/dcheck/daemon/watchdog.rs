@@ -25,6 +25,7 @@ use crate::clock::{CellTime, Clock, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{self, fingerprint, webhook_body};
 use crate::dcheck::console::SourceView;
 use crate::dcheck::engine::{RuleHead, RuleSet, Ward, rules};
+use crate::dcheck::log;
 use crate::dcheck::sources::binlog::LogEndPoll;
 use crate::dcheck::sources::{BINLOG, FromSource};
 use crate::wire::{Advance, Alert, AlertState, ClockReport, Health, Subject};
@@ -173,7 +174,7 @@ impl Watchdog {
         let body = webhook_body(&alert, ends_at);
         self.told = (alert.state == AlertState::Firing).then_some(alert);
         while let Err(why) = alerts::post(&self.http, &self.alerts, &body).await {
-            eprintln!("dcheck watchdog: {why}; trying again until it is heard");
+            log::warn("watchdog", &format!("{why}; trying again until it is heard"));
             tokio::time::sleep(POST_PAUSE).await;
         }
         self.figures.activity.fetch_add(1, Ordering::AcqRel);

@@ -13,8 +13,9 @@ use crate::wire::{Judgement, Subject};
 use super::rules::RuleSet;
 use super::rules::ask::Ask;
 
-/// One step's input.
-#[derive(Clone, Debug)]
+/// One step's input. As text it is what a recording keeps: all but a set of rules.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Input {
     Event(Event),
     /// A mark was read on `source`: everything that the source wrote before cell time `at` has been
@@ -77,8 +78,10 @@ pub enum Input {
     /// Nothing but time.
     Tick,
     /// A new set of rules: those with the same id and version keep their state.
+    #[serde(skip)]
     Replace(Arc<RuleSet>),
     /// The same rules, with other rollouts.
+    #[serde(skip)]
     RollOut(Arc<RuleSet>),
 }
 
@@ -86,7 +89,8 @@ pub enum Input {
 pub type Tables = BTreeMap<String, BTreeMap<String, String>>;
 
 /// What a rule may watch over without any event: silence about it would look like health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ward {
     /// A source is read to its end.
     Source,
@@ -193,7 +197,7 @@ impl Verdict {
 
 /// The identity of a stored verdict: business identity only, the same after failover, redelivery
 /// and replay. The judgement is part of it, because a finding and its later end are two verdicts.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct VerdictKey {
     pub rule: String,
     pub version: String,

@@ -224,7 +224,8 @@ impl Executor {
     pub fn take_on(&mut self, run: PlanRun) {
         self.shared.state.show(&run);
         let Some(spec) = self.shared.specs.get(&run.plan) else {
-            eprintln!("dcheck: run {} is of a plan that is gone; it is left as it is", run.run_id);
+            let told = format!("run {} is of a plan that is gone; it is left as it is", run.run_id);
+            crate::dcheck::log::warn("plans", &told);
             return;
         };
         if !in_force(&run, spec) {

@@ -1,6 +1,7 @@
 //! A mock target and a mock results database, for tests of the executor as it is.
 //!
-//! The mock target keeps its promise about `Idempotency-Key`: a repeat is answered, and has no effect. Both stop at a point that the test
+//! The mock target keeps its promise about `Idempotency-Key`: a repeat is answered, and has no effect. Both stop at a point
+//! that the test
 //! chooses. SQL and Kafka are not mocked: a step of theirs fails here.
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,7 +1,8 @@
 //! Emergency plans: alert -> plan -> idempotent actions with proof of effect and revert.
 //!
 //! Owns the plan files (`spec`, `load`), the decision (`planner`, pure) and the execution
-//! (`executor`, `run`, `work`, `turns`, `action`), the kill switch (`halts`) and the dry run (`rehearsal`). Must not know sources or rules.
+//! (`executor`, `run`, `work`, `turns`, `action`), the kill switch (`halts`) and the dry run (`rehearsal`). Must not know
+//! sources or rules.
 //! Try it: `cargo test --lib dcheck::plans`.
 //! Not covered: approval by several people.
 

@@ -12,6 +12,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Params, Row, TxOpts, Value};
 
 use super::batch::{Batch, Channel, Message, Stored, VerdictRow, judgement_from};
 use super::schema::{COUNT_TABLES, DDL, TABLES};
+use super::sweep::{SWEEP_SEQ, in_time};
 use crate::wire::{PlanRun, Subject};
 
 /// No statement of ours takes longer on a healthy server; past it the connection is given up.
@@ -20,6 +21,11 @@ const CALL_LIMIT: Duration = Duration::from_secs(5);
 const ROWS_PER_INSERT: usize = 200;
 /// Verdicts, runs and triggers read back at start: what a process must not judge or start again.
 const READ_BACK_LIMIT: usize = 200_000;
+
+/// What [`verdict_from`] reads.
+pub(super) const SELECT_VERDICTS: &str = "SELECT seq, rule, version, loss_point, subject_kind, \
+     subject, occurrence, revision, judgement, severity, resolved, alerting, expected, actual, \
+     at_risk, position, at_ms";
 
 /// Why the results database did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +97,15 @@ impl Store {
         what: &'static str,
         work: impl AsyncFnOnce(&mut Conn) -> mysql_async::Result<T>,
     ) -> Result<T, StoreError> {
+        self.call_within(CALL_LIMIT, what, work).await
+    }
+
+    pub(super) async fn call_within<T>(
+        &mut self,
+        limit: Duration,
+        what: &'static str,
+        work: impl AsyncFnOnce(&mut Conn) -> mysql_async::Result<T>,
+    ) -> Result<T, StoreError> {
         let conn = self.conn.take();
         let opts = self.opts.clone();
         let attempt = async {
@@ -101,18 +116,18 @@ impl Store {
             let done = work(&mut conn).await?;
             Ok((conn, done))
         };
-        match tokio::time::timeout(CALL_LIMIT, attempt).await {
+        match tokio::time::timeout(limit, attempt).await {
             Ok(Ok((conn, done))) => {
                 self.conn = Some(conn);
                 Ok(done)
             }
             Ok(Err(error)) => Err(StoreError::Sql(what, error)),
-            Err(_) => Err(StoreError::Slow(what, CALL_LIMIT.as_secs())),
+            Err(_) => Err(StoreError::Slow(what, limit.as_secs())),
         }
     }
 }
 
-async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<()> {
+pub(super) async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<()> {
     let verdicts = batch.verdicts.iter().map(verdict_values).collect();
     insert(
         tx,
@@ -199,7 +214,7 @@ async fn keep_by_id<Q: Queryable>(
     Ok(())
 }
 
-async fn insert<Q: Queryable>(
+pub(super) async fn insert<Q: Queryable>(
     tx: &mut Q,
     into: &str,
     tail: &str,
@@ -271,13 +286,18 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     let mut stored = Stored::default();
     let rows: Vec<Row> = conn
         .query(format!(
-            "SELECT seq, rule, version, loss_point, subject_kind, subject, occurrence, revision, \
-             judgement, severity, resolved, alerting, expected, actual, at_risk, position, at_ms \
-             FROM (SELECT * FROM dcheck.result ORDER BY seq DESC \
-             LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
+            "{SELECT_VERDICTS} FROM (SELECT * FROM dcheck.result WHERE seq < {SWEEP_SEQ} \
+             ORDER BY seq DESC LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
         ))
         .await?;
-    stored.verdicts = rows.into_iter().map(verdict_from).collect();
+    let online = rows.into_iter().map(verdict_from).collect();
+    let rows: Vec<Row> = conn
+        .query(format!(
+            "{SELECT_VERDICTS} FROM (SELECT * FROM dcheck.result WHERE seq >= {SWEEP_SEQ} \
+             AND alerting = 1 ORDER BY seq DESC LIMIT {READ_BACK_LIMIT}) r ORDER BY seq"
+        ))
+        .await?;
+    stored.verdicts = in_time(online, rows.into_iter().map(verdict_from).collect());
     let rows: Vec<(u64, String, String, String, String, i64)> = conn
         .query(
             "SELECT seq, channel, order_key, dedupe, body, created_ms FROM dcheck.outbox \
@@ -302,17 +322,18 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     stored.halts = conn.query("SELECT body FROM dcheck.plan_halt").await?;
     stored.alert_state = conn.query("SELECT id, body FROM dcheck.alert_state").await?;
     let last: Option<(u64, u64, u64)> = conn
-        .query_first(
-            "SELECT COALESCE((SELECT MAX(seq) FROM dcheck.result), 0), \
-             COALESCE((SELECT MAX(seq) FROM dcheck.outbox), 0), \
+        .exec_first(
+            "SELECT COALESCE((SELECT MAX(seq) FROM dcheck.result WHERE seq < ?), 0), \
+             COALESCE((SELECT MAX(seq) FROM dcheck.outbox WHERE seq < ?), 0), \
              COALESCE((SELECT MAX(seq) FROM dcheck.audit), 0)",
+            (SWEEP_SEQ, SWEEP_SEQ),
         )
         .await?;
     stored.last_seq = last.map_or(0, |(verdict, message, audit)| verdict.max(message).max(audit));
     Ok(stored)
 }
 
-fn verdict_from(mut row: Row) -> VerdictRow {
+pub(super) fn verdict_from(mut row: Row) -> VerdictRow {
     let mut text = |name: &str| row.take::<Option<String>, _>(name).flatten().unwrap_or_default();
     let subject = Subject::new(text("subject_kind"), text("subject"));
     VerdictRow {
@@ -335,7 +356,7 @@ fn verdict_from(mut row: Row) -> VerdictRow {
     }
 }
 
-fn message_from(
+pub(super) fn message_from(
     (seq, channel, order_key, dedupe, body, created_ms): (u64, String, String, String, String, i64),
 ) -> Option<Message> {
     let channel = Channel::from_name(&channel)?;

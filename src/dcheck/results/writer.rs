@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Batch, Store};
 use crate::clock::Clock;
+use crate::dcheck::log;
 
 /// Commits and acknowledgements that wait for the database.
 const WAITING: usize = 1_024;
@@ -106,7 +107,8 @@ async fn run(
             next = inbox.try_recv().ok();
         }
         if let Err(error) = store.acknowledge(&delivered, clock.now().0).await {
-            eprintln!("dcheck: {error}; the alerts may be delivered again after a restart");
+            let told = "the alerts may be delivered again after a restart";
+            log::warn("results", &format!("{error}; {told}"));
         }
     }
 }
@@ -115,7 +117,7 @@ async fn persist(store: &mut Store, batch: &Batch, state: &State) {
     let mut pause = RETRY_FIRST;
     while let Err(error) = store.commit(batch).await {
         if !state.away.swap(true, Ordering::AcqRel) {
-            eprintln!("dcheck: {error}; trying again until it is stored");
+            log::warn("results", &format!("{error}; trying again until it is stored"));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(RETRY_LAST);

@@ -7,10 +7,12 @@
 //! as unread).
 
 pub mod binlog;
+pub mod csv;
 mod gtid;
 pub mod json;
 pub mod kafka;
 mod position;
+pub mod table;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

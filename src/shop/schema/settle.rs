@@ -20,9 +20,9 @@ pub(super) const TABLES: &[Table] = &[
   updated_at_ms BIGINT NOT NULL, KEY by_merchant (merchant)",
     ),
     (
-        // The changes of a bill add up to its amount; it counts them in `changes`.
+        // The changes of a bill add up to its amount; it counts them in `changes`. The first says whose it is.
         "bill_change",
-        "bill_id VARCHAR(80) NOT NULL, nth BIGINT NOT NULL, delta DECIMAL(18,2) NOT NULL,
+        "bill_id VARCHAR(80) NOT NULL, nth BIGINT NOT NULL, merchant VARCHAR(80) NOT NULL, delta DECIMAL(18,2) NOT NULL,
   currency CHAR(3) NOT NULL, cause VARCHAR(170) NOT NULL, at_ms BIGINT NOT NULL,
   PRIMARY KEY (bill_id, nth)",
     ),

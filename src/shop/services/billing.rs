@@ -187,8 +187,8 @@ impl Change<'_> {
     /// Notes the change under its number, which the bill has just got.
     async fn note(&self, books: &mut MySqlConnection) -> Result<(), Refusal> {
         sqlx::query(
-            "INSERT INTO bill_change (bill_id, nth, delta, currency, cause, at_ms)
-             SELECT bill_id, changes, ?, ?, ?, ? FROM settle_bill WHERE bill_id = ?",
+            "INSERT INTO bill_change (bill_id, nth, merchant, delta, currency, cause, at_ms)
+             SELECT bill_id, changes, merchant, ?, ?, ?, ? FROM settle_bill WHERE bill_id = ?",
         )
         .bind(self.amount.to_decimal())
         .bind(self.amount.currency.code())

@@ -56,6 +56,10 @@ impl Aggregate {
 }
 
 impl Strategy for Aggregate {
+    fn check(&self) -> Option<&Expr> {
+        Some(&self.check)
+    }
+
     fn compare<'g>(&self, group: &'g Group, _: Passed<'_>) -> Vec<Finding<'g>> {
         let judge = |(number, item): (usize, &Item)| {
             let begins = item.rank.0.saturating_sub(i128::from(self.within_ms));

@@ -84,6 +84,11 @@ pub trait Strategy: Debug + Send + Sync {
     /// One finding per item of the group, in order.
     fn compare<'g>(&self, group: &'g Group, passed: Passed<'_>) -> Vec<Finding<'g>>;
 
+    /// The condition that it holds pairs or states against, for people; None: it has none of its own.
+    fn check(&self) -> Option<&Expr> {
+        None
+    }
+
     /// What orders the items of a group; None: their arrival.
     fn order_by(&self) -> Option<&Expr> {
         None

@@ -44,6 +44,10 @@ impl Threshold {
 }
 
 impl Strategy for Threshold {
+    fn check(&self) -> Option<&Expr> {
+        Some(&self.check)
+    }
+
     fn compare<'g>(&self, group: &'g Group, _: Passed<'_>) -> Vec<Finding<'g>> {
         let mut held = false;
         let judge = |item| {

@@ -86,6 +86,10 @@ fn states(other: Option<&Other>, at: CellTime, deadline: CellTime) -> (Vec<&Even
 }
 
 impl Strategy for TwoSidedMatch {
+    fn check(&self) -> Option<&Expr> {
+        Some(&self.check)
+    }
+
     fn compare<'g>(&self, group: &'g Group, passed: Passed<'_>) -> Vec<Finding<'g>> {
         let other = group.others.first();
         group.items.iter().map(|item| self.judge(item, other, passed)).collect()

@@ -21,6 +21,7 @@ use super::server::{ServerError, check_settings, purged, tcp_opts};
 use super::stamps::Stamps;
 use super::tables::{is_ddl, shown, tables, tables_anew};
 use crate::clock::Clock;
+use crate::dcheck::log;
 use crate::dcheck::sources::{
     BINLOG, Dating, Entry, FromSource, Origin, Position, RECONNECT_FIRST, backed_off,
 };
@@ -183,7 +184,7 @@ impl BinlogReader {
         let mut conn = Conn::new(tcp_opts(&self.settings.url)?).await?;
         let advice = check_settings(&mut conn).await?;
         if advice != self.advice {
-            advice.iter().for_each(|advice| eprintln!("dcheck: {advice}"));
+            advice.iter().for_each(|advice| log::info("binlog", advice));
             self.advice = advice;
         }
         let tables = tables(&mut conn, &self.settings.schema).await?;

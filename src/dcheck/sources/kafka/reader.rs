@@ -19,6 +19,7 @@ use super::place::Place;
 use super::settings::{KafkaSettings, Start};
 use crate::clock::Clock;
 use crate::dcheck::event::{Event, Op};
+use crate::dcheck::log;
 use crate::dcheck::sources::json::{JsonError, row_from_json};
 use crate::dcheck::sources::{
     Dating, Entry, FromSource, Position, RECONNECT_FIRST, Undecodable, backed_off,
@@ -29,6 +30,7 @@ use crate::wire::MARK_HEADER;
 const FETCH_WAIT_MS: &str = "100";
 /// Undecodable messages that are printed; a poisoned topic must not fill the disk with log lines.
 const COMPLAINTS: usize = 20;
+const UNNAMED: &str = "the broker does not say which topics these are";
 /// Looks at the topics that are asked for and not begun: one serves all.
 const LOOKS: usize = 1;
 /// Records that are taken at once: one question about their topics serves them all.
@@ -72,21 +74,25 @@ impl KafkaReader {
     pub async fn run(mut self) {
         let mut pause = RECONNECT_FIRST;
         loop {
-            let consumer = match self.consumer() {
-                Ok(consumer) => Arc::new(consumer),
-                Err(error) => return self.lost(&error.to_string()).await,
-            };
-            let end = self.follow(&consumer, &mut pause).await;
-            // Its going waits for its threads: not ours to wait for.
-            tokio::task::spawn_blocking(move || drop(consumer));
-            match end {
+            match self.read_once(&mut pause).await {
                 Err(ReadError::Closed) => return,
                 Err(ReadError::Kafka(error)) => self.lost(&error.to_string()).await,
                 Ok(()) | Err(ReadError::Moved) => {}
             }
+            if self.inbox.is_closed() {
+                return;
+            }
             tokio::time::sleep(pause).await;
             pause = backed_off(pause);
         }
+    }
+
+    async fn read_once(&mut self, pause: &mut Duration) -> Result<(), ReadError> {
+        let consumer = Arc::new(self.consumer()?);
+        let end = self.follow(&consumer, pause).await;
+        // Its going waits for its threads: not ours to wait for.
+        tokio::task::spawn_blocking(move || drop(consumer));
+        end
     }
 
     /// Reads by one consumer, until a partition is to be read from another place. It is assigned once: the library ends the
@@ -231,8 +237,10 @@ impl KafkaReader {
                 }
                 // One of the partitions has no record at its place, and the library does not say which.
                 Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-                    let ids = identities(&self.asker, &self.settings).await.unwrap_or_default();
-                    self.look_for_gaps(consumer, &ids).await?;
+                    match identities(&self.asker, &self.settings).await {
+                        Some(ids) => self.look_for_gaps(consumer, &ids).await?,
+                        None => self.lost(UNNAMED).await,
+                    }
                     return Err(ReadError::Moved);
                 }
                 // While the broker is away librdkafka reconnects by itself and tells us now and then.
@@ -264,7 +272,7 @@ impl KafkaReader {
     /// are the ones that were read.
     async fn recognise(&mut self, consumer: &Arc<StreamConsumer>) -> Result<bool, ReadError> {
         let Some(ids) = identities(&self.asker, &self.settings).await else {
-            self.lost("the broker does not say which topics these are").await;
+            self.lost(UNNAMED).await;
             return Ok(false);
         };
         let mut has_other = false;
@@ -355,8 +363,10 @@ impl KafkaReader {
     fn complain(&mut self, what: &str) {
         self.complaints += 1;
         match self.complaints.cmp(&COMPLAINTS) {
-            std::cmp::Ordering::Less => eprintln!("dcheck: {what}"),
-            std::cmp::Ordering::Equal => eprintln!("dcheck: {what}; the rest is only counted"),
+            std::cmp::Ordering::Less => log::warn("kafka", what),
+            std::cmp::Ordering::Equal => {
+                log::warn("kafka", &format!("{what}; the rest is only counted"));
+            }
             std::cmp::Ordering::Greater => {}
         }
     }

@@ -1,0 +1,114 @@
+//! What is told of a sweep's findings: once, at its end, by the same policy and channels as online.
+//!
+//! Owns the messages, made of the stored verdicts and stored with the word that they were made, and their delivery. What nobody
+//! acknowledges stays in the outbox, where the next sweep, or the daemon at its next start, delivers it.
+//! Not covered: the end of a silence; what it kept back is stored, and told by nobody.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::options::ReconcileOptions;
+use crate::clock::{CellTime, Clock};
+use crate::dcheck::alerts::{
+    self, Alerting, Before, Channel as AlertChannel, ChannelSpec, Incoming, Notice, Policy, Router,
+    Routes, Way, webhook_alert, wire_alert,
+};
+use crate::dcheck::daemon::channels::open_alerts;
+use crate::dcheck::log;
+use crate::dcheck::results::{Channel, Message, Store, VerdictRow};
+use crate::wire::AlertState;
+
+/// Until then every message of a sweep is to be acknowledged.
+const DELIVERY_LIMIT: Duration = Duration::from_secs(60);
+/// To a host that does not answer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+pub fn alerting(options: &ReconcileOptions) -> Result<Alerting, Vec<String>> {
+    let file: Option<&Path> = options.alerting.as_deref();
+    let mut alerting = file.map_or(Ok(Alerting::default()), alerts::load_file)?;
+    match (&options.alerts, &alerting.first) {
+        (Some(_), Some(_)) => {
+            return Err(vec!["--alerts and `first` of the alerting file: leave one out".into()]);
+        }
+        (Some(url), None) => alerting.first = Some(ChannelSpec::WebhookV4 { url: url.clone() }),
+        (None, None) if !options.no_alerts => {
+            let none = "alerts go nowhere: give --alerts URL, or `first` in the alerting file";
+            return Err(vec![none.into()]);
+        }
+        _ => {}
+    }
+    Ok(alerting)
+}
+
+/// None where nobody is to be told.
+pub fn routes(alerting: &Alerting) -> Result<Option<Arc<Routes>>, reqwest::Error> {
+    let Some(first) = &alerting.first else { return Ok(None) };
+    let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_LIMIT).build()?;
+    let way = |spec: &ChannelSpec| Way::new(AlertChannel::new(spec.clone(), http.clone()), None);
+    let second = alerting.second.as_ref().map(way);
+    Ok(Some(Arc::new(Routes::new(way(first), second, alerting.ladder))))
+}
+
+/// The messages of a sweep's alerting verdicts, numbered behind `seq`.
+pub fn messages(
+    policy: Policy,
+    found: &[VerdictRow],
+    known: &[VerdictRow],
+    silences: Vec<(String, String)>,
+    seq: u64,
+    now: CellTime,
+) -> Vec<Message> {
+    let alert = |row: &VerdictRow, start, state| wire_alert(row, start, state);
+    let open = open_alerts(known)
+        .map(|(_, (start, row))| webhook_alert(&alert(row, start, AlertState::Firing), None));
+    let before = Before { rows: silences, open: open.collect(), recent: Vec::new() };
+    let storm_ms = policy.storm.map_or(0, |storm| storm.update_ms);
+    let until = now.plus_ms(policy.grouping.wait_ms.max(storm_ms));
+    let (mut router, mistakes) = Router::restore(policy, before, now);
+    mistakes.iter().for_each(|mistake| log::warn("alerts", mistake));
+    let mut notices: Vec<Notice> = Vec::new();
+    for row in found {
+        let at = CellTime(row.at_ms);
+        let state = if row.resolved { AlertState::Resolved } else { AlertState::Firing };
+        let incoming = Incoming {
+            alert: webhook_alert(&alert(row, at, state), row.resolved.then_some(at)),
+            revision: row.revision.clone(),
+            was_open: row.resolved,
+            blind: false,
+        };
+        notices.extend(router.take(incoming, now));
+    }
+    notices.extend(router.due(until));
+    let numbered = notices.into_iter().zip(seq + 1..);
+    let message = |(Notice { order_key, dedupe, body }, seq)| {
+        let (channel, created_ms) = (Channel::Alerts, now.0);
+        Message { seq, channel, order_key, dedupe, body, created_ms }
+    };
+    numbered.map(message).collect()
+}
+
+/// Posts what sweeps have not delivered; how many messages nobody acknowledged.
+pub async fn deliver(store: &mut Store, routes: &Routes, clock: &Clock) -> Result<usize, String> {
+    let unsent = store.unsent_of_sweeps().await.map_err(|error| error.to_string())?;
+    let until = Instant::now() + DELIVERY_LIMIT;
+    let mut left = unsent.len();
+    for message in unsent {
+        let mut attempt = 0;
+        while let Err(why) = routes.post(&message.body).await {
+            let pause_ms = routes.ladder.pause_ms(attempt).max(0).unsigned_abs();
+            attempt += 1;
+            if Instant::now() + Duration::from_millis(pause_ms) >= until {
+                log::warn("alerts", &why);
+                return Ok(left);
+            }
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        }
+        let noted = store.acknowledge(&[message.seq], clock.now().0).await;
+        noted.map_err(|error| error.to_string())?;
+        left -= 1;
+    }
+    Ok(0)
+}
