@@ -93,6 +93,10 @@ impl Planner {
         planner
     }
 
+    pub fn halts(&self) -> &Halts {
+        &self.halts
+    }
+
     /// The decisions for one finding, at most one per plan.
     pub fn on_finding(&mut self, finding: &Finding, now: CellTime) -> Vec<(String, Decision)> {
         let specs: Vec<Arc<PlanSpec>> =
