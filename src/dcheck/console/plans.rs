@@ -21,7 +21,9 @@ use tokio::sync::oneshot;
 use super::http::{Console, Order, Tasks, send};
 use super::people::person;
 use crate::dcheck::plans::spec::PlanSpec;
-use crate::dcheck::plans::{ALL, Halt, Halts, Stage, Supposed, Word, rehearse, state_name};
+use crate::dcheck::plans::{
+    ALL, Halt, Halts, Stage, Supposed, Word, may_go_back, rehearse, state_name,
+};
 use crate::wire::{PlanRun, PlanState};
 
 type Shared = State<Arc<Console>>;
@@ -185,6 +187,8 @@ fn may(
         return Err(format!("plan `{}` of run `{id}` is gone: put its file back", run.plan));
     };
     match verb {
+        // One that is armed has touched nothing: a refusal comes in time.
+        Verb::Refuse if run.state == PlanState::Armed => Ok(()),
         Verb::Approve | Verb::Refuse if run.state != PlanState::WaitingApproval => {
             Err(format!("run `{id}` is {state}: it waits for nobody's approval"))
         }
@@ -193,10 +197,18 @@ fn may(
             None => Ok(()),
         },
         Verb::Refuse => Ok(()),
-        Verb::Revert if run.state != PlanState::Effective => Err(match run.state {
-            PlanState::WaitingApproval => format!("run `{id}` is {state}: refuse it"),
-            _ => format!("run `{id}` is {state}: only what is effective is reverted"),
-        }),
+        Verb::Revert if may_go_back(run, spec) => Ok(()),
+        Verb::Revert if run.state == PlanState::Failed && run.steps.is_empty() => {
+            Err(format!("run `{id}` is {state}, and has touched nothing"))
+        }
+        Verb::Revert if !matches!(run.state, PlanState::Effective | PlanState::Failed) => {
+            Err(match run.state {
+                PlanState::WaitingApproval => format!("run `{id}` is {state}: refuse it"),
+                _ => format!(
+                    "run `{id}` is {state}: only what is effective, or failed half-way, is reverted"
+                ),
+            })
+        }
         Verb::Revert if spec.revert.is_empty() => {
             Err(format!("plan `{}` has no `revert`: {}", spec.id, sop(spec)))
         }

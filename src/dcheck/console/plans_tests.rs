@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::plans::{Known, load_texts};
 use crate::dcheck::results::Writer;
-use crate::wire::{Effect, Subject};
+use crate::wire::{Effect, StepReceipt, Subject};
 
 fn spec(revert: &str) -> PlanSpec {
     let text = format!(
@@ -50,6 +50,7 @@ fn what_may_be_asked_of_a_run() {
     for (verb, state, spec, halt, refusal) in [
         (Verb::Approve, PlanState::WaitingApproval, Some(&reverts), None, None),
         (Verb::Refuse, PlanState::WaitingApproval, Some(&reverts), None, None),
+        (Verb::Refuse, PlanState::Armed, Some(&reverts), None, None),
         (Verb::Revert, PlanState::Effective, Some(&reverts), None, None),
         (Verb::Approve, PlanState::Running, Some(&reverts), None, Some("nobody's approval")),
         (Verb::Refuse, PlanState::Effective, Some(&reverts), None, Some("nobody's approval")),
@@ -71,6 +72,27 @@ fn what_may_be_asked_of_a_run() {
         match refusal {
             None => assert_eq!(told, Ok(()), "{verb:?} {state:?}"),
             Some(part) => assert!(told.unwrap_err().contains(part), "{verb:?} {state:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_failed_half_way_may_be_reverted_by_hand() {
+    let (reverts, stays) = (spec("revert: [{step: on, sql: SELECT 1}]"), spec(""));
+    for (has_touched, spec, refusal) in [
+        (true, &reverts, None),
+        (false, &reverts, Some("has touched nothing")),
+        (true, &stays, Some("see sop.md")),
+    ] {
+        let mut run = run(PlanState::Failed);
+        if has_touched {
+            let (step, receipt) = ("off".to_owned(), "http 200".to_owned());
+            run.steps.push(StepReceipt { step, receipt, at: String::new() });
+        }
+        let told = may(Verb::Revert, &run, Some(spec), None);
+        match refusal {
+            None => assert_eq!(told, Ok(())),
+            Some(part) => assert!(told.unwrap_err().contains(part), "{part}"),
         }
     }
 }

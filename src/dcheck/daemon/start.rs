@@ -214,7 +214,7 @@ impl Start {
         });
         let runs = Arc::clone(&shared.state);
         let mut executor = Executor::new(shared);
-        stored.runs.iter().for_each(|run| executor.take_on(run.clone()));
+        executor.restore(&stored.runs);
         let (news, sources_inbox) = mpsc::channel(INBOX);
         tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
         let (unread, signs_due) = (news.clone(), parts.clone());
