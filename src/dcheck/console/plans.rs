@@ -5,8 +5,8 @@
 //! done, when it is answered (202): `GET /plans` tells what became of it. A kill switch alone works at once, and is answered (200) when it
 //! is stored; 202 where the results database has not taken it by then. The dry run asks for no token, because it changes nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Json;
@@ -22,7 +22,7 @@ use super::http::{Console, Order, Tasks, send};
 use super::people::person;
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{
-    ALL, Halt, Halts, Stage, Supposed, Word, may_go_back, rehearse, state_name,
+    ALL, Counting, Halt, Halts, Stage, Supposed, Word, may_go_back, rehearse, state_name,
 };
 use crate::wire::{PlanRun, PlanState};
 
@@ -64,6 +64,8 @@ pub enum PlanOrder {
 pub struct Plans {
     pub specs: Vec<Arc<PlanSpec>>,
     pub halts: Arc<Halts>,
+    /// What counts so far towards plans that wait for several findings.
+    pub counts: Arc<Mutex<Counting>>,
     pub topic_prefix: String,
 }
 
@@ -105,8 +107,8 @@ pub async fn dry_run(State(console): Shared, body: Bytes) -> Response {
         Ok(supposed) => supposed,
         Err(error) => return refused(&error.to_string()),
     };
-    let Plans { specs, halts, topic_prefix } = &tasks.plans;
-    let stage = Stage { specs, runs: &tasks.runs.list(), halts, topic_prefix };
+    let Plans { specs, halts, counts, topic_prefix } = &tasks.plans;
+    let stage = Stage { specs, runs: &tasks.runs.list(), halts, counts, topic_prefix };
     match rehearse(&stage, supposed, console.clock.now()) {
         Ok(rehearsals) => Json(rehearsals).into_response(),
         Err(why) => refused(&why),

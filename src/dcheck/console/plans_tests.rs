@@ -124,7 +124,12 @@ fn console() -> (Arc<Console>, HeaderMap, tokio::sync::mpsc::Receiver<Order>) {
         writer: Writer::mocked().0,
         deliveries: Vec::new(),
         runs: Arc::default(),
-        plans: Plans { specs: Vec::new(), halts: Arc::default(), topic_prefix: String::new() },
+        plans: Plans {
+            specs: Vec::new(),
+            halts: Arc::default(),
+            counts: Arc::default(),
+            topic_prefix: String::new(),
+        },
         unread: Box::new(|| 0),
         people: People::load(&path).unwrap(),
         numbers: Arc::default(),

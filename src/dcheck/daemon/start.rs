@@ -219,6 +219,8 @@ impl Start {
         tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
         let (unread, signs_due) = (news.clone(), parts.clone());
         let unread = move || (unread.max_capacity() - unread.capacity()) as u64 + signs_due.due();
+        let planner =
+            Planner::new(self.specs.clone(), &stored.runs, &stored.triggers, halts.clone());
         self.console.attach(Tasks {
             writer: writer.clone(),
             deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
@@ -226,6 +228,7 @@ impl Start {
             plans: Plans {
                 specs: self.specs.clone(),
                 halts: Arc::clone(&halts),
+                counts: planner.counting(),
                 topic_prefix: self.options.topic_prefix.clone(),
             },
             unread: Box::new(unread),
@@ -240,7 +243,7 @@ impl Start {
         let (back, back_inbox) = mpsc::channel(INBOX);
         let thrown = halts.list();
         let mut core = Core {
-            planner: Planner::new(self.specs, &stored.runs, &stored.triggers, halts),
+            planner,
             engine,
             executor,
             console: self.console,

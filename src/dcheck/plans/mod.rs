@@ -23,6 +23,7 @@ mod words;
 mod work;
 
 pub use action::Targets;
+pub use counting::Counting;
 pub use executor::{
     Ended, Executor, Nudge, RunsState, Shared, Word, may_go_back, plan_event, state_name,
 };

@@ -156,8 +156,10 @@ async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_async::Result<(
     )
     .await?;
     let triggers = batch.triggers.iter().map(|(p, a, r)| vec![p.into(), a.into(), r.into()]);
-    let into = "INSERT IGNORE INTO dcheck.plan_trigger (plan, alert, run_id) VALUES ";
-    insert(tx, into, "", triggers.collect()).await?;
+    // A finding that is planned again belongs to its new run.
+    let into = "INSERT INTO dcheck.plan_trigger (plan, alert, run_id) VALUES ";
+    let again = " ON DUPLICATE KEY UPDATE run_id = VALUES(run_id)";
+    insert(tx, into, again, triggers.collect()).await?;
     let receipts = batch.receipts.iter().map(|(run, step, receipt, at_ms)| {
         vec![run.into(), step.into(), clipped(receipt, 255).into(), (*at_ms).into()]
     });
@@ -301,7 +303,9 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     stored.runs = runs.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     stored.triggers = conn
         .query(format!(
-            "SELECT plan, alert, run_id FROM dcheck.plan_trigger LIMIT {READ_BACK_LIMIT}"
+            "SELECT plan, alert, run_id FROM dcheck.plan_trigger \
+             ORDER BY CAST(SUBSTRING_INDEX(alert, '@', -1) AS SIGNED) DESC, plan, alert \
+             LIMIT {READ_BACK_LIMIT}"
         ))
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
