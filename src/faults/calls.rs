@@ -33,11 +33,21 @@ pub(super) const NO_TIME_OF_DAY: &str = "a time of day of its own: it lives by t
 type Row = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
 const AWAY: &[&str] = &["mysql", "binlog", "shop", "dcheck"];
-const BLIND: &[&str] = &["change-capture-stalled"];
+const DATABASE_AWAY: &[&str] = &["change-capture-stalled", "lookup-down"];
 const ROWS: &[Row] = &[
-    ("disk.mysql.full", "no file of the database can grow: commits wait for room", AWAY, BLIND),
+    (
+        "disk.mysql.full",
+        "no file of the database can grow: commits wait for room",
+        AWAY,
+        DATABASE_AWAY,
+    ),
     ("disk.mysql.slow", "each write and each sync of the database comes late", &[], &[]),
-    ("disk.mysql.read-only", "the database's disk takes no write: it ends itself", AWAY, BLIND),
+    (
+        "disk.mysql.read-only",
+        "the database's disk takes no write: it ends itself",
+        AWAY,
+        DATABASE_AWAY,
+    ),
     ("process.mysql.clock-ahead", "the database's time of day is ahead", &[], &[]),
     ("process.mysql.clock-behind", "the database's time of day is behind", &[], &[]),
     (

@@ -53,7 +53,7 @@ fn of_link(row: &LinkRow) -> [FaultSpec; 4] {
         needs: Need::Statements(link),
         blast: Blast::Link,
         withholds: Vec::new(),
-        raises: Vec::new(),
+        raises: if link == "sql" { vec!["lookup-down"] } else { Vec::new() },
         waits_for_traffic: true,
         late: Late::default(),
     };
@@ -76,7 +76,8 @@ fn of_link(row: &LinkRow) -> [FaultSpec; 4] {
     let slowed = [vec![statement(STATEMENTS, "write"), delay], which()].concat();
     let ambiguous = [vec![statement(COMMITS, "commit")], which()].concat();
     let mut slow = spec("statement.slow", format!("a statement of {whose} takes long"), slowed);
-    slow.late = Late { withholds, raises: &[] };
+    let unasked: &[&str] = if link == "sql" { &["lookup-down"] } else { &[] };
+    slow.late = Late { withholds, raises: unasked };
     [
         spec("statement.refused", format!("the database refuses a statement of {whose}"), refused),
         slow,

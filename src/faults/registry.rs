@@ -17,6 +17,8 @@ const NEAREST: usize = 3;
 pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 pub(super) const BLIND: &[&str] = &["change-capture-stalled"];
+/// Whom rules ask is away as well.
+pub(super) const DATABASE_AWAY: &[&str] = &["change-capture-stalled", "lookup-down"];
 const SILENT: &[&str] = &["reconciler-silent"];
 pub(super) const TOPIC_SOURCES: &[&str] =
     &["orders.events/0", "refund.events/0", "channel.flow/0", "kafka"];
@@ -30,7 +32,7 @@ const PROCESSES: &[(&str, &[&str], &[&str])] = &[
     ("shop", &["shop"], &[]),
     ("channel", &["channel"], &[]),
     ("dcheck", &["dcheck"], SILENT),
-    ("mysql", &["mysql", "binlog", "shop", "dcheck"], BLIND),
+    ("mysql", &["mysql", "binlog", "shop", "dcheck"], DATABASE_AWAY),
     ("kafka", NO_BROKER, &[]),
 ];
 

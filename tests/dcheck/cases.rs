@@ -26,7 +26,7 @@ pub async fn paid(cell: &mut Cell, order: &str, amount: &str) {
     cell.send("channel.flow", &flow("collected", order, "", amount, &txn, at)).await;
     let row = (order, amount);
     cell.sql
-        .exec_drop("INSERT INTO shop.orders VALUES (?, 'b', ?, 'CNY', 'PENDING')", row)
+        .exec_drop("INSERT INTO shop.orders VALUES (?, 'b', ?, 'CNY', 'PENDING', 'alipay')", row)
         .await
         .unwrap();
     cell.sql

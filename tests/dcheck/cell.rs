@@ -35,7 +35,7 @@ const TABLES: [&str; 10] = [
     "CREATE TABLE shop.drill_mark (seq BIGINT PRIMARY KEY, kind VARCHAR(8), offset_ms BIGINT, \
      at BIGINT)",
     "CREATE TABLE shop.orders (order_id VARCHAR(64) PRIMARY KEY, buyer VARCHAR(64), payable \
-     DECIMAL(18,2), currency CHAR(3), status VARCHAR(16))",
+     DECIMAL(18,2), currency CHAR(3), status VARCHAR(16), channel VARCHAR(80))",
     "CREATE TABLE shop.bid (bid_id VARCHAR(64) PRIMARY KEY, seller VARCHAR(64), sku VARCHAR(64), \
      price DECIMAL(18,2), currency CHAR(3), qty INT, status VARCHAR(16), \
      clearance_ticket VARCHAR(64) NULL, created_at_ms BIGINT, updated_at_ms BIGINT)",
@@ -45,7 +45,7 @@ const TABLES: [&str; 10] = [
      approved TINYINT)",
     "CREATE TABLE shop.sku_floor (sku VARCHAR(64) PRIMARY KEY, floor DECIMAL(18,2), \
      currency CHAR(3))",
-    "CREATE TABLE shop.stock (sku VARCHAR(64) PRIMARY KEY, available BIGINT)",
+    "CREATE TABLE shop.stock (sku VARCHAR(64) PRIMARY KEY, available BIGINT, total BIGINT)",
 ];
 
 /// What was posted, and the practice shop's breakers.

@@ -13,6 +13,7 @@ mod missed;
 mod plans;
 mod poison;
 mod readings;
+mod rollout;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod visible;
@@ -36,6 +37,7 @@ async fn dcheck_on_real_servers() {
     log::a_rule_broken_by_ddl_is_told_and_the_others_go_on(servers).await;
     log::a_server_without_full_rows_is_refused_with_all_that_is_wrong(servers).await;
     readings::our_reading_and_mysqlbinlogs_agree(servers).await;
+    rollout::a_candidate_is_compared_promoted_and_rolled_back(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;
     log::a_purged_log_is_told_by_its_transactions_and_never_skipped(servers).await;
 }

@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 use super::metrics::{PlanFigures, open_metrics};
 use super::people::People;
 use super::plans::{self, PlanOrder, Plans};
-use super::silences;
+use super::rollouts::Wish;
 use super::view::{Figures, View};
+use super::{rules, silences};
 use crate::clock::Clock;
 use crate::dcheck::alerts::{DeliveryState, Silence};
 use crate::dcheck::engine::RuleSet;
@@ -36,6 +37,11 @@ pub enum Order {
     Silence(Silence),
     Unsilence {
         id: String,
+        who: String,
+    },
+    /// To be raised by another share of its subjects.
+    RollOut {
+        wish: Wish,
         who: String,
     },
     /// The rule files were read again: a whole set, or every mistake of them.
@@ -140,6 +146,9 @@ pub async fn serve(listener: TcpListener, console: Arc<Console>) -> std::io::Res
         .route("/judged", get(judged))
         .route("/sources", get(sources))
         .route("/rules/reload", post(reload))
+        .route("/rules", get(rules::list))
+        .route("/rules/{rule}/promote", post(rules::promote))
+        .route("/rules/{rule}/rollback", post(rules::roll_back))
         .route("/alerts", get(alerts))
         .route("/silences", get(silences::list).post(silences::add))
         .route("/silences/{id}", delete(silences::end))

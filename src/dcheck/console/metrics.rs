@@ -71,9 +71,42 @@ pub fn open_metrics(
     family("taken", "counter", "Occurrences that became a rule's to judge.", pick(|c| c.taken));
     family("duplicates", "counter", "Redeliveries of what was taken.", pick(|c| c.duplicates));
     family("pending", "gauge", "Occurrences not judged yet.", pick(|c| c.pending));
+    family("shed", "counter", "Occurrences above a rule's rate, not judged.", pick(|c| c.shed));
+    let mut asked = Vec::new();
+    for (rule, counts) in &view.lookups {
+        for (outcome, count) in [
+            ("asked", counts.asked),
+            ("failed", counts.failed),
+            ("shared", counts.shared),
+            ("delayed", counts.delayed),
+            ("shed", counts.shed),
+        ] {
+            asked.push((two("rule", rule, "outcome", outcome), count));
+        }
+    }
+    family("lookups", "counter", "Questions of rules, by rule and outcome.", asked);
+    let waiting = view.lookups.iter().map(|(rule, c)| (label("rule", rule), c.waiting)).collect();
+    family(
+        "lookups_waiting",
+        "gauge",
+        "Unknown for want of an answer, to be asked again.",
+        waiting,
+    );
     let one = |value: u64| vec![(String::new(), value)];
     family("open_windows", "gauge", "Windows open.", one(view.open_windows));
     family("lookups_out", "gauge", "Lookups without an answer yet.", one(view.lookups_out));
+    let load = &view.load;
+    family(
+        "sql_connections",
+        "gauge",
+        "SQL connections for lookups in use.",
+        one(load.connections_in_use),
+    );
+    family("sql_connections_limit", "gauge", "Their limit.", one(load.connections));
+    family("lookup_rate_limit", "gauge", "Lookups a second at most.", one(load.lookups_per_second));
+    family("lookups_sent", "counter", "Lookups that got a turn.", one(load.asked));
+    family("lookups_paced", "counter", "Lookups that waited for their turn.", one(load.delayed));
+    family("lookups_refused", "counter", "Lookups for which no turn was near.", one(load.refused));
     family("alerts_delivered", "counter", "Messages acknowledged.", one(delivered));
     family("alert_posts_failed", "counter", "Posts that were not acknowledged.", one(failed_posts));
     family("alerts_due", "gauge", "Messages to deliver now.", one(figures.deliveries_due));
@@ -110,16 +143,25 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::super::SourceView;
     use super::*;
-    use crate::dcheck::engine::Counts;
+    use crate::dcheck::console::LoadView;
+    use crate::dcheck::engine::{Counts, LookupCounts};
 
     #[test]
     fn the_text_is_open_metrics() {
-        let counts = Counts { taken: 3, matched: 2, mismatched: 1, ..Counts::default() };
+        let counts = Counts { taken: 8, shed: 5, matched: 2, mismatched: 1, ..Counts::default() };
         let source =
             SourceView { undecodable: [("no-json".to_owned(), 3)].into(), ..SourceView::default() };
         let sources = [("flow/0".to_owned(), source)].into();
-        let view =
-            View { sources, counts: [("a\"b".to_owned(), counts)].into(), ..View::default() };
+        let asked = LookupCounts { asked: 4, waiting: 2, ..LookupCounts::default() };
+        let load = LoadView { connections: 8, connections_in_use: 3, ..LoadView::default() };
+        let lookups = [("bid@1".to_owned(), asked)].into();
+        let view = View {
+            lookups,
+            load,
+            sources,
+            counts: [("a\"b".to_owned(), counts)].into(),
+            ..View::default()
+        };
         let plans = PlanFigures { runs: &[("effective", 2)], halted: &["*".to_owned()] };
         let text = open_metrics(&view, &Figures::default(), &plans, 7, 1);
         for line in [
@@ -127,6 +169,11 @@ mod tests {
             "dcheck_verdicts_total{rule=\"a\\\"b\",judgement=\"matched\"} 2",
             "dcheck_source_undecodable_total{source=\"flow/0\",reason=\"no-json\"} 3",
             "dcheck_plan_runs{state=\"effective\"} 2",
+            "dcheck_shed_total{rule=\"a\\\"b\"} 5",
+            "dcheck_lookups_total{rule=\"bid@1\",outcome=\"asked\"} 4",
+            "dcheck_lookups_waiting{rule=\"bid@1\"} 2",
+            "dcheck_sql_connections 3",
+            "dcheck_sql_connections_limit 8",
             "dcheck_plans_halted{plan=\"*\"} 1",
             "dcheck_alerts_delivered_total 7",
         ] {

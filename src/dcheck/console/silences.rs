@@ -76,7 +76,7 @@ pub async fn end(State(console): Shared, Path(id): Path<String>, headers: Header
     StatusCode::ACCEPTED.into_response()
 }
 
-async fn order(console: &Console, order: Order) {
+pub(super) async fn order(console: &Console, order: Order) {
     console.inbound.fetch_add(1, Ordering::AcqRel);
     send(console, order).await;
 }
@@ -124,7 +124,7 @@ fn told(silence: &Silence) -> Value {
     })
 }
 
-fn refused(mistakes: Vec<String>) -> Response {
+pub(super) fn refused(mistakes: Vec<String>) -> Response {
     (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"refused": mistakes}))).into_response()
 }
 

@@ -5,12 +5,14 @@
 //! `checkpoint` what is committed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::rollouts::Rollouts;
 use crate::clock::{CellTime, rfc3339};
 use crate::dcheck::alerts::Silence;
-use crate::dcheck::engine::Counts;
+use crate::dcheck::engine::{Counts, Diff, LookupCounts, RuleSet, Shed};
 use crate::wire::{Alert, ClockReport, Health, Judged, Watermark};
 
 /// Alerts and judgements kept for the lists: what a person or a harness asks for is recent.
@@ -32,6 +34,19 @@ pub struct SourceView {
     pub dead_letters_lost: u64,
     /// An end known since this instant has not been reached in time.
     pub behind_since: Option<CellTime>,
+}
+
+/// What the reconciler asks of the database and of others, and its bounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LoadView {
+    pub connections: u64,
+    pub connections_in_use: u64,
+    pub lookups_per_second: u64,
+    pub asked: u64,
+    /// Those that waited for their turn.
+    pub delayed: u64,
+    /// Those for which the wait would have been too long: Unknown.
+    pub refused: u64,
 }
 
 /// The daemon's state after its last turn.
@@ -57,6 +72,15 @@ pub struct View {
     /// Those that are stored and have not ended.
     pub silences: Vec<Silence>,
     pub judged: Vec<Judged>,
+    /// The rules in force and the orders about them, as they are stored.
+    pub rules: Arc<RuleSet>,
+    pub rollouts: Rollouts,
+    /// By rule id, where two versions stand side by side.
+    pub diffs: BTreeMap<String, Diff>,
+    /// By `id@version`.
+    pub lookups: BTreeMap<String, LookupCounts>,
+    pub shed: BTreeMap<String, Shed>,
+    pub load: LoadView,
 }
 
 /// What other tasks add to the daemon's own figures.

@@ -162,6 +162,7 @@ impl Core {
         self.pending.dirty = true;
         match loaded {
             Ok(rules) => {
+                let rules = self.with_orders(&rules);
                 self.step(Input::Replace(rules));
                 self.step(Input::Recovered { ward, id });
             }

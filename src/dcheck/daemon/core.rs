@@ -19,7 +19,7 @@ use super::parts::Parts;
 use super::record::{InFlight, Pending};
 use crate::clock::{CellTime, Clock, monotonic_us};
 use crate::dcheck::alerts::{Delivery, Router};
-use crate::dcheck::console::{Console, Order, SourceView};
+use crate::dcheck::console::{Console, Order, Rollouts, SourceView};
 use crate::dcheck::engine::{Engine, Input};
 use crate::dcheck::event::Row;
 use crate::dcheck::plans::{Ended, Executor, Planner};
@@ -87,6 +87,9 @@ pub struct Core {
     /// How fresh a look-up's answer must be: no older than what the engine was given.
     pub view: View,
     pub parts: Parts,
+    pub rollouts: Rollouts,
+    /// Changes of differences between versions that the console knows.
+    pub diffs_shown: u64,
     pub back: mpsc::Sender<Back>,
     pub kept: ResultsKept,
     pub sources: BTreeMap<String, SourceState>,
@@ -301,6 +304,7 @@ impl Core {
         }
         self.tell_of_lag();
         self.forget_poison();
+        self.show_rollouts();
     }
 
     fn look_at(&mut self, source: &str) {

@@ -1,24 +1,25 @@
 //! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
-//! Owns the command line (`options`), the start (`start`), the one task that owns the engine
-//! (`core`, `record`, `telling`, `orders`, `plan_orders`, `ailments`), the lookups, the known ends of sources (`ends`) and the health of its own
-//! parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every
-//! other room of `dcheck`; nothing imports it.
-//! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and
-//! `tests/dcheck.rs`.
-//! Not covered: hot reload of plans, replay, reconcile, bench.
+//! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
+//! `orders`, `plan_orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources
+//! (`ends`) and the health of its own parts (`parts`). `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports
+//! every other room of `dcheck`; nothing imports it. Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans
+//! scenarios/plans`, and `tests/dcheck.rs`. Not covered: hot reload of plans, replay, reconcile, bench.
 
 mod ailments;
 mod channels;
 mod core;
 mod dry_run;
 mod ends;
+mod fitting;
 mod lookups;
 mod options;
 mod orders;
 mod parts;
 mod plan_orders;
 mod record;
+mod rollout;
+mod rules_command;
 mod start;
 mod telling;
 mod vigil;
@@ -54,6 +55,7 @@ pub fn main() -> ExitCode {
     };
     let done = match Cli::parse().command {
         Command::Check(options) => check(&options),
+        Command::Rules(options) => runtime.block_on(rules_command::run(options)),
         Command::Plan(PlanCommand::DryRun(options)) => dry_run::dry_run(&options),
         Command::Run(options) => runtime.block_on(start::run(*options)),
         Command::Watchdog(options) => runtime.block_on(watchdog::run(options)),
@@ -84,6 +86,7 @@ fn check(options: &CheckOptions) -> Result<(), Mistakes> {
     let report = tried(&rules, options)?;
     println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
     println!("{report}");
+    rollout::not_full(&rules).iter().for_each(|line| println!("{line}"));
     Ok(())
 }
 
@@ -124,6 +127,7 @@ fn load(
         mistakes.extend(errors.0);
         Vec::new()
     });
+    mistakes.extend(rules.unknown_targets(&known.targets));
     if mistakes.is_empty() {
         Ok((Arc::new(rules), plans.into_iter().map(Arc::new).collect()))
     } else {

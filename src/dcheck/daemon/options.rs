@@ -42,6 +42,8 @@ pub enum Command {
     /// Read rules and plans, and print every mistake.
     #[command(after_help = CHECK_EXAMPLE)]
     Check(CheckOptions),
+    /// List, promote and roll back the rules of a running reconciler.
+    Rules(super::rules_command::RulesOptions),
     /// Rehearse emergency plans.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -107,6 +109,9 @@ pub struct RunOptions {
     /// none, and asked for again.
     #[arg(long, value_name = "mysql://USER@HOST:PORT/SCHEMA")]
     pub lookups: Option<String>,
+    /// Questions of rules a second, all together, to `--sql` or `--lookups` and to targets; more wait for their turn.
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub lookups_per_second: u32,
     /// Kafka bootstrap address.
     #[arg(long, value_name = "HOST:PORT")]
     pub kafka: String,
@@ -143,7 +148,7 @@ pub struct RunOptions {
     /// Where they are posted while `--alerts` acknowledges nothing.
     #[arg(long, value_name = "URL")]
     pub second_alerts: Option<String>,
-    /// Who may silence alerts and order anything of plans: a file of lines `NAME TOKEN`, readable by its owner alone.
+    /// Who may silence alerts, order anything of plans and roll out rules: a file of lines `NAME TOKEN`, readable by its owner alone.
     #[arg(long, value_name = "FILE")]
     pub people: Option<PathBuf>,
     /// Where plan runs are posted at each change of state.
@@ -227,7 +232,7 @@ mod tests {
         let args = base.split_whitespace().chain(more.iter().copied());
         match Cli::try_parse_from(args).map_err(|error| error.to_string())?.command {
             Command::Run(options) => Ok(*options),
-            Command::Check(_) | Command::Plan(_) | Command::Watchdog(_) => Err("not run".into()),
+            _ => Err("not run".into()),
         }
     }
 

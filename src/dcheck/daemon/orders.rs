@@ -25,6 +25,7 @@ impl Core {
             Order::Plan(order) => self.obey_plan(order),
             Order::Silence(silence) => self.silence(silence),
             Order::Unsilence { id, who } => self.unsilence(&id, &who),
+            Order::RollOut { wish, who } => self.roll_out(&wish, &who),
         }
         self.activity += 1;
         self.publish();

@@ -3,6 +3,7 @@
 //! Owns batches: what goes into one transaction, and what happens only after it is durable.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use super::lookups::Question;
 use super::options::ResultsKept;
 use crate::clock::{CellTime, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{Silence, fingerprint};
-use crate::dcheck::engine::{Output, Snapshot, Verdict, VerdictKey};
+use crate::dcheck::console::Rollouts;
+use crate::dcheck::engine::{Output, RuleSet, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
 use crate::dcheck::results::{Batch, Message, VerdictRow};
 use crate::dcheck::sources::Dating;
@@ -31,6 +33,9 @@ pub const QUIET_COMMIT_GAP_US: u64 = 20_000;
 pub struct Checkpoint {
     pub places: BTreeMap<String, Place>,
     pub engine: Snapshot,
+    /// What people ordered about rules.
+    #[serde(default)]
+    pub rollouts: Rollouts,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,6 +86,8 @@ pub struct InFlight {
     joins: Vec<(String, String, Finding)>,
     silences: Vec<Silence>,
     switched: Vec<oneshot::Sender<()>>,
+    rules: Arc<RuleSet>,
+    rollouts: Rollouts,
 }
 
 /// A verdict that raises an alert, or ends one.
@@ -99,8 +106,8 @@ pub struct Telling<'a> {
 impl Core {
     pub(super) fn put(&mut self, output: Output) {
         match output {
-            Output::Lookup { id, sql, params, timeout_ms, .. } => {
-                let question = Question { sql, params, timeout_ms, view: self.view.clone() };
+            Output::Lookup { id, ask, params, timeout_ms, .. } => {
+                let question = Question { ask, params, timeout_ms, view: self.view.clone() };
                 self.lookups.ask(id, question, self.back.clone());
             }
             Output::Verdict(verdict) => self.record(&verdict, None),
@@ -122,7 +129,7 @@ impl Core {
         let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
         let fires = verdict.is_firing();
         let was_open = self.open_alerts.contains_key(&print);
-        let ends = verdict.resolved && was_open;
+        let ends = verdict.resolved && was_open && !verdict.held;
         let starts_at = match fires {
             true => *self.open_alerts.entry(print.clone()).or_insert(verdict.at),
             false => self.open_alerts.get(&print).copied().unwrap_or(verdict.at),
@@ -233,13 +240,16 @@ impl Core {
             joins: pending.joins,
             switched: pending.switched,
             silences: self.router.silences().cloned().collect(),
+            rules: Arc::clone(self.engine.rules()),
+            rollouts: self.rollouts.clone(),
         });
         let places = self.sources.iter().filter_map(|(name, state)| {
             let position = state.position.as_ref()?.to_string();
             let (dating, topic_id) = (state.dating, state.topic_id.clone());
             Some((name.clone(), Place { position, dating, topic_id }))
         });
-        let checkpoint = Checkpoint { places: places.collect(), engine: snapshot };
+        let rollouts = self.rollouts.clone();
+        let checkpoint = Checkpoint { places: places.collect(), engine: snapshot, rollouts };
         batch.checkpoint = serde_json::to_string(&checkpoint).ok();
         batch.at_ms = self.clock.now().0;
         let (writer, back) = (self.writer.clone(), self.back.clone());
@@ -268,6 +278,7 @@ impl Core {
         view.settled = view.settled.max(done.settled);
         view.checkpoint = view.checkpoint.max(done.checkpoint);
         view.silences = done.silences;
+        (view.rules, view.rollouts) = (done.rules, done.rollouts);
         view.keep_judged(done.judged);
     }
 }

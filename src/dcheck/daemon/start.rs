@@ -16,17 +16,19 @@ use tokio::sync::{Notify, mpsc};
 use super::channels::{Channels, open_alerts, told_before};
 use super::core::{Core, Inboxes, SourceState};
 use super::ends::Patience;
+use super::fitting;
 use super::lookups::Lookups;
 use super::options::RunOptions;
 use super::parts::Parts;
 use super::plan_orders::halts_of;
 use super::record::{Checkpoint, Pending, judged, key};
+use super::rollout;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
     Alerting, Channel, ChannelSpec, Delivery, Ladder, Producer, Routes, Way, fingerprint,
     wire_alert,
 };
-use crate::dcheck::console::{Console, Loaded, Order, People, Plans, Tasks, serve};
+use crate::dcheck::console::{Console, Order, People, Plans, Tasks, serve};
 use crate::dcheck::engine::{Engine, RuleSet, VerdictKey};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::plans::{Executor, Halts, Known, Planner, RunsState, Shared, Targets};
@@ -103,7 +105,10 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
         opened = open(store, &start.console) => opened,
         () = stop.notified() => return Ok(()),
     };
-    let (core, inboxes) = start.assemble(store, stored, orders_inbox, stop)?;
+    let goes_on = stored.checkpoint.is_some();
+    let unfit = fitting::at_start(&start.options, &start.schema, &start.rules, goes_on).await?;
+    let (mut core, inboxes) = start.assemble(store, stored, orders_inbox, stop)?;
+    core.start_unfit(unfit);
     core.run(inboxes).await;
     Ok(())
 }
@@ -212,8 +217,7 @@ impl Start {
             turns: Arc::default(),
             specs: specs.collect(),
         });
-        let runs = Arc::clone(&shared.state);
-        let mut executor = Executor::new(shared);
+        let (runs, mut executor) = (Arc::clone(&shared.state), Executor::new(shared));
         executor.restore(&stored.runs);
         let (news, sources_inbox) = mpsc::channel(INBOX);
         tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
@@ -234,14 +238,17 @@ impl Start {
             unread: Box::new(unread),
             people: std::mem::take(&mut self.people),
             numbers: Arc::clone(&numbers),
-            reload: self.reload(),
+            reload: fitting::reload(&self.options, &self.schema),
         });
+        let (rollouts, rules, ended) = rollout::restored(checkpoint.as_ref(), &self.rules);
+        self.rules = rules;
         let engine = self.engine(&stored, checkpoint.as_ref());
         self.show(&stored, checkpoint.as_ref());
         let sources = self.sources(&engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
-        let thrown = halts.list();
+        let per_second = self.options.lookups_per_second;
+        let lookups = Lookups::new(self.lookups, self.options.target_urls(), per_second)?;
         let mut core = Core {
             planner,
             engine,
@@ -249,9 +256,11 @@ impl Start {
             console: self.console,
             writer,
             numbers,
-            lookups: Lookups { sql: self.lookups },
+            lookups,
             view: View::default(),
             parts,
+            rollouts,
+            diffs_shown: 0,
             back,
             kept: self.options.results,
             sources,
@@ -272,19 +281,10 @@ impl Start {
             alerts,
             events,
         };
-        core.tell_halts(&thrown);
+        core.note_ended_orders(ended);
+        core.tell_halts(&halts.list());
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
-    }
-
-    /// Rules alone are replaced; the plans must still name rules that there are.
-    fn reload(&self) -> Box<dyn Fn() -> Loaded + Send + Sync> {
-        let files = self.options.files.clone();
-        let known = Known { targets: self.options.target_names(), ..Known::default() };
-        Box::new(move || match super::load(&files, &known) {
-            Ok((rules, _)) => Ok(rules),
-            Err(mistakes) => Err(mistakes.0),
-        })
     }
 
     fn engine(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) -> Engine {
@@ -380,7 +380,9 @@ impl Start {
     fn show(&self, stored: &Stored, checkpoint: Option<&Checkpoint>) {
         let mut starts = HashMap::new();
         let mut view = self.console.view();
+        view.rules = Arc::clone(&self.rules);
         if let Some(checkpoint) = checkpoint {
+            view.rollouts = checkpoint.rollouts.clone();
             view.settled = checkpoint.engine.settled;
             view.checkpoint = checkpoint.engine.checkpoint;
         }

@@ -70,7 +70,7 @@ impl Watches {
     fn due<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = Due<'a>> {
         let smallest_ms = rules.smallest_window_ms();
         let watching = rules.rules().iter().filter_map(|rule| {
-            let is_off = rule.rollout == super::gate::Rollout::Off;
+            let is_off = rules.rollout(rule) == super::gate::Rollout::Off;
             rule.strategy.watch().filter(|_| !is_off).map(|watch| (rule, watch))
         });
         watching.flat_map(move |(rule, watch)| {
@@ -128,6 +128,8 @@ fn expected(watch: &Watch, id: &str, rules: &RuleSet) -> String {
         Ward::Undecodable => "every message is one JSON object".to_owned(),
         Ward::AlertChannel => format!("the {} acknowledges", id.replace('-', " ")),
         Ward::Rules => "the rule files are in order".to_owned(),
+        Ward::Lookup => "whoever rules ask answers".to_owned(),
+        Ward::Shedding => "the rule takes all that is its to judge".to_owned(),
         Ward::PlanExecutor => "plan actions reach their targets".to_owned(),
         Ward::Reconciler => format!("a sign of life within {} s", watch.after_ms / 1000),
     }
@@ -135,16 +137,27 @@ fn expected(watch: &Watch, id: &str, rules: &RuleSet) -> String {
 
 impl Engine {
     pub(super) fn recovered(&mut self, ward: Ward, id: &str, outputs: &mut Vec<Output>) {
+        let actual = match ward {
+            Ward::Source => "read to its end again",
+            Ward::Unread => "read on, and the windows of then are over",
+            _ => "well again",
+        };
+        self.recovered_with(ward, id, actual, outputs);
+    }
+
+    /// What is told of the end is `actual`.
+    pub(super) fn recovered_with(
+        &mut self,
+        ward: Ward,
+        id: &str,
+        actual: &str,
+        outputs: &mut Vec<Output>,
+    ) {
         self.watches.ailing.remove(&(ward, id.to_owned()));
         let rules = std::sync::Arc::clone(&self.rules);
         let is_over = |(rule, of): &(String, String)| {
             let watch = rules.named(rule).and_then(|rule| rule.strategy.watch());
             of == id && watch.is_some_and(|watch| watch.ward == ward)
-        };
-        let actual = match ward {
-            Ward::Source => "read to its end again",
-            Ward::Unread => "read on, and the windows of then are over",
-            _ => "well again",
         };
         let ended = self.watches.end(|key, _| is_over(key));
         outputs.extend(ended.into_iter().map(|verdict| end_of(verdict, actual, self.now)));
@@ -169,7 +182,7 @@ impl Engine {
                 actual: ailment.why.clone(),
                 position: self.progress.positions().remove(id).unwrap_or_default(),
                 event_at: ailment.since,
-                shadow: rule.rollout.is_shadow(&rule.head.id, id),
+                shadow: rules.is_shadow(rule, id),
                 ..blank(rule, Judgement::Mismatched, self.now)
             };
             told.push(((rule.name.clone(), id.to_owned()), verdict));

@@ -65,8 +65,25 @@ impl Engine {
         self.columns.learn(tables, &rules);
         let by = ddl.map_or("while nobody read the log".to_owned(), |ddl| format!("by: {ddl}"));
         for rule in rules.rules() {
-            let (id, broken) = (rule.head.id.clone(), self.columns.broken(&rule.columns));
+            let id = rule.head.id.clone();
+            // One word for both versions of a rule: that one of them fits must not end what is told of the other.
+            if *rules.short_name(rule) != id {
+                continue;
+            }
+            let broken: BTreeSet<String> =
+                rules.versions(&id).flat_map(|rule| self.columns.broken(&rule.columns)).collect();
+            let broken: Vec<String> = broken.into_iter().collect();
             if broken.is_empty() {
+                let all = rules.versions(&id);
+                let misfits: Vec<String> =
+                    all.flat_map(|rule| rules.misfits_of(rule, tables)).collect();
+                if let Some(why) = self.unfit.get(&id).filter(|_| !misfits.is_empty()) {
+                    let (why, case) = (format!("rule does not fit its tables: {why}"), why.clone());
+                    self.watches.ails(Ward::Columns, id.clone(), self.now, why);
+                    self.watches.call(Ward::Columns, &id, case);
+                    continue;
+                }
+                self.unfit.remove(&id);
                 self.recovered(Ward::Columns, &id, outputs);
                 continue;
             }
@@ -76,9 +93,15 @@ impl Engine {
         }
     }
 
+    /// Told when the tables are seen, under the same words after each start, and ended when they fit. What DDL broke is told as that.
+    pub(super) fn unfit(&mut self, rule: String, why: String) {
+        self.unfit.insert(rule, why);
+    }
+
     /// New rules are written for the tables as they are.
     pub(super) fn accept_columns(&mut self, outputs: &mut Vec<Output>) {
         self.columns.first = self.columns.now.clone();
+        self.unfit.clear();
         let rules = std::sync::Arc::clone(&self.rules);
         rules.rules().iter().for_each(|rule| self.recovered(Ward::Columns, &rule.head.id, outputs));
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use crate::clock::CellTime;
 use crate::wire::{Judgement, Subject};
 
+use super::diff::Word;
 use super::rules::Rule;
 use super::rules::group::{Group, Item, Reference};
 use super::rules::rule::Said;
 use super::rules::strategy::{Finding, Reliance, Ruling};
 use super::schedule::{Address, Waits};
-use super::{Asked, Counts, Engine, Output, Verdict};
+use super::{Counts, Engine, Output, Verdict};
 
 /// What is to be told of one item, worked out before the group is changed.
 struct Telling {
@@ -56,42 +57,6 @@ impl Engine {
         groups.insert(address.key.clone(), group);
     }
 
-    fn fetch(
-        &mut self,
-        rule: &Rule,
-        address: &Address,
-        group: &mut Group,
-        outputs: &mut Vec<Output>,
-    ) {
-        let Some(lookup) = &rule.lookup else { return };
-        for item in &mut group.items {
-            let Reference::Due { at, attempt } = item.reference else { continue };
-            if at > self.now {
-                continue;
-            }
-            let params = match rule.params(lookup, &item.event) {
-                Ok(params) => params,
-                Err(error) => {
-                    item.reference = Reference::Failed(format!("cannot ask: {error}"));
-                    continue;
-                }
-            };
-            item.reference = Reference::Asked { attempt };
-            let id = self.next_lookup;
-            self.next_lookup += 1;
-            let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
-            let asked = Asked { address: address.clone(), occurrence, revision };
-            self.lookups.insert(id, asked);
-            outputs.push(Output::Lookup {
-                id,
-                rule: rule.head.id.clone(),
-                sql: lookup.sql.clone(),
-                params,
-                timeout_ms: lookup.timeout_ms,
-            });
-        }
-    }
-
     /// Per item: its number, its ruling, and what is to be told now.
     fn compare(&self, rule: &Rule, group: &Group) -> Vec<(usize, Ruling, Vec<Telling>)> {
         let (now, progress) = (self.now, &self.progress);
@@ -125,7 +90,9 @@ impl Engine {
         telling: Telling,
         outputs: &mut Vec<Output>,
     ) {
+        let rules = Arc::clone(&self.rules);
         let item = &mut group.items[number];
+        let before = Word::of(item);
         let counts = self.counts.entry(rule.name.clone()).or_default();
         if item.applies {
             match item.judged {
@@ -143,6 +110,9 @@ impl Engine {
         if telling.is_update {
             revision = format!("{revision}~{}", item.told);
         }
+        let item = &group.items[number];
+        self.compare_versions(rule, &before, item);
+        let shadow = rules.is_shadow(rule, &item.subject.id);
         let verdict = Verdict {
             subject: item.subject.clone(),
             occurrence: item.occurrence.clone(),
@@ -154,11 +124,12 @@ impl Engine {
             event_at: item.event.at,
             fields: telling.said.fields,
             resolved: telling.resolved,
-            shadow: rule.rollout.is_shadow(&rule.head.id, &item.subject.id),
+            shadow,
+            held: shadow && telling.resolved && self.is_held_by_twin(&rules, rule, item),
             ..blank(rule, telling.judgement, self.now)
         };
         if self.already_judged.contains(&verdict.key()) {
-            counts.suppressed += 1;
+            self.counts.entry(rule.name.clone()).or_default().suppressed += 1;
         } else {
             outputs.push(Output::Verdict(Box::new(verdict)));
         }
@@ -182,7 +153,8 @@ impl Engine {
             }
         }
         self.schedule.drop_rule(&name);
-        self.lookups.retain(|_, asked| asked.address.rule != name);
+        self.lookups.drop_rule(&name);
+        self.shedding.forget(&name);
     }
 }
 
@@ -287,5 +259,6 @@ pub(super) fn blank(rule: &Rule, judgement: Judgement, at: CellTime) -> Verdict 
         fields: Default::default(),
         resolved: false,
         shadow: false,
+        held: false,
     }
 }

@@ -9,21 +9,23 @@
 //! read. Restart: the daemon stores a [`Snapshot`] with its positions, reads on from there, and
 //! hands over the keys of verdicts stored since, which are not emitted again. (A low-water mark
 //! alone would replay as many days of log as rules remember.)
-//!
-//! Not covered: rate limits and shedding; a cache of lookups; asking again after *Unknown*; verdict
-//! diffs of versions.
 
 mod blind;
 mod columns;
+mod diff;
 pub mod expr;
 mod gaps;
 pub mod gate;
 mod judge;
+mod lookups;
 pub mod port;
+mod rollout;
 pub mod rules;
 mod schedule;
+mod shedding;
 mod snapshot;
 pub mod trial;
+mod unanswered;
 pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -32,20 +34,25 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::clock::CellTime;
-use crate::dcheck::event::{Event, Row};
+use crate::dcheck::event::Event;
 use crate::wire::{Judgement, Subject};
 
+pub use diff::{Diff, Example, Tally};
+pub use lookups::LookupCounts;
 pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
 pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
+pub use shedding::Shed;
 pub use snapshot::SnapshotError;
 
 use blind::Watches;
 use columns::Columns;
 use gaps::Gaps;
+use lookups::Lookups;
 use rules::Rule;
-use rules::group::{Group, Reference};
+use rules::group::Group;
 use rules::rule::Unreadable;
 use schedule::{Address, Schedule};
+use shedding::Shedding;
 use window::Progress;
 
 /// The state between steps.
@@ -57,27 +64,24 @@ pub struct Engine {
     /// Groups that are not as the last [`Engine::take_changes`] gave them.
     changed: BTreeSet<Address>,
     schedule: Schedule,
-    /// Lookups out: where the answer belongs.
-    lookups: BTreeMap<u64, Asked>,
+    lookups: Lookups,
+    shedding: Shedding,
     next_lookup: u64,
     arrivals: u64,
     watches: Watches,
     gaps: Gaps,
     columns: Columns,
+    /// Why rules, by id, never fitted their tables.
+    unfit: BTreeMap<String, String>,
+    /// By rule id, where two versions stand side by side.
+    diffs: BTreeMap<String, Diff>,
+    diff_changes: u64,
     /// By source: when the alert of its last gap ends.
     unread_until: BTreeMap<String, CellTime>,
     /// By rule name.
     counts: BTreeMap<String, Counts>,
     already_judged: HashSet<VerdictKey>,
     now: CellTime,
-}
-
-/// Who asked.
-#[derive(Clone, Debug)]
-struct Asked {
-    address: Address,
-    occurrence: String,
-    revision: String,
 }
 
 impl Engine {
@@ -94,12 +98,16 @@ impl Engine {
             groups: HashMap::new(),
             changed: BTreeSet::new(),
             schedule: Schedule::default(),
-            lookups: BTreeMap::new(),
+            lookups: Lookups::default(),
+            shedding: Shedding::default(),
             next_lookup: 1,
             arrivals: 0,
             watches: Watches::default(),
             gaps: Gaps::default(),
             columns: Columns::default(),
+            unfit: BTreeMap::new(),
+            diffs: BTreeMap::new(),
+            diff_changes: 0,
             unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
@@ -128,10 +136,14 @@ impl Engine {
             Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
             Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
-            Input::Answer { lookup, result } => self.answer(lookup, result),
+            Input::Unfit { rule, why } => self.unfit(rule, why),
+            Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
+            Input::RollOut(rules) => self.roll_out(rules, &mut outputs),
         }
+        self.probe();
+        self.end_shedding(&mut outputs);
         for address in self.schedule.due(self.now) {
             self.settle(&address, &mut outputs);
         }
@@ -148,7 +160,8 @@ impl Engine {
     /// waits for a source.
     pub fn next_due(&self) -> Option<CellTime> {
         let stale = self.watches.next_due(&self.rules);
-        self.schedule.next_due().into_iter().chain(stale).min()
+        let own = [self.lookups.next_due(), self.shedding.next_due()];
+        self.schedule.next_due().into_iter().chain(stale).chain(own.into_iter().flatten()).min()
     }
 
     /// The last mark read on every source before which no window is open and no lookup out.
@@ -169,7 +182,17 @@ impl Engine {
 
     /// Lookups out: work due now.
     pub fn pending(&self) -> usize {
-        self.lookups.len()
+        self.lookups.pending()
+    }
+
+    /// What rules shed now, by rule name.
+    pub fn shedding(&self) -> &BTreeMap<String, Shed> {
+        &self.shedding.now
+    }
+
+    /// What came of lookups, by rule name.
+    pub fn lookup_counts(&self) -> &BTreeMap<String, LookupCounts> {
+        self.lookups.counts()
     }
 
     /// Brings `told` up to date: per rule, by `id@version`. In place, because it is asked between any two turns.
@@ -215,13 +238,16 @@ impl Engine {
         }
         let (name, key) = (rule.name.clone(), side.key_of(event)?);
         let address = Address { rule: name.clone(), key: key.clone() };
-        let counts = self.counts.entry(name.clone()).or_default();
-        let groups = self.groups.entry(name).or_default();
         let is_new = if side_number == 0 {
             let after_mark = self.progress.mark_of(&event.source);
             self.arrivals += 1;
             let item = rule.item(event.clone(), self.arrivals, after_mark, self.now)?;
             let applies = item.applies;
+            if applies && self.is_shed(rule, &key, &item) {
+                return Ok(());
+            }
+            let counts = self.counts.entry(name.clone()).or_default();
+            let groups = self.groups.entry(name).or_default();
             let is_new = groups.entry(key).or_default().take(item);
             if !is_new {
                 counts.duplicates += 1;
@@ -233,6 +259,7 @@ impl Engine {
         } else {
             let id = side.id_of(event)?;
             let kept = rule.strategy.states_kept();
+            let groups = self.groups.entry(name).or_default();
             groups.entry(key).or_default().take_other(id, event.clone(), kept)
         };
         if is_new {
@@ -267,38 +294,6 @@ impl Engine {
         }
     }
 
-    fn answer(&mut self, lookup: u64, result: Result<Vec<Row>, String>) {
-        let Some(asked) = self.lookups.remove(&lookup) else { return };
-        let rules = Arc::clone(&self.rules);
-        let rule = rules.named(&asked.address.rule);
-        let pauses = rule.and_then(|rule| rule.lookup.as_ref()).map(|lookup| &lookup.retries_ms);
-        let group = self
-            .groups
-            .get_mut(&asked.address.rule)
-            .and_then(|groups| groups.get_mut(&asked.address.key));
-        let (Some(pauses), Some(group)) = (pauses, group) else { return };
-        let items = group.items.iter_mut();
-        for item in items.filter(|item| item.is(&asked.occurrence, &asked.revision)) {
-            let Reference::Asked { attempt } = item.reference else { continue };
-            let why = match &result {
-                Ok(rows) if rows.len() <= 1 => {
-                    item.reference = Reference::Known(rows.first().cloned().unwrap_or_default());
-                    continue;
-                }
-                Ok(rows) => format!("the lookup found {} rows, one at most is right", rows.len()),
-                Err(error) => error.clone(),
-            };
-            item.reference = match pauses.get(attempt - 1) {
-                Some(pause_ms) => {
-                    Reference::Due { at: self.now.plus_ms(*pause_ms), attempt: attempt + 1 }
-                }
-                None => Reference::Failed(format!("asked {attempt} times in vain: {why}")),
-            };
-        }
-        self.changed.insert(asked.address.clone());
-        self.schedule.touch(asked.address);
-    }
-
     /// Rules that are gone take their state with them; what they had open is told as unknown.
     fn replace(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
         let stay: HashSet<String> = rules.rules().iter().map(|rule| rule.name.clone()).collect();
@@ -307,6 +302,17 @@ impl Engine {
             self.abandon(rule, outputs);
         }
         self.watches.keep(&stay, outputs, self.now);
+        self.hand_over(&old, outputs);
+        let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
+        let ids: HashSet<&str> = self
+            .rules
+            .rules()
+            .iter()
+            .filter(|rule| compares(rule))
+            .map(|rule| rule.head.id.as_str())
+            .collect();
+        self.diff_changes += 1;
+        self.diffs.retain(|id, _| ids.contains(id.as_str()));
         self.accept_columns(outputs);
     }
 

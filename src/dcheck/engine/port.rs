@@ -11,6 +11,7 @@ use crate::money::Money;
 use crate::wire::{Judgement, Subject};
 
 use super::rules::RuleSet;
+use super::rules::ask::Ask;
 
 /// One step's input.
 #[derive(Clone, Debug)]
@@ -62,6 +63,11 @@ pub enum Input {
         tables: Tables,
         ddl: Option<String>,
     },
+    /// A rule, by id, never fitted the tables that it reads, and is in force all the same.
+    Unfit {
+        rule: String,
+        why: String,
+    },
     /// The answer to [`Output::Lookup`]; `Err` says why there is none (a refusal, an exhausted time
     /// limit).
     Answer {
@@ -72,6 +78,8 @@ pub enum Input {
     Tick,
     /// A new set of rules: those with the same id and version keep their state.
     Replace(Arc<RuleSet>),
+    /// The same rules, with other rollouts.
+    RollOut(Arc<RuleSet>),
 }
 
 /// By table and column: its type, in the server's words.
@@ -96,6 +104,10 @@ pub enum Ward {
     Rules,
     /// Plan runs get on, and the targets of their actions answer.
     PlanExecutor,
+    /// Whom rules ask gives answers.
+    Lookup,
+    /// Rules take all that is theirs.
+    Shedding,
     /// The reconciler answers: watched by the watchdog, a process of its own.
     Reconciler,
 }
@@ -105,7 +117,7 @@ impl Ward {
     pub fn subject_kind(self) -> &'static str {
         match self {
             Ward::Source | Ward::Lag | Ward::Unread | Ward::Undecodable => "source",
-            Ward::Columns => "rule",
+            Ward::Columns | Ward::Shedding => "rule",
             _ => "part",
         }
     }
@@ -114,9 +126,9 @@ impl Ward {
 /// One step's output, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Ask SQL; answer with [`Input::Answer`]. `sql` has placeholders `:name`, each of which is in
+    /// Ask SQL or HTTP; answer with [`Input::Answer`]. `ask` has placeholders `:name`, each of which is in
     /// `params`.
-    Lookup { id: u64, rule: String, sql: String, params: Vec<(String, Value)>, timeout_ms: u64 },
+    Lookup { id: u64, rule: String, ask: Ask, params: Vec<(String, Value)>, timeout_ms: u64 },
     /// To be stored; an alert where [`Verdict::is_firing`], its end where [`Verdict::resolved`].
     Verdict(Box<Verdict>),
     /// A source went stale: an alert from memory, even without a results database.
@@ -156,6 +168,8 @@ pub struct Verdict {
     pub resolved: bool,
     /// The rule is in shadow, or outside its percentage: store it, raise nothing.
     pub shadow: bool,
+    /// Another version of the rule, which speaks for this subject, still finds the occurrence: no alert ends by this.
+    pub held: bool,
 }
 
 impl Verdict {
@@ -190,7 +204,7 @@ pub struct VerdictKey {
 }
 
 /// Double-entry of one rule: `taken = matched + mismatched + unknown + expired + refused +
-/// pending`.
+/// pending + shed`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Occurrences that passed the filter and became the rule's to judge.
@@ -200,6 +214,9 @@ pub struct Counts {
     pub unknown: u64,
     pub expired: u64,
     pub refused: u64,
+    /// Above the rule's rate, and not judged.
+    #[serde(default)]
+    pub shed: u64,
     /// Windows open and lookups out.
     pub pending: u64,
     /// Redeliveries of what was already taken; not in `taken`.

@@ -12,9 +12,11 @@ use sha2::{Digest, Sha256};
 use crate::clock::CellTime;
 
 use super::columns::Columns;
+use super::diff::Diff;
 use super::gaps::Gaps;
 use super::rules::group::{Group, Reference};
 use super::schedule::Address;
+use super::shedding::Shedding;
 use super::window::Progress;
 use super::{Counts, Engine, GroupChange, RuleSet, Snapshot, VerdictKey};
 
@@ -41,6 +43,10 @@ struct State {
     gaps: Gaps,
     #[serde(default)]
     columns: Columns,
+    #[serde(default)]
+    diffs: BTreeMap<String, Diff>,
+    #[serde(default)]
+    shedding: Shedding,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +91,8 @@ impl Engine {
             counts: self.counts.clone(),
             gaps: self.gaps.clone(),
             columns: self.columns.clone(),
+            diffs: self.diffs.clone(),
+            shedding: self.shedding.clone(),
         };
         Snapshot {
             read: self.progress.marks(),
@@ -137,6 +145,9 @@ impl Engine {
             engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
         engine.counts = state.counts;
         (engine.gaps, engine.columns) = (state.gaps, state.columns);
+        engine.diff_changes = u64::from(!state.diffs.is_empty());
+        engine.diffs = state.diffs;
+        engine.shedding = state.shedding;
         engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {
             let kept = serde_json::from_value(kept.clone());
@@ -148,10 +159,11 @@ impl Engine {
             }
             for item in &mut group.items {
                 if let Reference::Asked { attempt } = item.reference {
-                    item.reference = Reference::Due { at: state.now, attempt };
+                    item.reference = Reference::Due { at: state.now, attempt, admitted: true };
                 }
             }
             let address = Address { rule: rule.clone(), key: key.clone() };
+            engine.wait_again(&address, &group);
             if let Some(until) = until {
                 engine.schedule.remember(&address, until);
             }

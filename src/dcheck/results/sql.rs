@@ -68,7 +68,8 @@ pub struct SqlClient {
 
 impl SqlClient {
     pub fn new(url: &str) -> Result<SqlClient, SqlError> {
-        let opts = Opts::from_url(url).map_err(|error| SqlError::Url(url.to_owned(), error))?;
+        let opts =
+            Opts::from_url(url).map_err(|error| SqlError::Url(without_secret(url), error))?;
         let opts = OptsBuilder::from_opts(opts).prefer_socket(false).tcp_nodelay(true);
         Ok(SqlClient {
             opts: opts.into(),
@@ -76,6 +77,15 @@ impl SqlClient {
             slots: Semaphore::new(CONNECTIONS),
             seen: Mutex::default(),
         })
+    }
+
+    /// How many connections it opens at most.
+    pub fn connections(&self) -> u64 {
+        CONNECTIONS as u64
+    }
+
+    pub fn in_use(&self) -> u64 {
+        (CONNECTIONS - self.slots.available_permits()) as u64
     }
 
     pub(super) fn opts(&self) -> Opts {
@@ -219,9 +229,25 @@ fn to_sql(value: &Value) -> Sql {
     }
 }
 
+/// The URL without who logs in, and how.
+pub(super) fn without_secret(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, place)) => format!("mysql://…@{place}"),
+        None => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_url_tells_no_password() {
+        for url in ["mysql://root:secret@h:x/shop", "http://root:secret@h/shop"] {
+            let told = SqlClient::new(url).err().expect(url).to_string();
+            assert!(!told.contains("secret") && told.contains("@h"), "{told}");
+        }
+    }
 
     #[test]
     fn parameters_are_exact() {

@@ -43,7 +43,8 @@ pub struct Store {
 impl Store {
     /// `url` names the server; the schema is always `dcheck`.
     pub fn new(url: &str) -> Result<Store, StoreError> {
-        let opts = Opts::from_url(url).map_err(|error| StoreError::Url(url.into(), error))?;
+        let opts = Opts::from_url(url)
+            .map_err(|error| StoreError::Url(super::sql::without_secret(url), error))?;
         let opts = OptsBuilder::from_opts(opts)
             .db_name(None::<String>)
             .prefer_socket(false)

@@ -1,6 +1,6 @@
 //! The links of a cell by the names that ids have for them, and what can be done to each.
 
-use super::super::registry::{BLIND, DAY_MS, TOPIC_SOURCES};
+use super::super::registry::{BLIND, DATABASE_AWAY, DAY_MS, TOPIC_SOURCES};
 use super::super::spec::DELAY;
 use super::super::{Blast, FaultSpec, Late, Layer, Need, Param, Scale};
 use super::share::SHARE;
@@ -14,6 +14,7 @@ type LinkRow =
 const CHANNEL_DEAD: &[&str] = &["alert-channel-dead"];
 const EXECUTOR_DEAD: &[&str] = &["plan-executor-dead"];
 const LAGGING: &[&str] = &["change-capture-stalled", "reconciler-lagging"];
+const ASKING_LATE: &[&str] = &["change-capture-stalled", "reconciler-lagging", "lookup-down"];
 
 const LINKS: &[LinkRow] = &[
     (
@@ -34,7 +35,7 @@ const LINKS: &[LinkRow] = &[
     ("alerts", "alerts", "alerts and plan events to the inbox", &["alerts"], CHANNEL_DEAD),
     ("pager", "pager", "alerts by the second channel", &["pager"], &[]),
     ("plans", "plans", "plan actions from the reconciler to the shop", &["plans"], EXECUTOR_DEAD),
-    ("sql", "sql", "the reconciler's look-ups and results", &["dcheck", "sql"], BLIND),
+    ("sql", "sql", "the reconciler's look-ups and results", &["dcheck", "sql"], DATABASE_AWAY),
     (
         "shop-channel",
         "shop-channel",
@@ -121,7 +122,9 @@ fn of_link(row: &LinkRow) -> impl Iterator<Item = FaultSpec> {
     HARMS.iter().map(move |&(what, how)| {
         let cuts = CUTTING.contains(&what);
         let late = match what {
-            "slow" => Late { withholds, raises: if raises == BLIND { LAGGING } else { &[] } },
+            "slow" if raises == BLIND => Late { withholds, raises: LAGGING },
+            "slow" if raises == DATABASE_AWAY => Late { withholds, raises: ASKING_LATE },
+            "slow" => Late { withholds, raises: &[] },
             _ => Late::default(),
         };
         FaultSpec {

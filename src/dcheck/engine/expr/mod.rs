@@ -14,6 +14,7 @@
 //! expressions.
 
 mod datum;
+mod demands;
 mod eval;
 mod lex;
 mod number;
@@ -24,6 +25,7 @@ mod template;
 use std::fmt;
 
 pub use datum::{Datum, EvalError, Gap};
+pub use demands::{Demand, Want, Whose};
 pub use eval::{Scope, TraceStep};
 pub use number::Number;
 pub use template::Template;

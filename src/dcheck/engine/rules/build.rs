@@ -8,21 +8,17 @@ use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
 
 use super::RuleHead;
+use super::ask::{lookup, rate};
 use super::columns::columns;
 use super::fields::{Fields, Mistakes};
-use super::placeholders::placeholders;
-use super::rule::{Lookup, Rule, Side};
+use super::rule::{Rule, Side};
 use super::self_watch;
-use super::strategy::WhenAbsent;
+use super::strategy::{Reliance, WhenAbsent};
 use super::way::{Bound, Keys, OWN, WAYS, Way};
 use super::yaml::{Node, Shape};
 
 /// How long a group is kept where a rule does not say: longer than any redelivery.
 const REMEMBER_MS: i64 = 24 * 3_600_000;
-/// How long a lookup may take where a rule does not say.
-const LOOKUP_TIMEOUT_MS: i64 = 5_000;
-/// Attempts of a lookup beyond the first: more would only hide that the rule is blind.
-const MAX_RETRIES: usize = 8;
 
 const SEVERITIES: [(&str, &str); 5] =
     [("P0", "P0"), ("P1", "P1"), ("P2", "P2"), ("P3", "P3"), ("P4", "P4")];
@@ -30,12 +26,14 @@ const SEVERITIES: [(&str, &str); 5] =
 /// None where it has mistakes, all of which are then told.
 pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
     let told = mistakes.list.borrow().len();
+    mistakes.uses.take();
     let fields = Fields::of("a rule", node, mistakes)?;
     let line = fields.line();
     let built = read(fields);
     let is_clean = mistakes.list.borrow().len() == told;
     built.filter(|_| is_clean).map(|mut rule| {
         rule.columns = columns(node, &rule.sides);
+        rule.uses = mistakes.uses.take();
         (rule, line)
     })
 }
@@ -83,15 +81,10 @@ fn head(fields: &Fields<'_>) -> Option<RuleHead> {
 
 fn rollout(fields: &Fields<'_>) -> Option<Rollout> {
     let (text, line) = fields.text("rollout")?;
-    let share = text.strip_suffix('%').and_then(|share| share.parse::<u8>().ok());
-    match (text, share) {
-        ("off", _) => Some(Rollout::Off),
-        ("shadow", _) => Some(Rollout::Shadow),
-        ("full", _) => Some(Rollout::Full),
-        (_, Some(share @ 0..=100)) => Some(Rollout::Percent(share)),
-        _ => {
-            let message = format!("`rollout: {text}` is not known: write off, shadow, 10% or full");
-            fields.mistake(line, message);
+    match text.parse() {
+        Ok(rollout) => Some(rollout),
+        Err(why) => {
+            fields.mistake(line, why);
             None
         }
     }
@@ -126,6 +119,13 @@ fn judging(
     }
     let counterpart = pair.and_then(|pair| side(pair, Some("key"), None));
     let strategy = (way.build)(&Keys { fields, allowed, when_absent, bound });
+    let rate = rate(fields);
+    let carries = fields.optional_expr("carries", Kind::Money, OWN);
+    let is_bare = strategy.as_ref().is_some_and(|own| own.relies_on() == Reliance::Items);
+    if rate.is_some() && is_bare {
+        let message = "a rule of this strategy compares items with each other: what `rate` sheds would be missing beside them";
+        fields.mistake(fields.line(), message);
+    }
     let at_risk = fields.optional_expr("at_risk", Kind::Money, allowed);
     let expected = fields.template("expected", allowed);
     let actual = fields.template("actual", allowed);
@@ -154,6 +154,8 @@ fn judging(
         sides,
         applies,
         lookup,
+        rate,
+        carries,
         at_risk,
         expected: expected?,
         actual: actual?,
@@ -162,6 +164,8 @@ fn judging(
         rollout: rollout?,
         strategy: strategy?,
         ignores,
+        place: Default::default(),
+        uses: Vec::new(),
         columns: BTreeSet::new(),
     })
 }
@@ -240,29 +244,6 @@ fn ops(fields: &Fields<'_>) -> Vec<Op> {
         }
     };
     texts.into_iter().filter_map(read).collect()
-}
-
-fn lookup(fields: &Fields<'_>) -> Option<Lookup> {
-    let map = fields.optional_map("reference")?;
-    let sql = map.text("sql");
-    let params = map.exprs("params", OWN);
-    let timeout_ms = map.optional_duration_ms("timeout").unwrap_or(LOOKUP_TIMEOUT_MS);
-    let retries_ms = map.durations_ms("retries");
-    if retries_ms.len() > MAX_RETRIES {
-        map.mistake(map.line(), format!("more than {MAX_RETRIES} retries"));
-    }
-    if let Some((sql, line)) = sql {
-        let asked = placeholders(sql);
-        for name in asked.iter().filter(|name| !params.iter().any(|(known, _)| known == *name)) {
-            map.mistake(line, format!("`:{name}` in `sql` is not among `params`"));
-        }
-        for (name, _) in params.iter().filter(|(name, _)| !asked.contains(name)) {
-            map.mistake(line, format!("parameter `{name}` does not stand in `sql`"));
-        }
-    }
-    map.finish();
-    let timeout_ms = timeout_ms.unsigned_abs();
-    Some(Lookup { sql: sql?.0.to_owned(), params, timeout_ms, retries_ms })
 }
 
 /// The maps of a file's list of rules.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::dcheck::engine::expr::{Allowed, Expr, Kind, Template, nearest};
 
 use super::RuleError;
+use super::fit::Use;
 use super::yaml::{Node, Shape};
 
 /// Collects the mistakes of one file.
@@ -15,12 +16,14 @@ pub struct Mistakes {
     pub list: RefCell<Vec<RuleError>>,
     /// What can be read, and cannot be meant.
     pub advice: RefCell<Vec<RuleError>>,
+    /// What the rule that is read demands of columns.
+    pub uses: RefCell<Vec<Use>>,
 }
 
 impl Mistakes {
     pub fn of(file: &Path) -> Mistakes {
-        let (list, advice) = Default::default();
-        Mistakes { file: file.to_owned(), list, advice }
+        let (list, advice, uses) = Default::default();
+        Mistakes { file: file.to_owned(), list, advice, uses }
     }
 
     fn advise(&self, line: usize, message: String) {
@@ -136,11 +139,24 @@ impl<'a> Fields<'a> {
         self.to_ms(name, text, line)
     }
 
+    /// None where the text is no duration.
+    pub fn duration_of(&self, text: &str) -> Option<i64> {
+        let (number, unit) = text.split_once(' ')?;
+        let (_, ms) = UNITS.iter().find(|(known, _)| *known == unit.trim())?;
+        number.parse::<u32>().ok().map(|count| i64::from(count) * ms)
+    }
+
+    /// A map of free names to texts.
+    pub fn plain(&self, name: &'static str) -> Vec<(String, String)> {
+        let Some(map) = self.map(name) else { return Vec::new() };
+        let text = |(key, _, node): &'a (String, usize, Node)| {
+            Some((key.clone(), map.scalar(key, node)?.0.to_owned()))
+        };
+        map.entries.iter().filter_map(text).collect()
+    }
+
     fn to_ms(&self, name: &str, text: &str, line: usize) -> Option<i64> {
-        let parsed = text.split_once(' ').and_then(|(number, unit)| {
-            let (_, ms) = UNITS.iter().find(|(known, _)| *known == unit.trim())?;
-            number.parse::<u32>().ok().map(|count| i64::from(count) * ms)
-        });
+        let parsed = self.duration_of(text);
         if parsed.is_none() {
             let message =
                 format!("`{name}: {text}` is no duration: write one like `30 s` or `7 d`");
@@ -197,7 +213,7 @@ impl<'a> Fields<'a> {
 
     pub fn expr(&self, name: &'static str, kind: Kind, allowed: Allowed<'_>) -> Option<Expr> {
         let (text, line) = self.text(name)?;
-        let expr = self.compiled(name, line, Expr::compile(text, kind, allowed));
+        let expr = self.compiled_expr(name, line, text, kind, allowed);
         self.weighed(name, line, kind, expr)
     }
 
@@ -208,7 +224,7 @@ impl<'a> Fields<'a> {
         allowed: Allowed<'_>,
     ) -> Option<Expr> {
         let (text, line) = self.optional_text(name)?;
-        let expr = self.compiled(name, line, Expr::compile(text, kind, allowed));
+        let expr = self.compiled_expr(name, line, text, kind, allowed);
         self.weighed(name, line, kind, expr)
     }
 
@@ -230,10 +246,24 @@ impl<'a> Fields<'a> {
         };
         let compile = |(key, _, value): &'a (String, usize, Node)| {
             let (text, line) = self.scalar(key, value)?;
-            let expr = self.compiled(key, line, Expr::compile(text, Kind::Any, allowed))?;
+            let expr = self.compiled_expr(key, line, text, Kind::Any, allowed)?;
             Some((key.clone(), expr))
         };
         map.entries.iter().filter_map(compile).collect()
+    }
+
+    fn compiled_expr(
+        &self,
+        name: &str,
+        line: usize,
+        text: &str,
+        kind: Kind,
+        allowed: Allowed<'_>,
+    ) -> Option<Expr> {
+        let expr = self.compiled(name, line, Expr::compile(text, kind, allowed))?;
+        let (of_counterpart, demands) = (self.what == "`counterpart`", expr.demands());
+        self.mistakes.uses.borrow_mut().push(Use { line, of_counterpart, demands });
+        Some(expr)
     }
 
     fn compiled<T, E: std::fmt::Display>(

@@ -53,13 +53,21 @@ pub enum Reference {
     /// The rule asks nothing.
     NotNeeded,
     /// To be asked at `at`, for the `attempt`-th time.
-    Due { at: CellTime, attempt: usize },
+    Due {
+        at: CellTime,
+        attempt: usize,
+        /// It has its slot in the lookup's rate.
+        #[serde(default)]
+        admitted: bool,
+    },
     /// Out, for the `attempt`-th time.
     Asked { attempt: usize },
     /// The answer's row; empty where the lookup found none.
     Known(Row),
-    /// Asked in vain as often as the rule allows.
+    /// Asked in vain as often as the rule allows, for a reason that stays.
     Failed(String),
+    /// Nobody answers, or there was too much to ask: Unknown, and asked again later.
+    Away(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::dcheck::engine::expr::{Datum, Number};
+use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::event::{Event, Op, Value};
 
 use super::rule::Rule;
@@ -36,10 +37,10 @@ enum Constant {
 }
 
 impl Index {
-    pub fn of(rules: &[Arc<Rule>]) -> Index {
+    pub fn of(rules: &[Arc<Rule>], rollouts: &[Rollout]) -> Index {
         let mut index = Index::default();
         for (rule_number, rule) in rules.iter().enumerate() {
-            if rule.rollout == crate::dcheck::engine::gate::Rollout::Off {
+            if rollouts[rule_number] == Rollout::Off {
                 continue;
             }
             for (side_number, side) in rule.sides.iter().enumerate() {

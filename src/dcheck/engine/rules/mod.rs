@@ -4,14 +4,16 @@
 //! Rules know neither each other nor alerts nor plans. Try it: `cargo test --lib engine::rules`.
 //!
 //! Which strategy judges what: `ADDING.md`. To add one: a file beside `threshold.rs` that implements [`strategy::Strategy`], its
-//! line in `way.rs`, a table of cases in `scenarios/rules/tests/`. Not covered: HTTP lookups.
+//! line in `way.rs`, a table of cases in `scenarios/rules/tests/`.
 
 mod aggregate;
+pub mod ask;
 mod at_most_one;
 mod build;
 mod columns;
 mod conservation;
 mod fields;
+mod fit;
 pub mod group;
 mod index;
 mod load;
@@ -27,6 +29,7 @@ mod sum_bound;
 mod threshold;
 mod two_sided_match;
 mod unexplained_change;
+mod versions;
 mod way;
 mod yaml;
 
@@ -44,6 +47,7 @@ pub use rule::Rule;
 
 use fields::Mistakes;
 use index::Index;
+use versions::Versions;
 
 /// All rules that are in force together.
 #[derive(Debug, Default)]
@@ -52,6 +56,7 @@ pub struct RuleSet {
     by_name: HashMap<String, usize>,
     index: Index,
     advice: Vec<RuleError>,
+    versions: Versions,
 }
 
 /// What others may know of a rule.
@@ -83,16 +88,24 @@ impl RuleHead {
 }
 
 impl RuleSet {
-    fn of(rules: Vec<Arc<Rule>>, advice: Vec<RuleError>) -> RuleSet {
-        let index = Index::of(&rules);
-        let names = rules.iter().enumerate().map(|(number, rule)| (rule.name.clone(), number));
-        RuleSet { by_name: names.collect(), rules, index, advice }
+    /// The rules of these names, alone and in full, so that tests speak of the rule, not of its rollout: an id is the elder of its
+    /// versions, `id@version` its candidate.
+    pub fn only(&self, names: &[String]) -> RuleSet {
+        let named = |rule: &&Arc<Rule>| names.contains(self.short_name(rule));
+        let rules: Vec<Arc<Rule>> = self.rules.iter().filter(named).cloned().collect();
+        RuleSet::in_full(rules)
     }
 
-    /// The rules with these ids, alone.
-    pub fn only(&self, ids: &[String]) -> RuleSet {
-        let named = |rule: &&Arc<Rule>| ids.contains(&rule.head.id);
-        RuleSet::of(self.rules.iter().filter(named).cloned().collect(), Vec::new())
+    /// The id of the elder version, `id@version` of its candidate.
+    pub fn short_name<'r>(&self, rule: &'r Rule) -> &'r String {
+        let elder = self.rules.iter().find(|other| other.head.id == rule.head.id);
+        let is_elder = elder.is_none_or(|elder| elder.name == rule.name);
+        if is_elder { &rule.head.id } else { &rule.name }
+    }
+
+    /// ` (did you mean …?)`, or nothing.
+    pub fn nearest<'n>(&self, name: &str, names: impl Iterator<Item = &'n str>) -> String {
+        crate::dcheck::engine::expr::nearest(name, names)
     }
 
     /// What can be read, and cannot be meant: comparisons with itself, rules that can never fire.
@@ -152,7 +165,8 @@ pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
             mistakes.add(line, message);
         }
         for node in document.as_ref().map_or(&[][..], |node| build::maps(node, &mistakes)) {
-            let Some((rule, line)) = build::rule(node, &mistakes) else { continue };
+            let Some((mut rule, line)) = build::rule(node, &mistakes) else { continue };
+            rule.place = (file.clone(), line);
             match seen.get(&rule.name) {
                 Some((first, first_line)) => {
                     let (id, version) = (&rule.head.id, &rule.head.version);
@@ -170,9 +184,14 @@ pub fn load(texts: &[(PathBuf, String)]) -> Result<RuleSet, Vec<RuleError>> {
         errors.extend(mistakes.list.into_inner());
         advice.extend(mistakes.advice.into_inner());
     }
+    let set = RuleSet::of(rules, advice);
+    for (rule, message) in set.quarrels() {
+        let (file, line) = seen[&rule.name].clone();
+        errors.push(RuleError { file, line, message });
+    }
     if !errors.is_empty() {
         errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         return Err(errors);
     }
-    Ok(RuleSet::of(rules, advice))
+    Ok(set)
 }

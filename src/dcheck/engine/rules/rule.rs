@@ -1,6 +1,7 @@
 //! A compiled rule: what it listens to, how it names what it judges, what it says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope, Template};
@@ -11,6 +12,8 @@ use crate::money::Money;
 use crate::wire::Subject;
 
 use super::RuleHead;
+use super::ask::{Lookup, Rate};
+use super::fit::Use;
 use super::group::{Item, Reference};
 use super::strategy::{Finding, Strategy};
 
@@ -28,6 +31,10 @@ pub struct Rule {
     /// Whether a row is (still) to be judged.
     pub applies: Option<Expr>,
     pub lookup: Option<Lookup>,
+    /// Occurrences that it takes; what is above is shed.
+    pub rate: Option<Rate>,
+    /// The money of an occurrence, for what passes unseen.
+    pub carries: Option<Expr>,
     pub at_risk: Option<Expr>,
     pub expected: Template,
     pub actual: Template,
@@ -38,6 +45,9 @@ pub struct Rule {
     pub strategy: Box<dyn Strategy>,
     /// Columns whose change its tests need not show.
     pub ignores: Vec<String>,
+    /// File and line that it stands in.
+    pub place: (PathBuf, usize),
+    pub uses: Vec<Use>,
     /// (table, column), of all that it names.
     pub columns: BTreeSet<(String, String)>,
 }
@@ -53,16 +63,6 @@ pub struct Side {
     pub key: Expr,
     /// What tells one counterpart from another under a key; None: the key itself.
     pub id: Option<Expr>,
-}
-
-/// A question to SQL.
-#[derive(Debug)]
-pub struct Lookup {
-    pub sql: String,
-    pub params: Vec<(String, Expr)>,
-    pub timeout_ms: u64,
-    /// Pauses before the second, third … attempt.
-    pub retries_ms: Vec<i64>,
 }
 
 /// Why an event that a rule listens to cannot be judged by it.
@@ -132,7 +132,7 @@ impl Rule {
             }
         };
         let reference = match &self.lookup {
-            Some(_) if applies => Reference::Due { at: now, attempt: 1 },
+            Some(_) if applies => Reference::Due { at: now, attempt: 1, admitted: false },
             _ => Reference::NotNeeded,
         };
         Ok(Item {
@@ -158,6 +158,14 @@ impl Rule {
         let scope = Scope::of(event);
         let bind = |(name, expr): &(String, Expr)| Ok((name.clone(), value_of(expr.eval(&scope)?)));
         lookup.params.iter().map(bind).collect()
+    }
+
+    /// The money that an event carries, by itself; empty where the rule cannot say.
+    pub fn carried(&self, event: &Event) -> String {
+        let money = self.carries.as_ref().or(self.at_risk.as_ref()).and_then(|expr| {
+            expr.eval(&Scope::of(event)).and_then(|datum| datum.to_money()).ok().flatten()
+        });
+        money.map(|money| money.to_string()).unwrap_or_default()
     }
 
     /// Amount at risk and the texts of a finding, each as good as it can be had.

@@ -15,7 +15,7 @@ use super::rule::Rule;
 use super::strategy::{Finding, Passed, Strategy, Watch};
 use super::way::Way;
 
-const WARDS: [(&str, Ward); 8] = [
+const WARDS: [(&str, Ward); 10] = [
     ("columns", Ward::Columns),
     ("undecodable", Ward::Undecodable),
     ("lag", Ward::Lag),
@@ -23,6 +23,8 @@ const WARDS: [(&str, Ward); 8] = [
     ("alert-channel", Ward::AlertChannel),
     ("rules", Ward::Rules),
     ("plan-executor", Ward::PlanExecutor),
+    ("lookup", Ward::Lookup),
+    ("shedding", Ward::Shedding),
     ("reconciler", Ward::Reconciler),
 ];
 
@@ -87,6 +89,8 @@ pub fn rule(
         sides: Vec::new(),
         applies: None,
         lookup: None,
+        rate: None,
+        carries: None,
         at_risk: None,
         expected: nothing(),
         actual: nothing(),
@@ -95,6 +99,8 @@ pub fn rule(
         rollout: rollout?,
         strategy,
         ignores: Vec::new(),
+        place: Default::default(),
+        uses: Vec::new(),
         columns: Default::default(),
     })
 }

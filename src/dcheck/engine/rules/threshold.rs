@@ -37,7 +37,7 @@ impl Threshold {
                 let scope = Scope { reference: Some(row), ..scope };
                 rule_on(&self.check, &scope, self.when_absent)
             }
-            Reference::Failed(why) => Ruling::Unknown(why.clone()),
+            Reference::Failed(why) | Reference::Away(why) => Ruling::Unknown(why.clone()),
             Reference::Due { .. } | Reference::Asked { .. } => Ruling::Asking,
         }
     }

@@ -151,3 +151,41 @@ fn a_rule_broken_by_ddl_is_told_and_the_others_go_on() {
     back.step(Input::Replace(project_rules()), CellTime(10_000));
     assert!(see(&mut back, &changed, None).is_empty());
 }
+
+#[test]
+fn a_rule_that_never_fitted_is_told_until_it_does() {
+    let mut engine = engine();
+    let unfit =
+        Input::Unfit { rule: "paid-order-unpaid".to_owned(), why: "no `orders.status`".to_owned() };
+    assert!(engine.step(unfit, CellTime(1_000)).is_empty(), "nobody has seen the tables yet");
+    let told = "paid-order-unpaid: rule does not fit its tables: no `orders.status`";
+    assert_eq!(see(&mut engine, &[("order_id", "varchar")], None), [told]);
+    assert!(see(&mut engine, &[("order_id", "varchar")], None).is_empty(), "once");
+    let whole = [("order_id", "varchar"), ("status", "varchar"), ("channel", "varchar")];
+    let ended = see(&mut engine, &whole, None);
+    assert!(ended.iter().any(|line| line.starts_with("unblind rule-broken-by-ddl")), "{ended:?}");
+}
+
+#[test]
+fn that_one_version_fits_does_not_end_what_is_told_of_the_other() {
+    let rule = |version: u32, column: &str, rollout: &str| {
+        format!(
+            "- {{id: r, version: {version}, loss_point: l, severity: P1, rollout: {rollout}, strategy: threshold, \
+             subject: {{kind: order, id: after.order_id}}, occurrence: after.order_id, \
+             on: {{table: orders, ops: insert}}, check: after.{column} > 1, when_absent: ok, expected: e, actual: a}}\n"
+        )
+    };
+    let watch = "- {id: w, version: 1, loss_point: l, severity: P0, rollout: full, strategy: self-watch, \
+                 watches: columns, when_absent: finding}\n";
+    let text = rule(1, "payed", "full") + &rule(2, "paid", "shadow") + watch;
+    let set = rules::load(&[(PathBuf::from("r.yaml"), text)]).expect("sound");
+    let mut engine = Engine::new(Arc::new(set), &sources(), HashSet::new());
+    let unfit = Input::Unfit { rule: "r".to_owned(), why: "no `payed`".to_owned() };
+    engine.step(unfit, CellTime(1_000));
+    let columns = [("order_id", "varchar"), ("paid", "int")];
+    assert_eq!(see(&mut engine, &columns, None), ["r: rule does not fit its tables: no `payed`"]);
+    let ddl = Some("ALTER TABLE orders DROP paid");
+    assert!(see(&mut engine, &columns[..1], ddl).is_empty(), "told already");
+    let ended = see(&mut engine, &[columns[0], columns[1], ("payed", "int")], None);
+    assert!(ended.iter().any(|line| line.starts_with("unblind w")), "{ended:?}");
+}

@@ -1,18 +1,21 @@
 //! The engine from outside: events in, verdicts out, with the project's own rules.
 
+mod fit;
 mod gaps;
 mod interleaving;
+mod lookups;
 mod memory;
 mod published;
 mod retrieval;
 mod strategies;
 mod time;
+mod versions;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::*;
-use crate::dcheck::event::{Op, Value};
+use crate::dcheck::event::{Op, Row, Value};
 
 const SOURCES: [&str; 3] = ["binlog", "channel.flow/0", "orders.events/0"];
 
@@ -156,7 +159,7 @@ fn assert_balanced(engine: &Engine) {
     let mut counts = BTreeMap::new();
     engine.tell_counts(&mut counts);
     for (rule, c) in counts {
-        let sum = c.matched + c.mismatched + c.unknown + c.expired + c.refused + c.pending;
+        let sum = c.matched + c.mismatched + c.unknown + c.expired + c.refused + c.pending + c.shed;
         assert_eq!(c.taken, sum, "{rule}: {c:?}");
     }
 }

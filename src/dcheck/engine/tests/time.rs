@@ -1,5 +1,6 @@
 //! Windows, watermarks, staleness, restart and reload.
 
+use super::rules::ask::Ask;
 use super::*;
 
 fn tick(engine: &mut Engine, at: i64) -> Vec<Output> {
@@ -63,7 +64,9 @@ fn a_lookup_is_work_now_and_its_retry_is_due_later() {
     };
     let mut engine = engine();
     let outputs = engine.step(Input::Event(change(1_000, "bid", None, bid("1"))), CellTime(1_000));
-    let [Output::Lookup { id, sql, params, .. }] = &outputs[..] else { panic!("{outputs:?}") };
+    let [Output::Lookup { id, ask: Ask::Sql(sql), params, .. }] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
     assert!(sql.contains(":since_ms"));
     assert_eq!(params[2], ("since_ms".to_owned(), Value::Int(1_000 - 604_800_000)));
     assert_eq!((engine.pending(), engine.next_due()), (1, None));

@@ -18,7 +18,7 @@ type Seen = BTreeMap<(String, String), bool>;
 
 pub fn look(rules: &RuleSet, cases: &[&Case], report: &mut Report) {
     for rule in rules.rules().iter().filter(|rule| rule.strategy.watch().is_none()) {
-        let id = &rule.head.id;
+        let id = rules.short_name(rule);
         let mut seen = Seen::new();
         for case in cases.iter().filter(|case| case.rules.contains(id)) {
             alter_all(rules, rule, case, &mut seen);
@@ -50,14 +50,14 @@ pub fn look(rules: &RuleSet, cases: &[&Case], report: &mut Report) {
 }
 
 fn alter_all(rules: &RuleSet, rule: &Rule, case: &Case, seen: &mut Seen) {
-    let id = &rule.head.id;
+    let id = rules.short_name(rule);
     // Answers are to the questions of all rules of the case.
     let is_asked = case.steps.iter().any(|step| step.answer.is_some() || step.fail.is_some());
     let ids = if is_asked { &case.rules[..] } else { std::slice::from_ref(id) };
     let rules = Arc::new(rules.only(ids));
     let told = |case: &Case| {
         let own = |lines: Vec<String>| {
-            let is_own = |line: &String| line.split(' ').next() == Some(id);
+            let is_own = |line: &String| line.split(' ').next() == Some(&rule.head.id);
             lines.into_iter().filter(is_own).collect::<Vec<_>>()
         };
         run(&rules, case).map(|told| (own(told.lines), own(told.asked)))

@@ -77,7 +77,8 @@ pub fn try_all(rules: &Arc<RuleSet>, files: &[TrialFile]) -> Report {
         for case in &file.cases {
             report.cases += 1;
             let name = format!("{}: case `{}`", file.name, case.case);
-            let unknown = |id: &&String| !rules.heads().any(|head| head.id == **id);
+            let unknown =
+                |name: &&String| !rules.rules().iter().any(|rule| rules.short_name(rule) == *name);
             let unknown: Vec<&str> =
                 case.rules.iter().filter(unknown).map(String::as_str).collect();
             if case.rules.is_empty() || !unknown.is_empty() {
@@ -113,7 +114,8 @@ fn differences(name: &str, expected: &[String], got: &[String]) -> Option<String
 /// What each rule of a case said in it; nothing at all is silence.
 fn note<'c>(case: &'c Case, lines: &[String], told: &mut BTreeMap<&'c str, BTreeSet<String>>) {
     for rule in &case.rules {
-        let own = lines.iter().filter_map(|line| line.strip_prefix(&format!("{rule} ")));
+        let id = rule.split('@').next().unwrap_or_default();
+        let own = lines.iter().filter_map(|line| line.strip_prefix(&format!("{id} ")));
         let words = own.filter_map(|rest| rest.split(' ').next()).map(str::to_owned);
         let mut words: BTreeSet<String> = words.collect();
         if !words.contains("mismatched") {
@@ -126,7 +128,7 @@ fn note<'c>(case: &'c Case, lines: &[String], told: &mut BTreeMap<&'c str, BTree
 fn cover(rules: &RuleSet, told: &BTreeMap<&str, BTreeSet<String>>, report: &mut Report) {
     let judges = |rule: &&Arc<Rule>| rule.strategy.watch().is_none();
     for rule in rules.rules().iter().filter(judges) {
-        let id = rule.head.id.as_str();
+        let id = rules.short_name(rule).as_str();
         report.judging += 1;
         let Some(words) = told.get(id) else {
             report.untested.push(id.to_owned());

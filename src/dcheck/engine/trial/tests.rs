@@ -62,6 +62,18 @@ fn what_the_cases_show() {
     assert_eq!((&sound.failures, &sound.findings), (&vec![], &vec![]));
     assert_eq!((sound.cases, sound.judging, sound.in_both_spaces), (2, 1, 1));
     assert_eq!((sound.columns, sound.seen), (3, 2));
+    for rollout in ["off", "shadow", "10%"] {
+        let partial = trial(&RULE.replace("full", rollout), CASES);
+        assert_eq!(partial.failures, Vec::<String>::new(), "a rule is tested in full: {rollout}");
+    }
+    let candidate = RULE.replace("version: 1", "version: 2").replace("full", "shadow");
+    let both = format!("{RULE}{}", candidate.trim_start().replace("<= 3", "<= 4"));
+    let beside = trial(&both, CASES);
+    assert_eq!((beside.failures, beside.untested), (vec![], vec!["few@2".to_owned()]));
+    let own =
+        CASES.replace("rules: [few]", "rules: [few@2]").replace("- case: four", "- case: five");
+    let own = own.replace("n: 4", "n: 5");
+    assert_eq!(trial(&both, &format!("{CASES}{}", own.trim_start())).in_both_spaces, 2);
     let (_, only_three) = CASES.split_once("- case: four").map_or(("", ""), |(a, b)| (b, a));
     for (rule, cases, told) in [
         (RULE.replace("<= 3", "<= 4"), CASES.to_owned(), "is to be `few mismatched"),

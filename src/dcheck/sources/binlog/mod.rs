@@ -17,3 +17,4 @@ mod tables;
 pub use decode::plain_value;
 pub use reader::{BinlogReader, BinlogSettings};
 pub use server::LogEndPoll;
+pub use tables::tables_anew;
