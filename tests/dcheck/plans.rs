@@ -220,7 +220,7 @@ pub async fn a_kill_switch_is_told_and_survives(servers: &Servers) {
     assert_eq!(order(&cell, "halt", "nobody's-token-at-all", body.clone()).await.0, 401);
     let wrong = json!({"why": "x", "plan": "hold-refund"});
     assert_eq!(order(&cell, "halt", TOKEN, wrong).await.0, 422);
-    assert_eq!(order(&cell, "halt", TOKEN, body.clone()).await.0, 202);
+    assert_eq!(order(&cell, "halt", TOKEN, body.clone()).await.0, 200);
     assert_eq!(order(&cell, "halt", TOKEN, body.clone()).await.0, 409);
     let firing = |heard: &Heard| {
         let alerts = heard.alerts.lock().unwrap();
@@ -244,7 +244,7 @@ pub async fn a_kill_switch_is_told_and_survives(servers: &Servers) {
     assert!(metrics.lines().any(|found| found == line), "{metrics}");
     paid_out_twice(&mut cell, "O-2", "100.00").await;
     cell.until("the second refusal", told("O-2", PlanState::Failed)).await;
-    assert_eq!(order(&cell, "resume", TOKEN, body.clone()).await.0, 202);
+    assert_eq!(order(&cell, "resume", TOKEN, body.clone()).await.0, 200);
     cell.until("the end of the alert", |heard| {
         let alerts = heard.alerts.lock().unwrap();
         let own = alerts.iter().filter(|alert| alert.labels["alertname"] == "plan-executor-dead");

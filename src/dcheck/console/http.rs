@@ -27,7 +27,7 @@ use crate::dcheck::results::Writer;
 use crate::wire::Advance;
 
 /// What a request orders of the daemon.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Order {
     /// The clock was advanced; mark `seq` is on its way on every source.
     Advanced {

@@ -1,12 +1,14 @@
 //! Plans over HTTP: `GET /plans[?state=…]`, `GET /plans/halted`, `POST /plans/dry-run`; with a person's token `POST
 //! /plans/{run}/approve`, `/refuse`, `/revert`, `POST /plans/halt` and `/plans/resume`.
 //!
-//! Owns the words of a request and what may be asked of a run as it stands. Each word of a person has a reason. An order is
-//! taken, not done, when it is answered (202): `GET /plans` tells what became of it. A kill switch alone works at once: who
-//! throws it cannot wait. The dry run asks for no token, because it changes nothing.
+//! Owns the words of a request and what may be asked of a run as it stands. Each word of a person has a reason. An
+//! order is taken, not done, when it is answered (202): `GET /plans` tells what became of it. A kill switch alone works
+//! at once, and is answered (200) when it is stored; 202 where the results database has not taken it by then. The dry
+//! run asks for no token, because it changes nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -15,20 +17,25 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::sync::oneshot;
 
 use super::http::{Console, Order, Tasks, send};
 use super::people::person;
 use crate::dcheck::plans::spec::PlanSpec;
-use crate::dcheck::plans::{ALL, Halt, Halts, Stage, Supposed, Word, rehearse, state_name};
+use crate::dcheck::plans::{
+    ALL, Counting, Halt, Halts, Stage, Supposed, Word, may_go_back, rehearse, state_name,
+};
 use crate::wire::{PlanRun, PlanState};
 
 type Shared = State<Arc<Console>>;
 
 /// A reason is a sentence or two.
 const WHY_CHARS: usize = 500;
+/// A commit takes some ms; who throws a kill switch is told within a few breaths how it stands.
+const STORED_LIMIT: Duration = Duration::from_secs(3);
 
 /// What a person orders of plans.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum PlanOrder {
     Approve {
         run_id: String,
@@ -42,11 +49,15 @@ pub enum PlanOrder {
         run_id: String,
         word: Word,
     },
-    /// It works already; it is to be stored and told.
-    Halted(Halt),
+    /// It works already; it is to be told, and stored: then `stored` hears of it.
+    Halted {
+        halt: Halt,
+        stored: oneshot::Sender<()>,
+    },
     Resumed {
         halt: Halt,
         word: Word,
+        stored: oneshot::Sender<()>,
     },
 }
 
@@ -54,6 +65,8 @@ pub enum PlanOrder {
 pub struct Plans {
     pub specs: Vec<Arc<PlanSpec>>,
     pub halts: Arc<Halts>,
+    /// What counts so far towards plans that wait for several findings.
+    pub counts: Arc<Mutex<Counting>>,
     pub topic_prefix: String,
 }
 
@@ -95,8 +108,8 @@ pub async fn dry_run(State(console): Shared, body: Bytes) -> Response {
         Ok(supposed) => supposed,
         Err(error) => return refused(&error.to_string()),
     };
-    let Plans { specs, halts, topic_prefix } = &tasks.plans;
-    let stage = Stage { specs, runs: &tasks.runs.list(), halts, topic_prefix };
+    let Plans { specs, halts, counts, topic_prefix } = &tasks.plans;
+    let stage = Stage { specs, runs: &tasks.runs.list(), halts, counts, topic_prefix };
     match rehearse(&stage, supposed, console.clock.now()) {
         Ok(rehearsals) => Json(rehearsals).into_response(),
         Err(why) => refused(&why),
@@ -161,7 +174,8 @@ async fn of_run(
         Verb::Refuse => PlanOrder::Refuse { run_id, word },
         Verb::Revert => PlanOrder::Revert { run_id, word },
     };
-    give(&console, order).await
+    give(&console, order).await;
+    StatusCode::ACCEPTED.into_response()
 }
 
 /// Whether it may be asked of the run as it stands.
@@ -176,6 +190,8 @@ fn may(
         return Err(format!("plan `{}` of run `{id}` is gone: put its file back", run.plan));
     };
     match verb {
+        // One that is armed has touched nothing: a refusal comes in time.
+        Verb::Refuse if run.state == PlanState::Armed => Ok(()),
         Verb::Approve | Verb::Refuse if run.state != PlanState::WaitingApproval => {
             Err(format!("run `{id}` is {state}: it waits for nobody's approval"))
         }
@@ -184,10 +200,18 @@ fn may(
             None => Ok(()),
         },
         Verb::Refuse => Ok(()),
-        Verb::Revert if run.state != PlanState::Effective => Err(match run.state {
-            PlanState::WaitingApproval => format!("run `{id}` is {state}: refuse it"),
-            _ => format!("run `{id}` is {state}: only what is effective is reverted"),
-        }),
+        Verb::Revert if may_go_back(run, spec) => Ok(()),
+        Verb::Revert if run.state == PlanState::Failed && run.steps.is_empty() => {
+            Err(format!("run `{id}` is {state}, and has touched nothing"))
+        }
+        Verb::Revert if !matches!(run.state, PlanState::Effective | PlanState::Failed) => {
+            Err(match run.state {
+                PlanState::WaitingApproval => format!("run `{id}` is {state}: refuse it"),
+                _ => format!(
+                    "run `{id}` is {state}: only what is effective, or failed half-way, is reverted"
+                ),
+            })
+        }
         Verb::Revert if spec.revert.is_empty() => {
             Err(format!("plan `{}` has no `revert`: {}", spec.id, sop(spec)))
         }
@@ -213,7 +237,9 @@ pub async fn halt(State(console): Shared, headers: HeaderMap, body: Bytes) -> Re
         let why = "it is thrown already: GET /plans/halted tells by whom";
         return (StatusCode::CONFLICT, why).into_response();
     }
-    give(&console, PlanOrder::Halted(halt)).await
+    let (stored, wait) = oneshot::channel();
+    give(&console, PlanOrder::Halted { halt, stored }).await;
+    once_stored(wait, "in force, not stored yet").await
 }
 
 pub async fn resume(State(console): Shared, headers: HeaderMap, body: Bytes) -> Response {
@@ -226,7 +252,9 @@ pub async fn resume(State(console): Shared, headers: HeaderMap, body: Bytes) -> 
         let why = format!("`{plan}` is not halted: GET /plans/halted lists what is");
         return (StatusCode::CONFLICT, why).into_response();
     };
-    give(&console, PlanOrder::Resumed { halt, word: Word { who, why: request.why } }).await
+    let (word, (stored, wait)) = (Word { who, why: request.why }, oneshot::channel());
+    give(&console, PlanOrder::Resumed { halt, word, stored }).await;
+    once_stored(wait, "lifted, not stored yet").await
 }
 
 /// None: all plans.
@@ -272,10 +300,17 @@ fn read(body: &[u8]) -> Result<Request, String> {
     }
 }
 
-async fn give(console: &Console, order: PlanOrder) -> Response {
+async fn give(console: &Console, order: PlanOrder) {
     console.inbound.fetch_add(1, Ordering::AcqRel);
     send(console, Order::Plan(order)).await;
-    StatusCode::ACCEPTED.into_response()
+}
+
+/// 200 where it survives a crash from here on; else 202 and what is so far.
+async fn once_stored(stored: oneshot::Receiver<()>, so_far: &'static str) -> Response {
+    match tokio::time::timeout(STORED_LIMIT, stored).await {
+        Ok(Ok(())) => StatusCode::OK.into_response(),
+        _ => (StatusCode::ACCEPTED, so_far).into_response(),
+    }
 }
 
 fn refused(why: &str) -> Response {
@@ -287,90 +322,5 @@ fn starting() -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::CellTime;
-    use crate::dcheck::plans::{Known, load_texts};
-    use crate::wire::{Effect, Subject};
-
-    fn spec(revert: &str) -> PlanSpec {
-        let text = format!(
-            "
-id: take-off-sale
-sop: sop.md
-trigger: {{rules: [r]}}
-scope: {{kind: item, field: sku}}
-effect: {{stops: buy}}
-actions: [{{step: off, sql: SELECT 1}}]
-proof: [{{sql: SELECT 1}}]
-{revert}
-"
-        );
-        load_texts(&[("p.yaml".into(), text)], &Known::default()).unwrap().remove(0)
-    }
-
-    fn run(state: PlanState) -> PlanRun {
-        PlanRun {
-            plan: "take-off-sale".into(),
-            run_id: "take-off-sale-1".into(),
-            alert: "f".into(),
-            rule: "r".into(),
-            scope: vec![Subject::new("item", "S-1")],
-            effect: Effect::Stops("buy".into()),
-            steps: Vec::new(),
-            state,
-            started_at: String::new(),
-            updated_at: String::new(),
-            reverts_at: None,
-            note: String::new(),
-        }
-    }
-
-    #[test]
-    fn what_may_be_asked_of_a_run() {
-        let (reverts, stays) = (spec("revert: [{step: on, sql: SELECT 1}]"), spec(""));
-        let halt =
-            || Halt { plan: ALL.into(), who: "anna".into(), why: "x".into(), since: CellTime(0) };
-        for (verb, state, spec, halt, refusal) in [
-            (Verb::Approve, PlanState::WaitingApproval, Some(&reverts), None, None),
-            (Verb::Refuse, PlanState::WaitingApproval, Some(&reverts), None, None),
-            (Verb::Revert, PlanState::Effective, Some(&reverts), None, None),
-            (Verb::Approve, PlanState::Running, Some(&reverts), None, Some("nobody's approval")),
-            (Verb::Refuse, PlanState::Effective, Some(&reverts), None, Some("nobody's approval")),
-            (
-                Verb::Approve,
-                PlanState::WaitingApproval,
-                Some(&reverts),
-                Some(halt()),
-                Some("halted by anna"),
-            ),
-            (Verb::Refuse, PlanState::WaitingApproval, Some(&reverts), Some(halt()), None),
-            (Verb::Revert, PlanState::Effective, Some(&reverts), Some(halt()), None),
-            (Verb::Revert, PlanState::WaitingApproval, Some(&reverts), None, Some("refuse it")),
-            (Verb::Revert, PlanState::Reverted, Some(&reverts), None, Some("is reverted")),
-            (Verb::Revert, PlanState::Effective, Some(&stays), None, Some("see sop.md")),
-            (Verb::Revert, PlanState::Effective, None, None, Some("is gone")),
-        ] {
-            let told = may(verb, &run(state), spec, halt);
-            match refusal {
-                None => assert_eq!(told, Ok(()), "{verb:?} {state:?}"),
-                Some(part) => assert!(told.unwrap_err().contains(part), "{verb:?} {state:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn a_word_has_a_reason() {
-        let long = format!(r#"{{"why": "{}"}}"#, "x".repeat(WHY_CHARS + 1));
-        for (body, is_read) in [
-            (r#"{"why": "two sellers, one mistake"}"#, true),
-            (r#"{"why": "x", "plan": "take-off-sale"}"#, true),
-            (r#"{"why": " "}"#, false),
-            (r#"{"reason": "x"}"#, false),
-            ("", false),
-            (long.as_str(), false),
-        ] {
-            assert_eq!(read(body.as_bytes()).is_ok(), is_read, "{body}");
-        }
-    }
-}
+#[path = "plans_tests.rs"]
+mod tests;

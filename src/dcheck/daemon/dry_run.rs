@@ -54,9 +54,9 @@ fn told(options: &DryRunOptions) -> Result<String, Mistakes> {
     read.map_err(|error| refused(error.to_string()))?;
     let supposed: Supposed =
         serde_json::from_str(&text).map_err(|error| refused(error.to_string()))?;
-    let halts = Arc::new(Halts::default());
+    let (halts, counts) = (Arc::new(Halts::default()), std::sync::Mutex::default());
     let topic_prefix = &options.topic_prefix;
-    let stage = Stage { specs: &specs, runs: &[], halts: &halts, topic_prefix };
+    let stage = Stage { specs: &specs, runs: &[], halts: &halts, counts: &counts, topic_prefix };
     let rehearsals = rehearse(&stage, supposed, Clock::system().now()).map_err(refused)?;
     Ok(serde_json::to_string_pretty(&rehearsals).expect("invariant: a rehearsal is plain data"))
 }

@@ -4,13 +4,14 @@
 //! decided in the console; what comes of it is the run's.
 
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::core::Core;
 use crate::dcheck::console::PlanOrder;
 use crate::dcheck::engine::{Input, Ward};
 use crate::dcheck::log;
 use crate::dcheck::plans::{ALL, Halt, Nudge, Word};
-use crate::dcheck::results::Stored;
+use crate::dcheck::results::{Batch, Stored};
 
 /// Of the alert about a switch, as the part that ails.
 const KILL_SWITCH: &str = "kill-switch";
@@ -27,18 +28,26 @@ impl Core {
             PlanOrder::Revert { run_id, word } => {
                 self.pass_on(&run_id, "plan-revert", &word.clone(), Nudge::Revert(word));
             }
-            PlanOrder::Halted(halt) => {
-                let body = json!(halt).to_string();
-                self.pending.batch.halts.push((halt.plan.clone(), Some(body)));
+            PlanOrder::Halted { halt, stored } => {
                 self.note(&halt.who, "plans-halted", json!({"plan": halt.plan, "why": halt.why}));
-                self.tell_halt(&halt);
+                self.take_switch(&halt.plan, stored);
             }
-            PlanOrder::Resumed { halt, word } => {
-                self.pending.batch.halts.push((halt.plan.clone(), None));
+            PlanOrder::Resumed { halt, word, stored } => {
                 let body = json!({"plan": halt.plan, "why": word.why, "halted_by": halt.who});
                 self.note(&word.who, "plans-resumed", body);
-                self.step(Input::Recovered { ward: Ward::PlanExecutor, id: part(&halt.plan) });
+                self.take_switch(&halt.plan, stored);
             }
+        }
+    }
+
+    /// The switch as it is now: orders may come in another order than that in which it was thrown and lifted.
+    fn take_switch(&mut self, plan: &str, stored: oneshot::Sender<()>) {
+        let halt = self.planner.halts().get(plan);
+        keep(&mut self.pending.batch, plan, halt.as_ref());
+        self.pending.switched.push(stored);
+        match halt {
+            Some(halt) => self.tell_halt(&halt),
+            None => self.step(Input::Recovered { ward: Ward::PlanExecutor, id: part(plan) }),
         }
     }
 
@@ -60,6 +69,10 @@ impl Core {
     }
 }
 
+fn keep(batch: &mut Batch, plan: &str, halt: Option<&Halt>) {
+    batch.halts.insert(plan.to_owned(), halt.map(|halt| json!(halt).to_string()));
+}
+
 fn part(plan: &str) -> String {
     match plan {
         ALL => KILL_SWITCH.to_owned(),
@@ -77,4 +90,32 @@ pub fn halts_of(stored: &Stored) -> Vec<Halt> {
         halt.inspect_err(bad).ok()
     });
     read.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::CellTime;
+    use crate::dcheck::plans::Halts;
+
+    #[test]
+    fn a_switch_is_stored_as_it_is_whatever_order_the_orders_come_in() {
+        let halt =
+            || Halt { plan: "a".into(), who: "anna".into(), why: "x".into(), since: CellTime(1) };
+        for is_thrown in [true, false] {
+            let (halts, mut batch) = (Halts::default(), Batch::default());
+            keep(&mut batch, "a", Some(&halt()));
+            keep(&mut batch, "a", None);
+            if is_thrown {
+                halts.throw(halt());
+            }
+            keep(&mut batch, "a", halts.get("a").as_ref());
+            assert_eq!(batch.halts.len(), 1, "one row for each plan");
+            let stored = Stored {
+                halts: batch.halts.into_values().flatten().collect(),
+                ..Stored::default()
+            };
+            assert_eq!(halts_of(&stored), halts.list(), "thrown: {is_thrown}");
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::core::{Back, Core};
 use super::lookups::Question;
@@ -55,6 +56,8 @@ pub struct Pending {
     pub(super) early: HashSet<u64>,
     starts: Vec<PlanRun>,
     joins: Vec<(String, String, Finding)>,
+    /// Who waits until a kill switch is stored.
+    pub(super) switched: Vec<oneshot::Sender<()>>,
 }
 
 impl Pending {
@@ -82,6 +85,7 @@ pub struct InFlight {
     starts: Vec<PlanRun>,
     joins: Vec<(String, String, Finding)>,
     silences: Vec<Silence>,
+    switched: Vec<oneshot::Sender<()>>,
     rules: Arc<RuleSet>,
     rollouts: Rollouts,
 }
@@ -234,6 +238,7 @@ impl Core {
             messages,
             starts: pending.starts,
             joins: pending.joins,
+            switched: pending.switched,
             silences: self.router.silences().cloned().collect(),
             rules: Arc::clone(self.engine.rules()),
             rollouts: self.rollouts.clone(),
@@ -259,6 +264,8 @@ impl Core {
     pub(super) fn committed(&mut self) {
         let Some(done) = self.in_flight.take() else { return };
         self.outgoing.extend(done.messages);
+        // One that waits no more was answered that it is not stored yet.
+        done.switched.into_iter().for_each(|stored| stored.send(()).unwrap_or_default());
         done.starts.into_iter().for_each(|run| self.executor.take_on(run));
         for (plan, run_id, finding) in done.joins {
             if let Err(Nudge::Join(finding)) =

@@ -221,13 +221,14 @@ impl Start {
             turns: Arc::default(),
             specs: specs.collect(),
         });
-        let runs = Arc::clone(&shared.state);
-        let mut executor = Executor::new(shared);
-        stored.runs.iter().for_each(|run| executor.take_on(run.clone()));
+        let (runs, mut executor) = (Arc::clone(&shared.state), Executor::new(shared));
+        executor.restore(&stored.runs);
         let (news, sources_inbox) = mpsc::channel(INBOX);
         tokio::spawn(parts.clone().check(routes, targets, Arc::clone(&runs)));
         let (unread, signs_due) = (news.clone(), parts.clone());
         let unread = move || (unread.max_capacity() - unread.capacity()) as u64 + signs_due.due();
+        let planner =
+            Planner::new(self.specs.clone(), &stored.runs, &stored.triggers, halts.clone());
         self.console.attach(Tasks {
             writer: writer.clone(),
             deliveries: vec![Arc::clone(&alerts.state), Arc::clone(&events.state)],
@@ -235,6 +236,7 @@ impl Start {
             plans: Plans {
                 specs: self.specs.clone(),
                 halts: Arc::clone(&halts),
+                counts: planner.counting(),
                 topic_prefix: self.options.topic_prefix.clone(),
             },
             unread: Box::new(unread),
@@ -253,9 +255,8 @@ impl Start {
         let (back, back_inbox) = mpsc::channel(INBOX);
         let per_second = self.options.lookups_per_second;
         let lookups = Lookups::new(self.lookups, self.options.target_urls(), per_second)?;
-        let thrown = halts.list();
         let mut core = Core {
-            planner: Planner::new(self.specs, &stored.runs, &stored.triggers, halts),
+            planner,
             engine,
             executor,
             console: self.console,
@@ -288,7 +289,7 @@ impl Start {
             events,
         };
         core.note_ended_orders(ended);
-        core.tell_halts(&thrown);
+        core.tell_halts(&halts.list());
         let (sources, back, ended) = (sources_inbox, back_inbox, ended_inbox);
         Ok((core, Inboxes { sources, orders, back, ended, signs, stop }))
     }

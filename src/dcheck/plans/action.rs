@@ -49,10 +49,10 @@ pub struct Record {
 pub enum ActionError {
     #[error("unknown target `{0}`: start with --target {0}=URL")]
     Target(String),
-    #[error("{method} {url}: {error}")]
-    Http { method: &'static str, url: String, error: reqwest::Error },
-    #[error("{method} {url}: http {status} {text}")]
-    Refused { method: &'static str, url: String, status: u16, text: String },
+    #[error("{method} {place}: {error}")]
+    Http { method: &'static str, place: String, error: reqwest::Error },
+    #[error("{method} {place}: http {status} {text}")]
+    Refused { method: &'static str, place: String, status: u16, text: String },
     #[error(transparent)]
     Sql(#[from] SqlError),
     #[error("{0}")]
@@ -170,7 +170,12 @@ impl Targets {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let failed = |error| ActionError::Http { method: word, url: url.clone(), error };
+        // By the target's name: its address may hold a secret.
+        let place = format!("{}{path}", action.target);
+        let failed = |error: reqwest::Error| {
+            let (place, error) = (place.clone(), error.without_url());
+            ActionError::Http { method: word, place, error }
+        };
         let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         let text = answer.text().await.map_err(failed)?;
@@ -178,7 +183,7 @@ impl Targets {
             return Ok((status.as_u16(), text));
         }
         let text = text.chars().take(REFUSAL_CHARS).collect();
-        Err(ActionError::Refused { method: word, url, status: status.as_u16(), text })
+        Err(ActionError::Refused { method: word, place, status: status.as_u16(), text })
     }
 }
 
@@ -244,6 +249,24 @@ mod tests {
         ] {
             assert_eq!(holds(&answer, &expect), proved, "{answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_error_tells_the_target_by_name_and_never_its_address() {
+        let targets = Targets {
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            urls: [("shop".to_owned(), "http://u:secret@127.0.0.1:1/base".to_owned())].into(),
+            sql: Arc::new(SqlClient::new("mysql://nobody@127.0.0.1:1/none").unwrap()),
+            kafka: Producer::new("127.0.0.1:1", "none"),
+            topic_prefix: String::new(),
+        };
+        let (target, path) = ("shop".to_owned(), "/breakers/{scope}".to_owned());
+        let http = HttpAction { target, path, method: Method::Put, body: None };
+        let step = Step { name: "off".into(), action: Action::Http(http) };
+        let names = Names { scope: "S-1".into(), ..Names::default() };
+        let told = targets.act(&step, &names).await.unwrap_err().to_string();
+        assert!(told.starts_with("PUT shop/breakers/S-1: "), "{told}");
+        assert!(!told.contains("secret") && !told.contains("127.0.0.1"), "{told}");
     }
 
     #[test]

@@ -22,8 +22,24 @@ pub fn mark(plan: &str, scope: &Subject) -> String {
     format!("{COUNTED}{}", hex::encode(&hash[..16]))
 }
 
-#[derive(Default)]
-pub struct Counting(HashMap<String, VecDeque<CellTime>>);
+/// Marks that are looked through at most as often as so many findings have come: what is long over is dropped.
+const DROP_EVERY: usize = 1_024;
+/// A finding may be told so much later than others of its time, and still count with them.
+const LATE_MS: i64 = 86_400_000;
+
+/// The instants of a mark, the earliest first, and how long they count.
+#[derive(Clone, Default)]
+struct Instants {
+    at: VecDeque<CellTime>,
+    within_ms: i64,
+}
+
+#[derive(Clone, Default)]
+pub struct Counting {
+    marks: HashMap<String, Instants>,
+    newest: CellTime,
+    added: usize,
+}
 
 impl Counting {
     /// `triggers` are (plan, alert, run id or mark): an alert ends with its start in ms.
@@ -62,18 +78,54 @@ impl Counting {
     pub fn is_reached(&mut self, mark: &str, at: CellTime, several: Several) -> bool {
         let is_reached = self.add(mark, at, several) >= several.count;
         if is_reached {
-            self.0.remove(mark);
+            self.marks.remove(mark);
         }
         is_reached
     }
 
+    /// How many are within the window that ends with the newest of them.
     fn add(&mut self, mark: &str, at: CellTime, several: Several) -> usize {
-        let instants = self.0.entry(mark.to_owned()).or_default();
-        instants.push_back(at);
-        instants.retain(|earlier| at.since_ms(*earlier) < several.within_ms);
-        while instants.len() > several.count {
-            instants.pop_front();
+        self.newest = self.newest.max(at);
+        self.added += 1;
+        if self.added.is_multiple_of(DROP_EVERY) {
+            self.drop_old();
         }
-        instants.len()
+        let instants = self.marks.entry(mark.to_owned()).or_default();
+        instants.within_ms = several.within_ms;
+        let place = instants.at.partition_point(|earlier| *earlier <= at);
+        instants.at.insert(place, at);
+        let newest = *instants.at.back().expect("invariant: one was added");
+        instants.at.retain(|earlier| newest.since_ms(*earlier) < several.within_ms);
+        while instants.at.len() > several.count {
+            instants.at.pop_front();
+        }
+        instants.at.len()
+    }
+
+    fn drop_old(&mut self) {
+        let now = self.newest;
+        self.marks.retain(|_, instants| {
+            let last = instants.at.back();
+            last.is_some_and(|last| now.since_ms(*last) < instants.within_ms + LATE_MS)
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_long_over_is_dropped_and_what_may_count_stays() {
+        let several = Several { count: 2, within_ms: 600_000 };
+        let mut counting = Counting::default();
+        assert!(!counting.is_reached("old", CellTime(0), several));
+        let later = LATE_MS + several.within_ms;
+        assert!(!counting.is_reached("young", CellTime(1), several));
+        for nth in 0..DROP_EVERY {
+            counting.is_reached(&format!("m{nth}"), CellTime(later), several);
+        }
+        assert!(!counting.marks.contains_key("old") && counting.marks.contains_key("young"));
+        assert!(counting.is_reached("young", CellTime(2), several));
     }
 }

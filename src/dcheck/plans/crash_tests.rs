@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::super::mock::{self, World, armed, runtime, serve};
 use super::*;
+use crate::wire::Effect;
 
 const PLAN: &str = "
 id: take-off-sale

@@ -9,20 +9,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::action::Targets;
 use super::halts::Halts;
 use super::planner::{Finding, in_force};
-use super::run::RunTask;
+use super::run::{REVERTING, RunTask};
 use super::spec::PlanSpec;
-use super::turns::Turns;
+use super::turns::{Asked, Turn, Turns};
+use super::waits::effect_line;
+use super::words::{Kind, Words};
 use crate::clock::{CellTime, Clock, rfc3339};
 use crate::dcheck::alerts::Delivery;
 use crate::dcheck::results::{Batch, Channel, Message, Writer};
-use crate::wire::{Effect, PlanRun, PlanState};
+use crate::wire::{PlanRun, PlanState};
 
-/// Nudges that wait for one run: findings that join it, and a person's word.
-const NUDGES: usize = 256;
+/// Findings that wait to join one run.
+const JOINS: usize = 256;
 
 /// What a run may be told.
 #[derive(Clone, Debug)]
@@ -70,18 +73,6 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Another plan's run that stops the same act of the same subject, and is in force.
-    pub fn rival(&self, own: &PlanRun) -> Option<PlanRun> {
-        let is_rival = |run: &PlanRun| {
-            run.plan != own.plan
-                && matches!(run.effect, Effect::Stops(_))
-                && (&run.effect, &run.scope) == (&own.effect, &own.scope)
-                && matches!(run.state, PlanState::Running | PlanState::Effective)
-                && self.specs.get(&run.plan).is_some_and(|spec| in_force(run, spec))
-        };
-        self.state.list().into_iter().find(is_rival)
-    }
-
     /// The message that tells of a run as it is now.
     pub fn event(&self, run: &PlanRun) -> Message {
         plan_event(run, self.numbers.fetch_add(1, Ordering::AcqRel) + 1, self.clock.now())
@@ -209,10 +200,16 @@ impl Drop for Working {
     }
 }
 
+/// Where a run hears.
+struct Inbox {
+    joins: mpsc::Sender<Finding>,
+    words: Arc<Words>,
+}
+
 /// Starts runs and hands nudges to them.
 pub struct Executor {
     shared: Arc<Shared>,
-    inboxes: HashMap<String, mpsc::Sender<Nudge>>,
+    inboxes: HashMap<String, Inbox>,
 }
 
 impl Executor {
@@ -220,9 +217,38 @@ impl Executor {
         Executor { shared, inboxes: HashMap::new() }
     }
 
+    #[cfg(test)]
+    pub fn turns(&self) -> &Arc<Turns> {
+        &self.shared.turns
+    }
+
+    /// All runs that are stored, each shown, and what is in force known, before any of them goes on.
+    pub fn restore(&mut self, runs: &[PlanRun]) {
+        runs.iter().for_each(|run| self.shared.state.show(run));
+        let held: Vec<Option<Turn>> = runs.iter().map(|run| self.effect_of(run)).collect();
+        runs.iter().zip(held).for_each(|(run, held)| self.spawn(run.clone(), held));
+    }
+
     /// Takes a stored run on, from wherever it stands; a run that is over is only listed.
     pub fn take_on(&mut self, run: PlanRun) {
         self.shared.state.show(&run);
+        let held = self.effect_of(&run);
+        self.spawn(run, held);
+    }
+
+    /// What a run had in force when an earlier process ended, it has again.
+    fn effect_of(&self, run: &PlanRun) -> Option<Turn> {
+        let Shared { turns, state, specs, .. } = &*self.shared;
+        let holds = matches!(run.state, PlanState::Running | PlanState::Effective)
+            && specs.get(&run.plan).is_some_and(|spec| in_force(run, spec));
+        let line = holds.then(|| effect_line(run)).flatten()?;
+        match turns.ask(state, &line, &run.run_id) {
+            Asked::Now(turn) => Some(turn),
+            Asked::Behind { .. } => None,
+        }
+    }
+
+    fn spawn(&mut self, run: PlanRun, held: Option<Turn>) {
         let Some(spec) = self.shared.specs.get(&run.plan) else {
             let told = format!("run {} is of a plan that is gone; it is left as it is", run.run_id);
             crate::dcheck::log::warn("plans", &told);
@@ -231,23 +257,51 @@ impl Executor {
         if !in_force(&run, spec) {
             return;
         }
-        self.inboxes.retain(|_, inbox| !inbox.is_closed());
-        let (inbox, nudges) = mpsc::channel(NUDGES);
+        self.inboxes.retain(|_, inbox| !inbox.joins.is_closed());
+        let ((sender, joins), words) = (mpsc::channel(JOINS), Arc::new(Words::default()));
+        let inbox = Inbox { joins: sender, words: Arc::clone(&words) };
         self.inboxes.insert(run.run_id.clone(), inbox);
         let working = self.shared.state.working();
-        let task = RunTask::new(Arc::clone(&self.shared), Arc::clone(spec), run, nudges);
+        let (shared, spec) = (Arc::clone(&self.shared), Arc::clone(spec));
+        let task = RunTask::new(shared, spec, run, (joins, words), held);
         tokio::spawn(task.drive(working));
     }
 
-    /// Hands a nudge to a run; gives it back where the run has ended or its inbox is full.
-    pub fn nudge(&self, run_id: &str, nudge: Nudge) -> Result<(), Nudge> {
-        let Some(inbox) = self.inboxes.get(run_id) else { return Err(nudge) };
-        inbox.try_send(nudge).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(nudge) | mpsc::error::TrySendError::Closed(nudge) => {
-                nudge
-            }
-        })
+    /// Hands a nudge to a run; gives it back where the run has ended. One that failed half-way goes back on a person's word.
+    pub fn nudge(&mut self, run_id: &str, nudge: Nudge) -> Result<(), Nudge> {
+        let inbox = self.inboxes.get(run_id).filter(|inbox| !inbox.joins.is_closed());
+        match (inbox, nudge) {
+            (Some(inbox), Nudge::Join(finding)) => match inbox.joins.try_send(*finding) {
+                Err(TrySendError::Closed(finding)) => Err(Nudge::Join(Box::new(finding))),
+                // Those that wait are of the same plan and scope: they extend it, or start the next one, as this one would.
+                Ok(()) | Err(TrySendError::Full(_)) => Ok(()),
+            },
+            (Some(inbox), Nudge::Approve(word)) => Ok(inbox.words.say(Kind::Approve, word)),
+            (Some(inbox), Nudge::Refuse(word)) => Ok(inbox.words.say(Kind::Refuse, word)),
+            (Some(inbox), Nudge::Revert(word)) => Ok(inbox.words.say(Kind::Revert, word)),
+            (None, Nudge::Revert(word)) => self.revert_failed(run_id, word).map_err(Nudge::Revert),
+            (None, nudge) => Err(nudge),
+        }
     }
+
+    fn revert_failed(&mut self, run_id: &str, word: Word) -> Result<(), Word> {
+        let can_go_back = |run: &PlanRun| {
+            let spec = self.shared.specs.get(&run.plan);
+            spec.is_some_and(|spec| may_go_back(run, spec))
+        };
+        let Some(mut run) = self.shared.state.find(run_id).filter(can_go_back) else {
+            return Err(word);
+        };
+        run.note = format!("{REVERTING}by {word}");
+        run.state = PlanState::Running;
+        self.take_on(run);
+        Ok(())
+    }
+}
+
+/// It failed, but not before it had touched something, and its plan says how to go back.
+pub fn may_go_back(run: &PlanRun, spec: &PlanSpec) -> bool {
+    run.state == PlanState::Failed && !run.steps.is_empty() && !spec.revert.is_empty()
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ impl Halts {
         self.lock().remove(plan)
     }
 
+    /// As it stands now: the plan's own one, not that of all plans.
+    pub fn get(&self, plan: &str) -> Option<Halt> {
+        self.lock().get(plan).cloned()
+    }
+
     pub fn list(&self) -> Vec<Halt> {
         self.lock().values().cloned().collect()
     }

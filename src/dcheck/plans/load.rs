@@ -95,6 +95,12 @@ pub fn load_texts(
     if mistakes.is_empty() { Ok(plans) } else { Err(PlanMistakes(mistakes)) }
 }
 
+/// A run's id is its plan's, `-` and 12 digits, in a column of 64.
+const PLAN_ID_CHARS: usize = 51;
+/// As wide as their columns.
+const STEP_NAME_CHARS: usize = 64;
+const SCOPE_KIND_CHARS: usize = 32;
+
 const KEYS: &[&str] = &[
     "id",
     "title",
@@ -117,10 +123,13 @@ const KEYS: &[&str] = &[
 fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<PlanSpec> {
     node.keys(KEYS, out);
     let id = node.text("id", out);
+    check_length(node, "id", id.as_deref(), PLAN_ID_CHARS, out);
     let trigger = node.child("trigger", out).and_then(|n| read_trigger(&n, known, out));
     let scope = node.child("scope", out).and_then(|n| {
         n.keys(&["kind", "field"], out);
-        Some(Scope { kind: n.text("kind", out)?, field: n.text("field", out)? })
+        let kind = n.text("kind", out)?;
+        check_length(&n, "kind", Some(&kind), SCOPE_KIND_CHARS, out);
+        Some(Scope { kind, field: n.text("field", out)? })
     });
     let effect = node.child("effect", out).and_then(|n| read_effect(&n, out));
     let actions = read_steps(node, "actions", known, out);
@@ -173,6 +182,20 @@ fn read_plan(node: &Node<'_>, known: &Known, out: &mut Vec<String>) -> Option<Pl
     })
 }
 
+/// A longer one would not fit into the results database, where a run could then never be stored.
+fn check_length(
+    node: &Node<'_>,
+    key: &str,
+    text: Option<&str>,
+    limit: usize,
+    out: &mut Vec<String>,
+) {
+    let length = text.map_or(0, |text| text.chars().count());
+    if length > limit {
+        out.push(node.says(&format!("`{key}` has {length} characters: at most {limit}")));
+    }
+}
+
 fn read_steps(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) -> Vec<Step> {
     let mut names = BTreeSet::new();
     node.items(key, out)
@@ -180,6 +203,7 @@ fn read_steps(node: &Node<'_>, key: &str, known: &Known, out: &mut Vec<String>) 
         .filter_map(|item| {
             item.keys(&["step", "http", "sql", "params", "ticket", "kafka"], out);
             let name = item.text("step", out)?;
+            check_length(item, "step", Some(&name), STEP_NAME_CHARS, out);
             if !names.insert(name.clone()) {
                 out.push(item.says(&format!("step `{name}` stands twice")));
             }

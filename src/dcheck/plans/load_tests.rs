@@ -170,3 +170,20 @@ fn a_record_and_a_statement_say_by_what_they_are_known() {
     let repairs = by_hand.replacen("{stops: buy}", "repairs", 1);
     assert!(load(&repairs).unwrap_err().to_string().contains("within a `ttl` alone"));
 }
+
+#[test]
+fn what_would_not_fit_into_the_results_database_is_refused() {
+    for (from, limit) in [("id: take-off-sale", 51), ("step: off", 64), ("kind: item", 32)] {
+        let (key, _) = from.split_once(": ").unwrap();
+        for (length, fits) in [(limit, true), (limit + 1, false)] {
+            let text = GOOD.replacen(from, &format!("{key}: {}", "x".repeat(length)), 1);
+            match load(&text) {
+                Ok(_) => assert!(fits, "{key} of {length}"),
+                Err(mistakes) => {
+                    let told = mistakes.to_string();
+                    assert!(!fits && told.contains(&format!("at most {limit}")), "{key}: {told}");
+                }
+            }
+        }
+    }
+}

@@ -19,10 +19,15 @@ mod rehearsal;
 mod run;
 pub mod spec;
 mod turns;
+mod waits;
+mod words;
 mod work;
 
 pub use action::Targets;
-pub use executor::{Ended, Executor, Nudge, RunsState, Shared, Word, plan_event, state_name};
+pub use counting::Counting;
+pub use executor::{
+    Ended, Executor, Nudge, RunsState, Shared, Word, may_go_back, plan_event, state_name,
+};
 pub use halts::{ALL, Halt, Halts};
 pub use load::{Known, PlanMistakes, load_dir, load_texts};
 pub use planner::{Decision, Finding, Planner, is_active};

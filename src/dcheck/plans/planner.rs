@@ -4,7 +4,7 @@
 //! know how an action is done, and reads no clock. Two plans on one subject are `turns`' to part.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
@@ -49,6 +49,9 @@ pub enum Decision {
     Count(String),
 }
 
+/// How the note of a run begins that was refused, and so never was one.
+const REFUSED: &str = "not started: ";
+
 /// Which runs there are, by plan and scope.
 pub struct Planner {
     specs: Vec<Arc<PlanSpec>>,
@@ -56,7 +59,7 @@ pub struct Planner {
     triggered: HashSet<(String, String)>,
     ended: HashMap<(String, Subject), CellTime>,
     starts: HashMap<String, VecDeque<CellTime>>,
-    counting: Counting,
+    counting: Arc<Mutex<Counting>>,
     halts: Arc<Halts>,
 }
 
@@ -69,7 +72,7 @@ impl Planner {
         halts: Arc<Halts>,
     ) -> Planner {
         let mut planner = Planner {
-            counting: Counting::restore(&specs, runs, triggers),
+            counting: Arc::new(Mutex::new(Counting::restore(&specs, runs, triggers))),
             halts,
             specs,
             active: HashMap::new(),
@@ -79,6 +82,10 @@ impl Planner {
         };
         for run in runs {
             let Some(scope) = run.scope.first() else { continue };
+            if run.note.starts_with(REFUSED) {
+                // As it was before the restart: what was refused counts for no limit.
+                continue;
+            }
             let key = (run.plan.clone(), scope.clone());
             let started = CellTime(parse_rfc3339(&run.started_at).unwrap_or(0));
             planner.starts.entry(run.plan.clone()).or_default().push_back(started);
@@ -91,6 +98,21 @@ impl Planner {
             }
         }
         planner
+    }
+
+    /// What counts so far towards plans that wait for several findings.
+    pub fn counting(&self) -> Arc<Mutex<Counting>> {
+        Arc::clone(&self.counting)
+    }
+
+    /// For a rehearsal: the same counts, and nothing of it comes back.
+    pub fn with_counts(self, counts: &Mutex<Counting>) -> Planner {
+        let counts = counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Planner { counting: Arc::new(Mutex::new(counts)), ..self }
+    }
+
+    pub fn halts(&self) -> &Halts {
+        &self.halts
     }
 
     /// The decisions for one finding, at most one per plan.
@@ -108,7 +130,8 @@ impl Planner {
             return None;
         }
         let Some(scope) = scope_of(spec, finding) else {
-            let why = format!("the finding has no field `{}` for the scope", spec.scope.field);
+            let field = &spec.scope.field;
+            let why = format!("the finding has no field `{field}` that can be a scope");
             let nothing = Subject::new(spec.scope.kind.clone(), "");
             return Some(Decision::Refuse(refused(new_run(spec, finding, nothing, now), &why)));
         };
@@ -118,7 +141,8 @@ impl Planner {
         }
         if let Some(several) = spec.trigger.findings {
             let mark = mark(&spec.id, &scope);
-            if !self.counting.is_reached(&mark, finding.starts_at, several) {
+            let mut counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+            if !counting.is_reached(&mark, finding.starts_at, several) {
                 return Some(Decision::Count(mark));
             }
         }
@@ -215,9 +239,16 @@ fn is_enough(at_risk: Option<Money>, least: &[Money]) -> bool {
     least.is_empty() || at_risk.is_some_and(reaches)
 }
 
+/// In the path of a request the last two would name another place.
+const NO_SCOPES: [&str; 3] = ["", ".", ".."];
+
 pub fn scope_of(spec: &PlanSpec, finding: &Finding) -> Option<Subject> {
     let own = (finding.subject.kind == spec.scope.kind).then_some(&finding.subject.id);
-    let id = finding.fields.get(&spec.scope.field).or(own).filter(|id| !id.is_empty())?;
+    let id = finding
+        .fields
+        .get(&spec.scope.field)
+        .or(own)
+        .filter(|id| !NO_SCOPES.contains(&id.as_str()))?;
     Some(Subject::new(spec.scope.kind.clone(), id.clone()))
 }
 
@@ -242,7 +273,7 @@ fn new_run(spec: &PlanSpec, finding: &Finding, scope: Subject, now: CellTime) ->
 
 fn refused(mut run: PlanRun, why: &str) -> PlanRun {
     run.state = PlanState::Failed;
-    run.note = why.to_owned();
+    run.note = format!("{REFUSED}{why}");
     run
 }
 

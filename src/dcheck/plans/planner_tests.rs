@@ -141,7 +141,14 @@ fn a_count_in_a_window_starts_a_plan_and_a_restart_goes_on_counting() {
     let mut spec = spec();
     spec.trigger.findings = Some(Several { count: 3, within_ms: 600_000 });
     spec.cooldown_ms = 0;
-    let cases: [Rows; 5] = [
+    let cases: [Rows; 6] = [
+        // One that has been open for long is not near the others, whichever is told first.
+        &[
+            ("S-1", "b1", 3_600, "count"),
+            ("S-1", "b2", 0, "count"),
+            ("S-1", "b3", 3_601, "count"),
+            ("S-1", "b4", 3_500, "start"),
+        ],
         &[("S-1", "b1", 0, "count"), ("S-1", "b2", 1, "count"), ("S-1", "b3", 599, "start")],
         // The first one is too old; then the three newest are enough.
         &[
@@ -249,5 +256,51 @@ fn a_run_that_only_a_person_reverts_holds_its_scope() {
         let run = PlanRun { state: PlanState::Effective, ..run.clone() };
         let mut again = Planner::new(vec![Arc::new(spec)], &[run], &[], Arc::default());
         assert_eq!(word(&again.on_finding(&finding("S-1", "b2"), CellTime(1))), decision);
+    }
+}
+
+#[test]
+fn what_was_refused_counts_for_no_limit_after_a_restart_either() {
+    let mut first = planner();
+    let mut runs = Vec::new();
+    for (sku, decision) in
+        [("S-1", "start"), ("S-2", "start"), ("S-3", "refuse"), ("S-3", "refuse")]
+    {
+        let of = finding(sku, &format!("b{}", runs.len()));
+        let decided = first.on_finding(&of, CellTime(0));
+        assert_eq!(word(&decided), decision);
+        let (Decision::Start(run) | Decision::Refuse(run)) = &decided[0].1 else { panic!() };
+        runs.push(run.clone());
+    }
+    // Only the two that were refused are in the window now, and on S-3 nothing has cooled down.
+    let kept = &runs[2..];
+    let mut again = Planner::new(vec![Arc::new(spec())], kept, &[], Arc::default());
+    for sku in ["S-3", "S-4"] {
+        let later = finding(sku, &format!("later-{sku}"));
+        assert_eq!(word(&again.on_finding(&later, CellTime(1))), "start", "{sku}");
+    }
+    assert_eq!(word(&again.on_finding(&finding("S-5", "later"), CellTime(1))), "refuse");
+}
+
+#[test]
+fn a_rehearsal_counts_with_what_counts_and_leaves_it_as_it_is() {
+    let mut spec = spec();
+    spec.trigger.findings = Some(Several { count: 2, within_ms: 600_000 });
+    let mut live = of(spec.clone());
+    for (nth, decision) in [(0, "count"), (1, "start"), (1, "start")] {
+        if nth == 1 {
+            live.on_finding(&finding("S-1", "b0"), CellTime(0));
+        }
+        let mut rehearsed = of(spec.clone()).with_counts(&live.counting());
+        let decided = rehearsed.on_finding(&finding("S-1", "dry-run"), CellTime(0));
+        assert_eq!(word(&decided), decision, "{nth}");
+    }
+}
+
+#[test]
+fn a_scope_that_names_another_place_in_a_path_is_refused() {
+    for (sku, decision) in [("S.1", "start"), ("...", "start"), (".", "refuse"), ("..", "refuse")] {
+        let decided = planner().on_finding(&finding(sku, "b1"), CellTime(0));
+        assert_eq!(word(&decided), decision, "{sku}");
     }
 }

@@ -5,12 +5,13 @@
 //! its name, never by its address, which may hold a secret. Touches nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::action::{filled, params, record};
+use super::counting::Counting;
 use super::halts::Halts;
 use super::planner::{Decision, Finding, Planner, scope_of, why_not};
 use super::spec::{
@@ -58,6 +59,7 @@ pub struct Stage<'a> {
     pub specs: &'a [Arc<PlanSpec>],
     pub runs: &'a [PlanRun],
     pub halts: &'a Arc<Halts>,
+    pub counts: &'a Mutex<Counting>,
     pub topic_prefix: &'a str,
 }
 
@@ -77,7 +79,8 @@ pub fn rehearse(
         at_risk: supposed.at_risk,
         fields: supposed.fields,
     };
-    let mut planner = Planner::new(stage.specs.to_vec(), stage.runs, &[], Arc::clone(stage.halts));
+    let planner = Planner::new(stage.specs.to_vec(), stage.runs, &[], Arc::clone(stage.halts));
+    let mut planner = planner.with_counts(stage.counts);
     let mut decisions: BTreeMap<String, Decision> =
         planner.on_finding(&finding, now).into_iter().collect();
     let named = stage.specs.iter().filter(|spec| spec.trigger.rules.contains(&finding.rule));
@@ -247,7 +250,9 @@ revert:
             since: CellTime(0),
         };
         let halts = Arc::new(Halts::new(halts.iter().map(halt)));
-        let stage = Stage { specs: &specs, runs: &[], halts: &halts, topic_prefix: "p." };
+        let counts = Mutex::default();
+        let (halts, counts) = (&halts, &counts);
+        let stage = Stage { specs: &specs, runs: &[], halts, counts, topic_prefix: "p." };
         rehearse(&stage, supposed, CellTime(7)).map(|mut all| all.remove(0))
     }
 

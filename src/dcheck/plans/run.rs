@@ -9,42 +9,55 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::executor::{Ended, Nudge, Shared, Working};
+use super::executor::{Ended, Shared, Working};
 use super::planner::{Finding, in_force};
-use super::spec::{Approval, PlanSpec, Step};
-use super::turns::{Asked, Turn};
+use super::spec::{PlanSpec, Step};
+use super::turns::Turn;
+use super::waits::without_wait;
+use super::words::{Kind, Words};
 use crate::clock::{CellTime, Clock, rfc3339};
-use crate::wire::{PlanRun, PlanState, Subject};
+use crate::wire::{PlanRun, PlanState};
 
 /// An action or proof that has not come by then has failed: people must take over inside the 5
 /// minutes of `respond`.
-const RESPOND_LIMIT_MS: i64 = 300_000;
+pub(super) const RESPOND_LIMIT_MS: i64 = 300_000;
 /// A revert may take longer: what it lifts is a restriction, not a loss.
-const REVERT_LIMIT_MS: i64 = 600_000;
+pub(super) const REVERT_LIMIT_MS: i64 = 600_000;
 /// Pauses between attempts; above a second they wait on cell time.
 const PAUSES_MS: [i64; 8] = [20, 50, 100, 200, 400, 800, 2_000, 5_000];
 const REAL_PAUSE_MS: i64 = 1_000;
 /// How the note of a run begins that a person approved.
-const APPROVED: &str = "approved by ";
+pub(super) const APPROVED: &str = "approved by ";
 /// How the note of a run begins that goes back.
-const REVERTING: &str = "reverting: ";
+pub(super) const REVERTING: &str = "reverting: ";
 
 pub(super) struct RunTask {
     pub(super) shared: Arc<Shared>,
     pub(super) spec: Arc<PlanSpec>,
     pub(super) run: PlanRun,
-    nudges: mpsc::Receiver<Nudge>,
-    working: Option<Working>,
+    pub(super) joins: mpsc::Receiver<Finding>,
+    pub(super) words: Arc<Words>,
+    /// Held while the effect is in force, so that no other plan's run has it here meanwhile.
+    pub(super) effect: Option<Turn>,
+    pub(super) working: Option<Working>,
+    /// This process has tried a step.
+    pub(super) attempted: bool,
+    /// An earlier process brought it to running.
+    resumed: bool,
 }
 
 impl RunTask {
     pub fn new(
         shared: Arc<Shared>,
         spec: Arc<PlanSpec>,
-        run: PlanRun,
-        nudges: mpsc::Receiver<Nudge>,
+        mut run: PlanRun,
+        (joins, words): (mpsc::Receiver<Finding>, Arc<Words>),
+        effect: Option<Turn>,
     ) -> RunTask {
-        RunTask { shared, spec, run, nudges, working: None }
+        run.note = without_wait(&run.note).to_owned();
+        let resumed = run.state == PlanState::Running;
+        let (working, attempted) = (None, false);
+        RunTask { shared, spec, run, joins, words, effect, working, attempted, resumed }
     }
 
     pub async fn drive(mut self, working: Working) {
@@ -52,14 +65,9 @@ impl RunTask {
         if self.run.state == PlanState::WaitingApproval {
             self.wait_for_approval().await;
         }
-        if matches!(self.run.state, PlanState::Armed | PlanState::Running) {
-            let _turn = self.take_turn().await;
-            if self.run.state == PlanState::Armed {
-                self.begin().await;
-            }
-            if self.run.state == PlanState::Running {
-                self.respond().await;
-            }
+        let begins = matches!(self.run.state, PlanState::Armed | PlanState::Running);
+        if begins && !self.is_reverting() {
+            self.set_out().await;
         }
         if in_force(&self.run, &self.spec) {
             self.hold().await;
@@ -67,72 +75,53 @@ impl RunTask {
         self.finish().await;
     }
 
-    async fn wait_for_approval(&mut self) {
-        let within_ms = match self.spec.approval {
-            Approval::Manual { within_ms } => within_ms,
-            // It was asked for when the run started; what the file says now holds for the next one.
-            Approval::Automatic => RESPOND_LIMIT_MS,
+    async fn set_out(&mut self) {
+        let turn = match self.take_effect().await {
+            Ok(()) => self.take_turn().await,
+            Err(why) => Err(why),
         };
-        let until = self.started_at().plus_ms(within_ms);
-        let word = loop {
-            self.rest_until(until);
-            let nudge = tokio::select! {
-                biased;
-                nudge = next(&mut self.nudges) => Some(nudge),
-                () = self.shared.clock.sleep_until(until) => None,
-            };
-            match nudge {
-                Some(Nudge::Approve(word)) => break Ok(word),
-                Some(Nudge::Refuse(word) | Nudge::Revert(word)) => {
-                    break Err(format!("refused by {word}"));
-                }
-                // One approval is for the scope: whatever else is found there is covered by it.
-                Some(Nudge::Join(_)) => {}
-                None => {
-                    break Err(format!("nobody approved it within {} min", within_ms / 60_000));
-                }
-            }
+        let _turn = match turn {
+            Ok(turn) => turn,
+            Err(why) => return self.enter(PlanState::Failed, &why).await,
         };
-        self.begin_work();
-        match word {
-            Ok(word) => self.enter(PlanState::Armed, &format!("{APPROVED}{word}")).await,
-            Err(why) => self.enter(PlanState::Failed, &why).await,
+        if self.run.state == PlanState::Armed {
+            self.begin().await;
+        }
+        if self.run.state == PlanState::Running {
+            self.respond().await;
         }
     }
 
-    /// Until no other plan works on the subject.
-    async fn take_turn(&mut self) -> Turn {
-        let subject = self.run.scope.first().cloned().unwrap_or_else(|| Subject::new("", ""));
-        let Shared { turns, state, .. } = &*self.shared;
-        match turns.ask(state, &subject, &self.run.run_id) {
-            Asked::Now(turn) => turn,
-            Asked::Behind { holder, turn } => {
-                let was = self.run.note.clone();
-                let note = format!("waits for run {holder}, which works on {subject}");
-                let state = self.run.state;
-                self.enter(state, &note).await;
-                // The one that works is busy or has its own due; nothing of ours is due before it.
-                self.working = None;
-                let (turn, working) = turn.await.expect("invariant: a turn is handed on");
-                self.working = Some(working);
-                self.run.note = was;
-                turn
-            }
-        }
-    }
-
-    /// The last look before anything is touched.
+    /// The last look before a run counts as running.
     async fn begin(&mut self) {
-        if let Some(halt) = self.shared.halts.on(&self.run.plan) {
-            self.enter(PlanState::Failed, &format!("kill switch: {halt}")).await;
-        } else if let Some(rival) = self.shared.rival(&self.run) {
-            let (plan, run_id) = (&rival.plan, &rival.run_id);
-            let why = format!("plan {plan} (run {run_id}) has this effect in force here already");
-            self.enter(PlanState::Failed, &why).await;
-        } else {
-            let note = self.approval();
-            self.enter(PlanState::Running, &note).await;
+        match self.stopped() {
+            Some(why) => self.enter(PlanState::Failed, &why).await,
+            None => {
+                let note = self.approval();
+                self.enter(PlanState::Running, &note).await;
+            }
         }
+    }
+
+    /// Why a run that has touched nothing must not begin to.
+    pub(super) fn stopped(&self) -> Option<String> {
+        if !self.is_untouched() {
+            return None;
+        }
+        let halted =
+            self.shared.halts.on(&self.run.plan).map(|halt| format!("kill switch: {halt}"));
+        let refused = || Some(format!("refused by {}", self.words.take(Kind::Refuse)?));
+        let why = halted.or_else(refused)?;
+        // A crash may have come between its first step and the receipt.
+        let doubt =
+            if self.resumed { "; a step may have been tried before the restart" } else { "" };
+        Some(why + doubt)
+    }
+
+    /// No step was tried by this process, and none is known of an earlier one.
+    pub(super) fn is_untouched(&self) -> bool {
+        let begins = matches!(self.run.state, PlanState::Armed | PlanState::Running);
+        begins && !self.attempted && self.run.steps.is_empty() && !self.is_reverting()
     }
 
     /// Who approved it, where somebody did: it stays in the note.
@@ -141,7 +130,7 @@ impl RunTask {
         if is_said { self.run.note.clone() } else { String::new() }
     }
 
-    fn started_at(&self) -> CellTime {
+    pub(super) fn started_at(&self) -> CellTime {
         CellTime(crate::clock::parse_rfc3339(&self.run.started_at).unwrap_or(0))
     }
 
@@ -174,8 +163,11 @@ impl RunTask {
         // Durable before the first step: a crash from here on goes on reverting.
         self.run.note.clone_from(&why);
         self.shared.save(&mut self.run, None, false).await;
-        let _turn = self.take_turn().await;
-        self.revert(why.trim_start_matches(REVERTING)).await;
+        let _turn = match self.take_turn().await {
+            Ok(turn) => turn,
+            Err(why) => return self.enter(PlanState::Failed, &format!("revert: {why}")).await,
+        };
+        self.revert(why.strip_prefix(REVERTING).unwrap_or(&why)).await;
     }
 
     /// A crash came into the middle of it.
@@ -190,22 +182,24 @@ impl RunTask {
             let at = at.map(CellTime);
             self.working = None;
             self.shared.state.set_due(&self.run.run_id, at);
-            let nudge = tokio::select! {
+            let finding = tokio::select! {
                 biased;
-                nudge = next(&mut self.nudges) => Some(nudge),
+                (_, word) = self.words.next(&[Kind::Revert]) => {
+                    self.begin_work();
+                    return format!("by {word}");
+                }
+                Some(finding) = self.joins.recv() => Some(finding),
                 () = over(&self.shared.clock, at) => None,
             };
             self.begin_work();
-            match nudge {
-                Some(Nudge::Join(finding)) => self.extend(&joined(&finding)).await,
-                Some(Nudge::Approve(_) | Nudge::Refuse(_)) => {}
-                Some(Nudge::Revert(word)) => return format!("by {word}"),
+            match finding {
+                Some(finding) => self.extend(&joined(&finding)).await,
                 None => match self.still_holds().await {
                     // A finding that arrived while we asked keeps the plan in force.
-                    Ok(false) => match self.nudges.try_recv() {
-                        Ok(Nudge::Join(finding)) => self.extend(&joined(&finding)).await,
-                        Ok(Nudge::Revert(word)) => return format!("by {word}"),
-                        _ => return "its time is over".to_owned(),
+                    Ok(false) => match (self.words.take(Kind::Revert), self.joins.try_recv()) {
+                        (Some(word), _) => return format!("by {word}"),
+                        (None, Ok(finding)) => self.extend(&joined(&finding)).await,
+                        (None, Err(_)) => return "its time is over".to_owned(),
                     },
                     Ok(true) => self.extend("extended: the finding still holds").await,
                     Err(error) => {
@@ -235,13 +229,13 @@ impl RunTask {
 
     async fn finish(mut self) {
         self.shared.state.set_due(&self.run.run_id, None);
-        self.nudges.close();
+        self.joins.close();
         let mut left_over: Vec<Finding> = Vec::new();
-        while let Ok(nudge) = self.nudges.try_recv() {
-            if let Nudge::Join(finding) = nudge {
-                left_over.push(*finding);
-            }
+        while let Ok(finding) = self.joins.try_recv() {
+            left_over.push(finding);
         }
+        // Before anybody hears of the end: who is started by it need not wait.
+        self.effect = None;
         let _ = self.shared.ended.send(Ended { run: self.run, left_over }).await;
     }
 
@@ -252,7 +246,7 @@ impl RunTask {
         self.enter(PlanState::Effective, why).await;
     }
 
-    async fn enter(&mut self, state: PlanState, note: &str) {
+    pub(super) async fn enter(&mut self, state: PlanState, note: &str) {
         self.run.state = state;
         note.clone_into(&mut self.run.note);
         self.shared.save(&mut self.run, None, true).await;
@@ -271,24 +265,16 @@ impl RunTask {
     }
 
     /// Nothing is due before `at`.
-    fn rest_until(&mut self, at: CellTime) {
+    pub(super) fn rest_until(&mut self, at: CellTime) {
         self.shared.state.set_due(&self.run.run_id, Some(at));
         self.working = None;
     }
 
-    fn begin_work(&mut self) {
+    pub(super) fn begin_work(&mut self) {
         if self.working.is_none() {
             self.working = Some(self.shared.state.working());
         }
         self.shared.state.set_due(&self.run.run_id, None);
-    }
-}
-
-/// Nobody who could nudge is left only where the process ends: that is no word of anybody's.
-async fn next(nudges: &mut mpsc::Receiver<Nudge>) -> Nudge {
-    match nudges.recv().await {
-        Some(nudge) => nudge,
-        None => std::future::pending().await,
     }
 }
 

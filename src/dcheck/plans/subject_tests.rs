@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::halts::{ALL, Halt};
 use super::super::mock::{self, World, armed, runtime, serve};
 use super::*;
+use crate::wire::Effect;
 
 /// Far above what a run takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -78,10 +79,6 @@ fn play(runs: &[(&str, Effect, &str)], halt: Option<&str>) -> (Vec<PlanRun>, Vec
     (ended, asked)
 }
 
-fn of<'r>(runs: &'r [PlanRun], plan: &str) -> &'r PlanRun {
-    runs.iter().find(|run| run.plan == plan).expect("it was started")
-}
-
 /// The plans in the order of their steps, each named once for each time it had the target to itself.
 fn strokes(asked: &[String]) -> Vec<&str> {
     let mut plans: Vec<&str> =
@@ -97,30 +94,6 @@ fn two_plans_on_one_subject_take_turns() {
         let (runs, asked) = play(&both, None);
         assert!(runs.iter().all(|run| run.state == PlanState::Effective), "{runs:?}");
         assert_eq!((strokes(&asked).len(), asked.len()), (2, 6), "{asked:?}");
-    }
-}
-
-#[test]
-fn one_effect_on_one_subject_is_refused_by_the_name_of_who_has_it() {
-    for (second, refused) in [
-        (("b", stops("buy"), "S-1"), true),
-        (("b", stops("refund"), "S-1"), false),
-        (("b", stops("buy"), "S-2"), false),
-        (("b", Effect::Repairs, "S-1"), false),
-    ] {
-        let (runs, asked) = play(&[("a", stops("buy"), "S-1"), second.clone()], None);
-        let failed: Vec<&PlanRun> =
-            runs.iter().filter(|run| run.state == PlanState::Failed).collect();
-        match refused {
-            false => assert!(failed.is_empty(), "{second:?}: {runs:?}"),
-            true => {
-                let (loser, winner) = if failed[0].plan == "b" { ("b", "a") } else { ("a", "b") };
-                assert_eq!((failed.len(), of(&runs, winner).state), (1, PlanState::Effective));
-                let note = &of(&runs, loser).note;
-                assert!(note.contains(&format!("plan {winner} (run {winner}-1)")), "{note}");
-                assert_eq!(strokes(&asked), [winner], "the one that is refused touches nothing");
-            }
-        }
     }
 }
 

@@ -55,6 +55,11 @@ impl Turns {
         Asked::Now(self.turn(state, subject))
     }
 
+    /// Who works on the subject now.
+    pub fn holder(&self, subject: &Subject) -> Option<String> {
+        self.lock().get(subject).map(|line| line.holder.clone())
+    }
+
     fn turn(self: &Arc<Self>, state: &Arc<RunsState>, subject: &Subject) -> Turn {
         Turn { turns: Arc::clone(self), state: Arc::clone(state), subject: subject.clone() }
     }

@@ -30,6 +30,10 @@ impl RunTask {
                 continue;
             }
             let mut attempt = 0;
+            if let Some(why) = self.stopped() {
+                return Err(why);
+            }
+            self.attempted = true;
             let receipt = loop {
                 match self.shared.targets.act(step, &self.names()).await {
                     Ok(receipt) => break receipt,

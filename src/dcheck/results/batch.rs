@@ -82,7 +82,7 @@ pub struct Batch {
     /// What is held, grouped and silenced, as it is now, by row; none: it is gone.
     pub alert_state: Vec<(String, Option<String>)>,
     /// Kill switches, by plan; none: lifted.
-    pub halts: Vec<(String, Option<String>)>,
+    pub halts: BTreeMap<String, Option<String>>,
     pub audit: Vec<AuditRow>,
     pub checkpoint: Option<String>,
     pub at_ms: i64,

@@ -172,15 +172,17 @@ pub(super) async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_asyn
     )
     .await?;
     let triggers = batch.triggers.iter().map(|(p, a, r)| vec![p.into(), a.into(), r.into()]);
-    let into = "INSERT IGNORE INTO dcheck.plan_trigger (plan, alert, run_id) VALUES ";
-    insert(tx, into, "", triggers.collect()).await?;
+    // A finding that is planned again belongs to its new run.
+    let into = "INSERT INTO dcheck.plan_trigger (plan, alert, run_id) VALUES ";
+    let again = " ON DUPLICATE KEY UPDATE run_id = VALUES(run_id)";
+    insert(tx, into, again, triggers.collect()).await?;
     let receipts = batch.receipts.iter().map(|(run, step, receipt, at_ms)| {
         vec![run.into(), step.into(), clipped(receipt, 255).into(), (*at_ms).into()]
     });
     let into = "INSERT IGNORE INTO dcheck.plan_step (run_id, step, receipt, at_ms) VALUES ";
     insert(tx, into, "", receipts.collect()).await?;
-    keep_by_id(tx, "kept_group", &batch.groups).await?;
-    keep_by_id(tx, "alert_state", &batch.alert_state).await?;
+    keep_by_id(tx, "kept_group", batch.groups.iter().map(pair)).await?;
+    keep_by_id(tx, "alert_state", batch.alert_state.iter().map(pair)).await?;
     keep_by_id(tx, "plan_halt", &batch.halts).await?;
     let audit = batch.audit.iter().map(|row| {
         let who = clipped(&row.who, 64);
@@ -195,17 +197,25 @@ pub(super) async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_asyn
     Ok(())
 }
 
-/// Rows of `table` as they are now, by id; none: gone.
-async fn keep_by_id<Q: Queryable>(
+fn pair((id, body): &(String, Option<String>)) -> (&String, &Option<String>) {
+    (id, body)
+}
+
+/// Rows of `table` as they are now, each id once; none: gone.
+async fn keep_by_id<'r, Q: Queryable>(
     tx: &mut Q,
     table: &str,
-    rows: &[(String, Option<String>)],
+    rows: impl IntoIterator<Item = (&'r String, &'r Option<String>)>,
 ) -> mysql_async::Result<()> {
-    let kept = rows.iter().filter_map(|(id, body)| Some(vec![id.into(), body.as_ref()?.into()]));
+    let (mut kept, mut gone) = (Vec::<Vec<Value>>::new(), Vec::<Value>::new());
+    for (id, body) in rows {
+        match body {
+            Some(body) => kept.push(vec![id.into(), body.into()]),
+            None => gone.push(id.into()),
+        }
+    }
     let into = format!("REPLACE INTO dcheck.{table} (id, body) VALUES ");
-    insert(tx, &into, "", kept.collect()).await?;
-    let gone: Vec<Value> =
-        rows.iter().filter(|(_, body)| body.is_none()).map(|(id, _)| id.into()).collect();
+    insert(tx, &into, "", kept).await?;
     for chunk in gone.chunks(ROWS_PER_INSERT) {
         let places = vec!["?"; chunk.len()].join(",");
         let sql = format!("DELETE FROM dcheck.{table} WHERE id IN ({places})");
@@ -314,7 +324,9 @@ async fn read_back(conn: &mut Conn) -> mysql_async::Result<Stored> {
     stored.runs = runs.iter().filter_map(|body| serde_json::from_str(body).ok()).collect();
     stored.triggers = conn
         .query(format!(
-            "SELECT plan, alert, run_id FROM dcheck.plan_trigger LIMIT {READ_BACK_LIMIT}"
+            "SELECT plan, alert, run_id FROM dcheck.plan_trigger \
+             ORDER BY CAST(SUBSTRING_INDEX(alert, '@', -1) AS SIGNED) DESC, plan, alert \
+             LIMIT {READ_BACK_LIMIT}"
         ))
         .await?;
     stored.checkpoint = conn.query_first("SELECT body FROM dcheck.checkpoint WHERE id = 1").await?;
