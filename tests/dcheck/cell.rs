@@ -26,7 +26,7 @@ use crate::servers::Servers;
 
 pub const TOPICS: [&str; 3] = ["orders.events", "refund.events", "channel.flow"];
 /// Waits end here: far above what a loaded machine needs.
-const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(20);
 
 const TABLES: [&str; 10] = [
     "DROP DATABASE IF EXISTS dcheck",

@@ -3,12 +3,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
 
 use crate::cases::ALL;
-use crate::cell::Cell;
+use crate::cell::{Cell, LIMIT};
 use crate::servers::Servers;
 
 const TOKEN: &str = "0123456789abcdef-anna";
@@ -41,6 +42,19 @@ fn command(cell: &Cell, dir: &Path, token: &str, verb: &[&str]) -> (bool, String
         .expect("dcheck starts");
     let said = [done.stdout, done.stderr].concat();
     (done.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Waits until the list says so: differences are put there now and then.
+async fn listed(cell: &Cell, dir: &Path, what: &str) {
+    let from = Instant::now();
+    loop {
+        let (_, list) = command(cell, dir, TOKEN, &["list"]);
+        if list.contains(what) {
+            return;
+        }
+        assert!(from.elapsed() < LIMIT, "not listed: {what}; {list}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 async fn offer(cell: &mut Cell, bid: &str, price: &str) {
@@ -94,10 +108,9 @@ pub async fn a_candidate_is_compared_promoted_and_rolled_back(servers: &Servers)
     })
     .await;
     assert_eq!(alerts(&cell), ["K-B-1 firing"], "the candidate only stores");
-    let (_, list) = command(&cell, dir.path(), TOKEN, &["list"]);
     let expect = "bid-too-dear@2 shadow; against bid-too-dear@1: 0 alike, only bid-too-dear@1 finds 0, \
                   only this 1 (20.00 CNY), other amounts 1 (70.00 CNY) for 1 (20.00 CNY), otherwise 0";
-    assert!(list.contains(expect), "{list}");
+    listed(&cell, dir.path(), expect).await;
 
     let promote = ["promote", "bid-too-dear"];
     let (went, said) = command(&cell, dir.path(), "somebody-elses-token", &promote);

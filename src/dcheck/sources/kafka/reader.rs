@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
@@ -26,8 +25,6 @@ use crate::dcheck::sources::{
 };
 use crate::wire::MARK_HEADER;
 
-/// How long a fetch waits at the broker for news: an arriving record ends it at once.
-const FETCH_WAIT_MS: &str = "100";
 /// Undecodable messages that are printed; a poisoned topic must not fill the disk with log lines.
 const COMPLAINTS: usize = 20;
 const UNNAMED: &str = "the broker does not say which topics these are";
@@ -88,7 +85,7 @@ impl KafkaReader {
     }
 
     async fn read_once(&mut self, pause: &mut Duration) -> Result<(), ReadError> {
-        let consumer = Arc::new(self.consumer()?);
+        let consumer = Arc::new(self.settings.consumer()?);
         let end = self.follow(&consumer, pause).await;
         // Its going waits for its threads: not ours to wait for.
         tokio::task::spawn_blocking(move || drop(consumer));
@@ -120,31 +117,6 @@ impl KafkaReader {
         poll.abort();
         let _ = poll.await;
         end
-    }
-
-    fn consumer(&self) -> Result<StreamConsumer, KafkaError> {
-        ClientConfig::new()
-            .set("bootstrap.servers", &self.settings.brokers)
-            .set("group.id", &self.settings.group)
-            .set("client.id", "dcheck")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            // A log that was cut under us, or made anew, is ours to tell of: the library would go on without a word.
-            .set("auto.offset.reset", "error")
-            .set("broker.address.family", "v4")
-            .set("reconnect.backoff.ms", "20")
-            .set("reconnect.backoff.max.ms", "200")
-            .set("fetch.wait.max.ms", FETCH_WAIT_MS)
-            .set("fetch.error.backoff.ms", "50")
-            .set("retry.backoff.ms", "50")
-            .set("socket.nagle.disable", "true")
-            .set("topic.metadata.refresh.fast.interval.ms", "100")
-            .set("allow.auto.create.topics", "false")
-            .set("queued.max.messages.kbytes", "16384")
-            .set("statistics.interval.ms", "0")
-            // Lost connections are reported by us; librdkafka would print each on stderr.
-            .set_log_level(RDKafkaLogLevel::Emerg)
-            .create()
     }
 
     /// A place for every partition; waits for the broker where the checkpoint does not know one.
