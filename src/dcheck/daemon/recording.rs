@@ -4,17 +4,17 @@
 //! with its instant, and an end. Each line stands behind a hash of itself and of all lines before it, so that a replay sees
 //! what is cut, changed or missing. It holds rows, messages and lookups' answers, and no URL or token; its files are the
 //! owner's alone. A file that is full is followed by the next one (`FILE.2` …); the last one full, the recording ends. What
-//! stood there before a start is kept as `FILE.before` …. The engine never waits for the disk: where the disk is too slow,
-//! the recording ends and says so.
+//! stood there before a start is kept as `FILE.before` …. The engine never waits for the disk, because a late alert costs money and
+//! a recording none: where more waits for the disk than may, the recording ends, and says so in the log and at its end.
 //! Not covered: a recording that begins in the middle of a run (it begins at a start).
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,18 +24,27 @@ use tokio::sync::{mpsc, oneshot};
 use super::record::Checkpoint;
 use super::start::Mistakes;
 use crate::clock::CellTime;
+use crate::dcheck::engine::gate::Rollout;
+use crate::dcheck::engine::rules::Rule;
 use crate::dcheck::engine::{Engine, Input, RuleSet, Snapshot, VerdictKey};
 use crate::dcheck::log;
 
-pub const FORMAT: &str = "dcheck-recording/1";
+pub const FORMAT: &str = "dcheck-recording/2";
 /// Of one file; some 100,000 inputs.
 const FILE_BYTES: u64 = 64 << 20;
 /// Files of one recording.
 pub const FILES: usize = 8;
-/// Lines on their way to the disk: a second's worth of a busy stream.
-const WAITING: usize = 65_536;
+/// On their way to the disk: a second's worth of a busy stream, a line of any length by itself.
+const WAITING: Waiting = Waiting { lines: 65_536, bytes: 64 << 20 };
 /// What a stop waits for the disk.
 const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// The most that may wait.
+#[derive(Clone, Copy)]
+struct Waiting {
+    lines: usize,
+    bytes: usize,
+}
 
 /// One line, behind its hash.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,16 +53,51 @@ pub enum Entry {
     Head(Box<Head>),
     /// What the engine took, and when.
     In(CellTime, Input),
-    /// Rules were read again, or rolled out otherwise: these, by their digest.
-    Rules(CellTime, String),
-    End(String),
+    /// Rules were read again.
+    Rules(CellTime, InForce),
+    /// They were rolled out otherwise.
+    RollOut(CellTime, InForce),
+    /// Why it ends there.
+    End(End),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    Stopped,
+    /// The last file was full.
+    Full,
+    /// More waited for the disk than may.
+    Slow,
+}
+
+/// The rules in force, by what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    pub digest: String,
+    /// In the order in which the engine has them, each (`id@version`) with its rollout.
+    rollouts: Vec<(String, Rollout)>,
+}
+
+impl InForce {
+    pub fn of(rules: &RuleSet) -> InForce {
+        let of = |rule: &Arc<Rule>| (rule.name.clone(), rules.rollout(rule));
+        let rollouts = rules.rules().iter().map(of).collect();
+        InForce { digest: digest_of(rules), rollouts }
+    }
+
+    /// The rules of `files` as they were in force; none where they mean something else.
+    pub fn among(&self, files: &RuleSet) -> Option<Arc<RuleSet>> {
+        let are_same = self.digest == digest_of(files);
+        files.ordered(&self.rollouts).filter(|_| are_same).map(Arc::new)
+    }
 }
 
 /// What the engine was before its first input.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Head {
     pub format: String,
-    pub rules: String,
+    pub rules: InForce,
     pub sources: Vec<String>,
     pub judged: Vec<VerdictKey>,
     pub snapshot: Option<Snapshot>,
@@ -66,15 +110,18 @@ impl Head {
         judged: Vec<VerdictKey>,
         checkpoint: &Option<Checkpoint>,
     ) -> Head {
-        let (format, rules) = (FORMAT.to_owned(), digest_of(rules));
+        let (format, rules) = (FORMAT.to_owned(), InForce::of(rules));
         let snapshot = checkpoint.as_ref().map(|checkpoint| checkpoint.engine.clone());
         Head { format, rules, sources, judged, snapshot }
     }
 }
 
-/// The same for the same rules, whichever file they stand in.
+/// The same for rules that mean the same, whichever files and lines they stand in, on any rollout.
 pub fn digest_of(rules: &RuleSet) -> String {
-    hex::encode(&Sha256::digest(format!("{:?}", rules.rules()))[..16])
+    let meaning = |rule: &Arc<Rule>| (rule.name.clone(), rule.meaning());
+    let mut meanings: Vec<(String, String)> = rules.rules().iter().map(meaning).collect();
+    meanings.sort();
+    hex::encode(&Sha256::digest(format!("{meanings:?}"))[..16])
 }
 
 /// The engine as it was before its first input; a new one, and said so, where it cannot be had.
@@ -116,17 +163,31 @@ enum Order {
 /// The engine's inputs on their way to a file; does nothing where none is wanted.
 pub struct Recorder {
     lines: Option<mpsc::Sender<Order>>,
-    is_slow: Arc<AtomicBool>,
+    limit: Waiting,
+    queue: Arc<Queue>,
+}
+
+/// What recorder and tape know of each other.
+#[derive(Default)]
+struct Queue {
+    /// Bytes that wait.
+    bytes: AtomicUsize,
+    is_slow: AtomicBool,
 }
 
 impl Recorder {
     pub fn start(path: Option<&Path>, head: Head) -> Result<Recorder, Mistakes> {
-        Recorder::start_with(path, head, FILE_BYTES)
+        Recorder::start_with(path, head, FILE_BYTES, WAITING)
     }
 
-    fn start_with(path: Option<&Path>, head: Head, file_bytes: u64) -> Result<Recorder, Mistakes> {
-        let is_slow = Arc::new(AtomicBool::new(false));
-        let Some(path) = path else { return Ok(Recorder { lines: None, is_slow }) };
+    fn start_with(
+        path: Option<&Path>,
+        head: Head,
+        file_bytes: u64,
+        limit: Waiting,
+    ) -> Result<Recorder, Mistakes> {
+        let queue = Arc::new(Queue::default());
+        let Some(path) = path else { return Ok(Recorder { lines: None, limit, queue }) };
         let failed = |error: std::io::Error| {
             Mistakes(vec![format!(
                 "cannot record to {}: {error}; choose another --record",
@@ -135,10 +196,10 @@ impl Recorder {
         };
         set_aside(path).map_err(failed)?;
         let tape = Tape::open(path.to_owned(), file_bytes).map_err(failed)?;
-        let (lines, inbox) = mpsc::channel(WAITING);
-        let slow = Arc::clone(&is_slow);
-        tokio::task::spawn_blocking(move || tape.write_all(inbox, &slow));
-        let mut recorder = Recorder { lines: Some(lines), is_slow };
+        let (lines, inbox) = mpsc::channel(limit.lines);
+        let of_tape = Arc::clone(&queue);
+        tokio::task::spawn_blocking(move || tape.write_all(inbox, &of_tape));
+        let mut recorder = Recorder { lines: Some(lines), limit, queue };
         recorder.put(&Entry::Head(Box::new(head)));
         Ok(recorder)
     }
@@ -149,9 +210,8 @@ impl Recorder {
             return;
         }
         match input {
-            Input::Replace(rules) | Input::RollOut(rules) => {
-                self.put(&Entry::Rules(now, digest_of(rules)))
-            }
+            Input::Replace(rules) => self.put(&Entry::Rules(now, InForce::of(rules))),
+            Input::RollOut(rules) => self.put(&Entry::RollOut(now, InForce::of(rules))),
             input => self.put(&Entry::In(now, input.clone())),
         }
     }
@@ -160,10 +220,16 @@ impl Recorder {
         let Some(lines) = &self.lines else { return };
         let line =
             serde_json::to_string(entry).expect("invariant: inputs but rules are plain data");
-        match lines.try_send(Order::Line(line)) {
+        let before = self.queue.bytes.fetch_add(line.len(), Ordering::AcqRel);
+        let is_over = before > 0 && before + line.len() > self.limit.bytes;
+        let sent = match is_over {
+            true => Err(mpsc::error::TrySendError::Full(Order::Line(line))),
+            false => lines.try_send(Order::Line(line)),
+        };
+        match sent {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(_)) => {
-                self.is_slow.store(true, Ordering::Release);
+                self.queue.is_slow.store(true, Ordering::Release);
                 log::warn(
                     "recording",
                     "the disk is too slow for --record: the recording ends here",
@@ -220,43 +286,43 @@ impl Tape {
         Ok(Tape { path, number: 1, file, written: 0, file_bytes, hash: String::new() })
     }
 
-    fn write_all(mut self, mut inbox: mpsc::Receiver<Order>, is_slow: &AtomicBool) {
+    fn write_all(mut self, mut inbox: mpsc::Receiver<Order>, queue: &Queue) {
         let path = self.path.display().to_string();
-        if let Err(error) = self.take_all(&mut inbox, is_slow) {
+        if let Err(error) = self.take_all(&mut inbox, queue) {
             log::warn("recording", &format!("cannot record to {path} any longer: {error}"));
         }
     }
 
+    /// What waits stays in the queue until it is written: only there it is counted.
     fn take_all(
         &mut self,
         inbox: &mut mpsc::Receiver<Order>,
-        is_slow: &AtomicBool,
+        queue: &Queue,
     ) -> std::io::Result<()> {
-        let mut waiting = VecDeque::new();
         loop {
-            while let Ok(order) = inbox.try_recv() {
-                waiting.push_back(order);
-            }
-            if waiting.is_empty() {
-                self.file.flush()?;
-                match inbox.blocking_recv() {
-                    Some(order) => waiting.push_back(order),
-                    None if is_slow.load(Ordering::Acquire) => return self.end("slow"),
-                    None => return Ok(()),
+            let order = match inbox.try_recv() {
+                Ok(order) => Some(order),
+                Err(_) => {
+                    self.file.flush()?;
+                    inbox.blocking_recv()
                 }
-            }
-            match waiting.pop_front() {
+            };
+            match order {
                 Some(Order::Line(line)) if self.is_full(&line) && self.number == FILES => {
                     log::warn("recording", "the recording is full: it ends here");
-                    return self.end("full");
+                    return self.end(End::Full);
                 }
-                Some(Order::Line(line)) => self.line(&line)?,
+                Some(Order::Line(line)) => {
+                    self.line(&line)?;
+                    queue.bytes.fetch_sub(line.len(), Ordering::AcqRel);
+                }
                 Some(Order::End(done)) => {
-                    self.end("stopped")?;
+                    self.end(End::Stopped)?;
                     let _ = done.send(());
                     return Ok(());
                 }
-                None => {}
+                None if queue.is_slow.load(Ordering::Acquire) => return self.end(End::Slow),
+                None => return Ok(()),
             }
         }
     }
@@ -278,8 +344,8 @@ impl Tape {
         self.file.write_all(text.as_bytes())
     }
 
-    fn end(&mut self, why: &str) -> std::io::Result<()> {
-        let end = serde_json::to_string(&Entry::End(why.to_owned()))?;
+    fn end(&mut self, why: End) -> std::io::Result<()> {
+        let end = serde_json::to_string(&Entry::End(why))?;
         self.line(&end)?;
         self.file.flush()
     }
@@ -302,7 +368,8 @@ pub mod tests {
         file_bytes: u64,
     ) {
         let head = Head::of(rules, vec!["binlog".into()], Vec::new(), &None);
-        let mut recorder = Recorder::start_with(Some(path), head, file_bytes).ok().unwrap();
+        let started = Recorder::start_with(Some(path), head, file_bytes, WAITING);
+        let mut recorder = started.ok().unwrap();
         for (now, input) in inputs {
             recorder.note(input, *now);
         }
@@ -323,5 +390,62 @@ pub mod tests {
         assert!(!file(&path, 2).exists(), "the old files are out of the way");
         let mode = std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    /// A disk that takes nothing, and then everything.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_recording_ends_where_more_waits_for_the_disk_than_may() {
+        // More than a pipe and the buffer before it hold.
+        let held = 1 << 18;
+        let rows = |text: &str| Input::Answer { lookup: 1, result: Err(text.to_owned()) };
+        for (lines, bytes, input) in [
+            (50, 1 << 30, rows(&"x".repeat(10_000))),
+            (1_000_000, 300_000, rows(&"x".repeat(10_000))),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("r");
+            let head = Head::of(&RuleSet::default(), vec!["binlog".into()], Vec::new(), &None);
+            let limit = Waiting { lines, bytes };
+            let pipe = dir.path().join("r.2");
+            assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+            let (opened, is_open) = std::sync::mpsc::channel();
+            let (go, goes) = std::sync::mpsc::channel::<()>();
+            let reads = std::thread::spawn(move || {
+                let mut disk = File::open(&pipe).unwrap();
+                opened.send(()).unwrap();
+                goes.recv().unwrap();
+                let mut text = String::new();
+                std::io::Read::read_to_string(&mut disk, &mut text).unwrap();
+                text
+            });
+            // The second file is the slow one; set_aside does not look at it where no first one is.
+            let queue = Arc::new(Queue::default());
+            let tape = Tape::open(path.clone(), 1_000).unwrap();
+            let (sender, inbox) = mpsc::channel(limit.lines);
+            let of_tape = Arc::clone(&queue);
+            let written = tokio::task::spawn_blocking(move || {
+                let mut tape = tape;
+                tape.number = 1;
+                tape.file_bytes = 1_000;
+                tape.line("{}").unwrap();
+                tape.line(&"x".repeat(1_000)).unwrap();
+                tape.file_bytes = u64::MAX;
+                tape.write_all(inbox, &of_tape);
+            });
+            is_open.recv().unwrap();
+            let mut recorder = Recorder { lines: Some(sender), limit, queue: Arc::clone(&queue) };
+            recorder.put(&Entry::Head(Box::new(head)));
+            let most = (held + bytes.min(lines * 10_000)) / 10_000;
+            let mut noted = 0;
+            while recorder.lines.is_some() {
+                recorder.note(&input, CellTime(noted));
+                noted += 1;
+                assert!(noted < 2 * most as i64, "{noted} lines wait");
+            }
+            go.send(()).unwrap();
+            written.await.unwrap();
+            assert!(reads.join().unwrap().ends_with("{\"end\":\"slow\"}\n"));
+            assert!(queue.bytes.load(Ordering::Acquire) <= bytes.max(20_000));
+        }
     }
 }

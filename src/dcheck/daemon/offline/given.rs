@@ -121,3 +121,100 @@ pub fn shape(options: &ReconcileOptions, rules: &RuleSet, books: &Books) -> Stri
     let given = format!("{tables:?} {filters:?} {files:?} {columns:?} {times:?} {books:?}");
     hex::encode(&Sha256::digest(format!("{given} {}", digest_of(rules)))[..8])
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::clock::CellTime;
+    use crate::dcheck::console::Wish;
+    use crate::dcheck::daemon::offline::choose::choose;
+    use crate::dcheck::daemon::options::{Cli, Command};
+    use crate::dcheck::engine::rules::load;
+
+    fn rules(rollouts: &[(&str, &str)]) -> RuleSet {
+        let rule = |(name, rollout): &(&str, &str)| {
+            let (id, version) = name.split_once('@').unwrap();
+            format!(
+                "- id: {id}\n  version: {version}\n  loss_point: l\n  severity: P1\n  \
+                 rollout: {rollout}\n  strategy: at-most-one\n  \
+                 subject: {{kind: order, id: after.order}}\n  occurrence: after.txn\n  \
+                 on: {{topic: channel.flow, key: after.order}}\n  order_by: after.at_ms\n  \
+                 when_absent: finding\n  expected: e\n  actual: \"{{after.amount}}\"\n"
+            )
+        };
+        load(&[("r.yaml".into(), rollouts.iter().map(rule).collect())]).unwrap()
+    }
+
+    #[test]
+    fn rules_run_on_the_rollouts_that_are_in_force() {
+        let files = rules(&[("a@1", "full"), ("a@2", "shadow"), ("b@1", "off"), ("c@1", "10%")]);
+        let given = [Stream::Topic("channel.flow".into())];
+        let shown = |set: &RuleSet| {
+            let choice = choose(set, &given, &[]).unwrap();
+            let rules = set.chosen(&choice.names);
+            let shown = rules.rules().iter().map(|r| format!("{} {}", r.name, rules.rollout(r)));
+            (shown.collect::<Vec<_>>().join(", "), choice.left_out)
+        };
+        let off = vec!["b@1: its rollout is off".to_owned()];
+        let set = in_force(&files, None).unwrap();
+        assert_eq!(shown(&set), ("a@1 full, a@2 shadow, c@1 10%".into(), off));
+        // As people have promoted them since: what the daemon has stored.
+        let mut rollouts = Rollouts::default();
+        let mut set = files.rolled_out(&Default::default());
+        for (rule, to) in [("a@2", "full"), ("b@1", "full")] {
+            let wish = Wish::Promote { rule: rule.into(), to: to.parse().unwrap() };
+            set = rollouts.take(&set, &wish, "anna", CellTime(1)).unwrap().0;
+        }
+        let checkpoint = serde_json::json!({"places": {}, "engine": {}, "rollouts": rollouts});
+        let set = in_force(&files, Some(&checkpoint.to_string())).unwrap();
+        assert_eq!(shown(&set), ("a@1 shadow, a@2 full, b@1 full, c@1 10%".into(), vec![]));
+        assert!(in_force(&files, Some("{\"rollouts\": 7}")).is_err());
+    }
+
+    #[test]
+    fn a_version_that_is_off_stands_in_nobodys_way() {
+        let given = [Stream::Topic("channel.flow".into())];
+        for (rollouts, expect) in [
+            (&[("a@1", "full"), ("a@2", "off")][..], Ok(vec!["a@1".to_owned()])),
+            (&[("a@1", "off")], Err(vec!["a@1: its rollout is off".to_owned()])),
+        ] {
+            let chosen = choose(&rules(rollouts), &given, &["a".into()]);
+            assert_eq!(chosen.map(|choice| choice.names), expect);
+        }
+    }
+
+    #[test]
+    fn columns_that_are_missing_are_told_with_file_line_and_nearest_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("statement.csv");
+        let args = "dcheck reconcile --rules r --sql mysql://h:1/s --day 2026-01-05 --no-alerts";
+        let Command::Reconcile(options) =
+            Cli::try_parse_from(args.split_whitespace()).unwrap().command
+        else {
+            panic!("not reconcile")
+        };
+        let set = rules(&[("a@1", "full"), ("b@1", "full")]);
+        for (header, parts) in [
+            ("order,txn,at_ms,amount", &[][..]),
+            (
+                "order,txn,at_ms,ammount",
+                &[":1: header: no column `amount`, which a@1, b@1 names: did you mean `ammount`?"],
+            ),
+            (
+                "order,at_ms",
+                &["no column `amount`, which", "no column `txn`, which a@1, b@1 names: there are:"],
+            ),
+        ] {
+            std::fs::write(&path, format!("{header}\n")).unwrap();
+            let stream = Stream::Topic("channel.flow".into());
+            let reading = Reading::file(stream, &path, &options).unwrap();
+            let told = lacking(&reading, &set);
+            assert_eq!(told.len(), parts.len(), "{told:?}");
+            for (told, part) in told.iter().zip(parts) {
+                assert!(told.contains(part) && told.contains("statement.csv"), "{told}");
+            }
+        }
+    }
+}
