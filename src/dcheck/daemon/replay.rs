@@ -13,10 +13,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use super::recording::{
-    End, Entry, FILES, FORMAT, Head, InForce, chained, digest_of, file, restored,
-};
+use super::recording::{End, Entry, FORMAT, Head, InForce, digest_of, restored};
 use super::start::Mistakes;
+use super::tape::{FILES, chained, file};
 use crate::clock::rfc3339;
 use crate::dcheck::alerts::fingerprint;
 use crate::dcheck::engine::{Engine, Input, Output, RuleSet, Verdict, rules};

@@ -206,7 +206,7 @@ async fn known(conn: &mut Conn) -> mysql_async::Result<Vec<VerdictRow>> {
 }
 
 /// The rows of the daemon, in their order, with those of sweeps among them by time.
-pub(super) fn in_time(online: Vec<VerdictRow>, swept: Vec<VerdictRow>) -> Vec<VerdictRow> {
+pub fn in_time(online: Vec<VerdictRow>, swept: Vec<VerdictRow>) -> Vec<VerdictRow> {
     let mut swept = VecDeque::from(swept);
     let mut rows = Vec::with_capacity(online.len() + swept.len());
     for row in online {

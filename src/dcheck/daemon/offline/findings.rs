@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::summary::{Findings, Summary};
+use crate::clock::CellTime;
 use crate::dcheck::alerts::fingerprint;
 use crate::dcheck::daemon::channels::open_alerts;
 use crate::dcheck::daemon::record::{key, verdict_row};
@@ -19,13 +20,21 @@ pub struct Known {
     stored: HashSet<VerdictKey>,
     /// Fingerprints of the alerts that stand.
     open: HashSet<String>,
+    /// By fingerprint: when an alert ended last.
+    ended: HashMap<String, i64>,
 }
 
 impl Known {
     /// `rows` are the stored findings and their ends, in the order of time.
     pub fn of(rows: &[VerdictRow]) -> Known {
         let open = open_alerts(rows).map(|(print, _)| print).collect();
-        Known { stored: rows.iter().map(key).collect(), open }
+        let mut ended = HashMap::new();
+        for row in rows.iter().filter(|row| row.alerting && row.resolved) {
+            let print = fingerprint(&row.rule, &row.subject, &row.occurrence);
+            let last = ended.entry(print).or_insert(row.at_ms);
+            *last = row.at_ms.max(*last);
+        }
+        Known { stored: rows.iter().map(key).collect(), open, ended }
     }
 }
 
@@ -61,12 +70,13 @@ impl Found {
         *self.matched.entry((rule, version)).or_default() += 1;
     }
 
-    /// The rows to store, numbered behind `seq`; `mark` is what makes a revision the sweep's own.
+    /// The rows to store, numbered behind `seq`. `mark` is what makes a revision the sweep's own; an alert that ended and is there
+    /// again begins `now`, not at the end of the books: it would stand before its end.
     pub fn close(
         self,
         mut known: Known,
         seq: &mut u64,
-        mark: &str,
+        (mark, now): (&str, CellTime),
         summary: &mut Summary,
     ) -> Vec<VerdictRow> {
         let verdicts = self.of.into_values().flat_map(BTreeMap::into_values);
@@ -85,6 +95,9 @@ impl Found {
             let is_new = is_told && !known.open.contains(&print);
             count(summary, &verdict, is_told.then_some(is_new));
             if is_new {
+                if let Some(ended) = known.ended.get(&print) {
+                    verdict.at = now.max(CellTime(ended.saturating_add(1)));
+                }
                 known.open.insert(print);
                 if known.stored.contains(&verdict.key()) {
                     verdict.revision = format!("{}~{mark}", verdict.revision);
@@ -123,7 +136,7 @@ fn count(summary: &mut Summary, verdict: &Verdict, told: Option<bool>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::CellTime;
+    use crate::dcheck::results::sweep::{SWEEP_SEQ, in_time};
     use crate::money::Money;
     use crate::wire::Subject;
 
@@ -163,7 +176,7 @@ mod tests {
     fn closed(verdicts: Vec<Verdict>, before: &[VerdictRow]) -> (Vec<(String, bool)>, [u64; 3]) {
         let (mut found, mut summary, mut seq) = (Found::default(), Summary::default(), 10);
         verdicts.into_iter().for_each(|verdict| found.take(verdict));
-        let rows = found.close(Known::of(before), &mut seq, "s1", &mut summary);
+        let rows = found.close(Known::of(before), &mut seq, ("s1", CellTime(50)), &mut summary);
         assert_eq!(seq, 10 + rows.len() as u64);
         let of = summary.findings.get("r@1").cloned().unwrap_or_default();
         let rows = rows.into_iter().map(|row| (row.revision, row.alerting)).collect();
@@ -190,6 +203,23 @@ mod tests {
         ] {
             let told = closed(vec![verdict(Mismatched, what)], &before);
             assert_eq!(told, (rows, counts), "{what} {before:?}");
+        }
+    }
+
+    #[test]
+    fn what_ended_and_is_there_again_begins_behind_its_end() {
+        for (ended, begins) in [(7, 50), (50, 51), (90, 91)] {
+            let mut end = row(Judgement::Matched, "ended", 2);
+            end.at_ms = ended;
+            let before = vec![row(Judgement::Mismatched, "", 1), end];
+            let (mut found, mut seq) = (Found::default(), SWEEP_SEQ);
+            found.take(verdict(Judgement::Mismatched, ""));
+            let (known, mut summary) = (Known::of(&before), Summary::default());
+            let rows = found.close(known, &mut seq, ("s1", CellTime(50)), &mut summary);
+            assert_eq!(rows[0].at_ms, begins);
+            // The next sweep sees it stand.
+            let now = in_time(before, rows);
+            assert_eq!(closed(vec![verdict(Judgement::Mismatched, "")], &now).1, [0, 1, 0]);
         }
     }
 

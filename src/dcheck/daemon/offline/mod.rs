@@ -1,15 +1,15 @@
 //! `dcheck reconcile`: the same rules over tables and channel files of a day that is over (T+1).
 //!
-//! Owns the order of a sweep: choose the rules, read in chunks (`reading`), judge (`sweep`), commit each chunk with how far
-//! it is, close the books (`books`), tell what is new (`telling`), and the summary. A sweep that is broken off at any
-//! instant goes on behind its last commit, and tells nothing twice. What online has found is known: it shares results,
-//! fingerprints and silences with the daemon.
+//! Owns the order of a sweep: what is given (`given`), which rules run (`choose`) on the rollouts in force, read in chunks
+//! (`reading`), each committed with how far it is, judge when all rows are in (`sweep`), close the books (`books`), find out what is news
+//! (`findings`), tell it (`telling`), and the summary. A sweep that is broken off at any instant goes on behind its last commit, and
+//! tells nothing twice. What stands, by whomever it was raised, is known: results, fingerprints and silences are the daemon's.
 //!
-//! A row is one insert, as it is when it is read; strategies about changes are refused by name (`choose`). A bad line of a
-//! file is a gap: findings that rest on what is *missing* beside it are *unknown*. Try it: `dcheck reconcile --help`,
-//! `tests/dcheck/offline.rs`.
-//! Not covered: the end of alerts that online raised and that hold no more (online's), plans (a finding of yesterday starts
-//! none), other names for a file's columns, sweeps of more than one process.
+//! A row is one insert, as it is when it is read; strategies about changes are refused by name. A bad line of a file is a gap:
+//! findings that rest on what is *missing* beside it are *unknown*. Rows of a later day are compared with, and accuse nobody.
+//! Try it: `dcheck reconcile --help`, `tests/dcheck/offline.rs`.
+//! Not covered: the end of alerts that hold no more (online's), plans (a finding of yesterday starts none), other names for a file's
+//! columns, sweeps of more than one process, a results database that holds its locks on another server than its rows.
 
 mod books;
 mod choose;
@@ -269,7 +269,7 @@ impl Run {
         // What online has found meanwhile is known.
         let known = Known::of(&self.store.findings().await.map_err(stop)?);
         let (first, mark) = (sweep.seq + 1, format!("s{}", progress.first_seq - SWEEP_SEQ));
-        let batch = sweep.close(known, &mark);
+        let batch = sweep.close(known, (&mark, self.clock.now()));
         progress.found = (sweep.seq >= first).then_some((first, sweep.seq));
         (progress.stage, progress.engine) = (Stage::Closed, None);
         progress.summary = sweep.summary;

@@ -126,7 +126,7 @@ impl Sweep {
     }
 
     /// The books are closed: what is stored of it, and what is news to `known`. `mark` tells this sweep's revisions from others.
-    pub fn close(&mut self, known: Known, mark: &str) -> Batch {
+    pub fn close(&mut self, known: Known, mark: (&str, CellTime)) -> Batch {
         let found = std::mem::take(&mut self.found);
         let mut batch = Batch { at_ms: self.end.0, ..Batch::default() };
         for ((rule, version), count) in &found.matched {
