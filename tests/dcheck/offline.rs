@@ -332,7 +332,7 @@ async fn a_column_that_is_missing_is_no_absence(cell: &Cell, dir: &TempDir, give
             "kind,order,txn,amount,at\ncollected,O-1,T-1,10,2026-01-05 12:00:00\n\
              collected,O-2,T-2,20.55,2026-01-06 00:00:01\n",
             1,
-            "of files, 1 lines of a later day and 0 that wait for it",
+            "not judged: 1 lines of files that are of a later day, and 0 rows and lines",
         ),
     ] {
         std::fs::write(&path, text).unwrap();

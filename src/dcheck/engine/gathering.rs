@@ -1,7 +1,8 @@
 //! Rows that are all read before any of them is judged: how a sweep of a day that is over uses the engine.
 //!
 //! Owns what is different there: nothing is judged while rows are still coming, so that no order of reading makes a finding; nothing
-//! is shed; and rows of a later day are there as what others are compared with, never to be judged, and never to be a finding's ground.
+//! is shed; and rows of a later day are there as what others are compared with, never to be judged, and never to be a finding's
+//! ground.
 //! Knows no table and no file. Try it: `cargo test --lib engine::tests::gathering`.
 
 use std::sync::Arc;
@@ -70,7 +71,8 @@ impl Engine {
         self.books_end.is_some_and(|end| at >= end)
     }
 
-    /// What becomes of `ruling` where the books of a day are closed; none: it stays. A counterpart that came late is there: lateness is
+    /// What becomes of `ruling` where the books of a day are closed; none: it stays. A counterpart that came late is there:
+    /// lateness is
     /// online's to tell. A difference that rests on rows of a later day is left to that day.
     pub(super) fn by_the_books(
         &self,

@@ -122,6 +122,11 @@ impl Store {
         let groups = std::mem::take(&mut batch.groups);
         self.call_within(LIMIT, "commit a sweep", async |conn| {
             let mut tx = conn.start_transaction(TxOpts::default()).await?;
+            if !batch.matched.is_empty() {
+                // A sweep counts once, at its close: a commit whose answer was lost is repeated, and must not count twice.
+                let sql = "DELETE FROM dcheck.matched_count WHERE segment = ?";
+                tx.exec_drop(sql, (id.segment(),)).await?;
+            }
             write(&mut tx, &batch).await?;
             let kept = groups.iter().filter_map(|(group, body)| {
                 let (run, day) = ((&id.run).into(), (&id.day).into());

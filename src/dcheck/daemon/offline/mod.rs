@@ -1,9 +1,10 @@
 //! `dcheck reconcile`: the same rules over tables and channel files of a day that is over (T+1).
 //!
 //! Owns the order of a sweep: what is given (`given`), which rules run (`choose`) on the rollouts in force, read in chunks
-//! (`reading`), each committed with how far it is, judge when all rows are in (`sweep`), close the books (`books`), find out what is news
-//! (`findings`), tell it (`telling`), and the summary. A sweep that is broken off at any instant goes on behind its last commit, and
-//! tells nothing twice. What stands, by whomever it was raised, is known: results, fingerprints and silences are the daemon's.
+//! (`reading`), each committed with how far it is, judge when all rows are in (`sweep`), close the books (`books`), find out
+//! what is news (`findings`), tell it (`telling`), and the summary. A sweep that is broken off at any instant goes on behind
+//! its last commit, and tells nothing twice. What stands, by whomever it was raised, is known: results, fingerprints and
+//! silences are the daemon's.
 //!
 //! A row is one insert, as it is when it is read; strategies about changes are refused by name. A bad line of a file is a gap:
 //! findings that rest on what is *missing* beside it are *unknown*. Rows of a later day are compared with, and accuse nobody.
@@ -36,6 +37,7 @@ use super::start::Mistakes;
 use crate::clock::Clock;
 use crate::dcheck::alerts::{Alerting, Policy};
 use crate::dcheck::engine::gate::Rollout;
+use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{RuleSet, Snapshot, rules};
 use crate::dcheck::log;
 use crate::dcheck::results::sql::SqlClient;
@@ -265,7 +267,7 @@ impl Run {
         }
         let blind = blind(&sweep.summary, &readings);
         sweep.judge(&sources, &blind).await;
-        sweep.summary.open_lines = open_lines(&sweep.summary, &self.rules, &readings);
+        sweep.summary.left_open = left_open(&sweep.summary, &self.rules, &readings);
         // What online has found meanwhile is known.
         let known = Known::of(&self.store.findings().await.map_err(stop)?);
         let (first, mark) = (sweep.seq + 1, format!("s{}", progress.first_seq - SWEEP_SEQ));
@@ -342,14 +344,14 @@ fn blind(summary: &Summary, readings: &[Reading]) -> BTreeMap<String, String> {
     blind
 }
 
-/// Lines of files that wait for the next day.
-fn open_lines(summary: &Summary, rules: &RuleSet, readings: &[Reading]) -> u64 {
-    let of_file = |rule: &&Arc<rules::Rule>| {
-        let items = rule.sides.first();
-        items.is_some_and(|side| readings.iter().any(|r| r.is_file() && r.stream == side.stream))
-    };
+/// What waits for the next day and is a line of a file, or waits for one.
+fn left_open(summary: &Summary, rules: &RuleSet, readings: &[Reading]) -> u64 {
+    let files = readings.iter().filter(|reading| reading.is_file());
+    let files: BTreeSet<&Stream> = files.map(|reading| &reading.stream).collect();
+    let of_files =
+        |rule: &&Arc<rules::Rule>| rule.sides.iter().any(|side| files.contains(&side.stream));
     let open =
-        rules.rules().iter().filter(of_file).filter_map(|rule| summary.counts.get(&rule.name));
+        rules.rules().iter().filter(of_files).filter_map(|rule| summary.counts.get(&rule.name));
     open.map(|counts| counts.pending).sum()
 }
 

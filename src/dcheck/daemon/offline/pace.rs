@@ -30,3 +30,24 @@ impl Pace {
         tokio::time::sleep_until(self.next).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn so_much_in_a_time() {
+        let rate = |count, per_ms| Rate { count, per_ms };
+        for (rate, count, at_least_ms) in [
+            (rate(10, 100), 5, 50),
+            (rate(1, 20), 2, 40),
+            (rate(1_000, 1_000), 30, 30),
+            (rate(1, 1), 0, 0),
+        ] {
+            let mut pace = Pace::of(rate);
+            let from = pace.next;
+            pace.took(count).await;
+            assert!(from.elapsed() >= Duration::from_millis(at_least_ms), "{count}");
+        }
+    }
+}

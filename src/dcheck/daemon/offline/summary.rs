@@ -51,9 +51,9 @@ pub struct Summary {
     /// Rules that do not raise all that they find, by `id@version`: their rollout.
     #[serde(default)]
     pub rollouts: BTreeMap<String, String>,
-    /// Lines of files whose windows are open at the end of the day.
+    /// What is open at the end of the day, and is a line of a file or waits for one.
     #[serde(default)]
-    pub open_lines: u64,
+    pub left_open: u64,
 }
 
 impl Sums {
@@ -98,7 +98,7 @@ impl Summary {
     pub fn balances(&self) -> bool {
         let found = self.findings.values().map(|findings| findings.new + findings.known);
         let unjudged = self.counts.values().map(|counts| counts.unknown + counts.refused);
-        let unread = self.bad() + self.open_lines + self.later_lines();
+        let unread = self.bad() + self.left_open + self.later_lines();
         found.chain(unjudged).sum::<u64>() == 0 && unread == 0
     }
 
@@ -145,12 +145,12 @@ impl fmt::Display for Summary {
         for line in &self.left_out {
             writeln!(f, "left out {line}")?;
         }
-        let (later, open) = (self.later_lines(), self.open_lines);
+        let (later, open) = (self.later_lines(), self.left_open);
         if later + open > 0 {
             writeln!(
                 f,
-                "of files, {later} lines of a later day and {open} that wait for it are not judged: nobody does, \
-                 unless that day's file has them too"
+                "not judged: {later} lines of files that are of a later day, and {open} rows and lines that wait for its \
+                 lines: nobody judges them, unless that day's sweep reads them again"
             )?;
         }
         let (rows, bad) = (self.read.values().map(|read| read.rows).sum::<u64>(), self.bad());
@@ -200,7 +200,7 @@ mod tests {
             with(|s| s.counts.get_mut("r@1").unwrap().unknown = 1),
             with(|s| s.counts.get_mut("r@1").unwrap().refused = 1),
             with(|s| s.read.entry("f".into()).or_default().bad = 1),
-            with(|s| s.open_lines = 1),
+            with(|s| s.left_open = 1),
             with(|s| drop(s.read.insert("f".into(), of_a_file(1)))),
         ]
         .into_iter()
