@@ -308,6 +308,10 @@ mod tests {
             assert!(why.contains(part), "{why} lacks {part}");
             assert_eq!(told.lines().count(), verdicts, "{part}");
         }
+        let old = lines[0].split_once(' ').unwrap().1.replace(FORMAT, "dcheck-recording/1");
+        std::fs::write(&path, format!("{} {old}\n", chained("", &old))).unwrap();
+        let why = replayed(&path, &set("0")).1.unwrap_err();
+        assert!(why.contains(":1: format `dcheck-recording/1`; this program reads"), "{why}");
         std::fs::write(&path, &whole).unwrap();
         assert!(replayed(&path, &set("1")).1.unwrap_err().contains("give the files of then"));
         let mut replaced = inputs();

@@ -1,7 +1,6 @@
 //! The files of a recording, written one after the other, and what may wait for them.
 //!
-//! Owns the chain of hashes, the change of files, and the bounds of the queue: by lines and by bytes, so that a disk that is slow
-//! never
+//! Owns the chain of hashes, the change of files, and the bounds of the queue: by lines and by bytes, so that a slow disk never
 //! costs more memory than that. What waits is nowhere but in the queue. Must not know what a line says.
 
 use std::fs::{File, OpenOptions};

@@ -1,8 +1,8 @@
 //! Rows that are all read before any of them is judged: how a sweep of a day that is over uses the engine.
 //!
-//! Owns what is different there: nothing is judged while rows are still coming, so that no order of reading makes a finding; nothing
-//! is shed; and rows of a later day are there as what others are compared with, never to be judged, and never to be a finding's
-//! ground.
+//! Owns what is different there: nothing is judged while rows are still coming, so that no order of reading makes a finding;
+//! nothing is shed; and rows of a later day are there as what others are compared with, never to be judged, and never to be a
+//! finding's ground.
 //! Knows no table and no file. Try it: `cargo test --lib engine::tests::gathering`.
 
 use std::sync::Arc;
@@ -72,8 +72,7 @@ impl Engine {
     }
 
     /// What becomes of `ruling` where the books of a day are closed; none: it stays. A counterpart that came late is there:
-    /// lateness is
-    /// online's to tell. A difference that rests on rows of a later day is left to that day.
+    /// lateness is online's to tell. A difference that rests on rows of a later day is left to that day.
     pub(super) fn by_the_books(
         &self,
         rule: &Rule,
