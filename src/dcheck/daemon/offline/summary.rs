@@ -97,7 +97,8 @@ impl Summary {
     /// Nothing was found, and everything could be judged.
     pub fn balances(&self) -> bool {
         let found = self.findings.values().map(|findings| findings.new + findings.known);
-        let unjudged = self.counts.values().map(|counts| counts.unknown + counts.refused);
+        let unjudged = |counts: &Counts| counts.unknown + counts.refused + counts.shed;
+        let unjudged = self.counts.values().map(unjudged);
         let unread = self.bad() + self.left_open + self.later_lines();
         found.chain(unjudged).sum::<u64>() == 0 && unread == 0
     }
@@ -199,6 +200,7 @@ mod tests {
         for (nth, balances) in [
             with(|s| s.counts.get_mut("r@1").unwrap().unknown = 1),
             with(|s| s.counts.get_mut("r@1").unwrap().refused = 1),
+            with(|s| s.counts.get_mut("r@1").unwrap().shed = 1),
             with(|s| s.read.entry("f".into()).or_default().bad = 1),
             with(|s| s.left_open = 1),
             with(|s| drop(s.read.insert("f".into(), of_a_file(1)))),
