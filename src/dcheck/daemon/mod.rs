@@ -27,6 +27,7 @@ mod replay;
 mod rollout;
 mod rules_command;
 mod start;
+mod tape;
 mod telling;
 mod vigil;
 mod watchdog;

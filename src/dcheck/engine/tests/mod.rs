@@ -2,6 +2,7 @@
 
 mod fit;
 mod gaps;
+mod gathering;
 mod interleaving;
 mod lookups;
 mod memory;
