@@ -41,7 +41,12 @@ fn the_gate_says_what_was_said_beforehand() {
         let mut ours = told.iter().filter(|told| told.name == *name && told.loss_point == *point);
         match (ours.next(), ours.next()) {
             (Some(one), None) => {
-                let verdict = if word == "proved" { Verdict::Pass } else { Verdict::Fail };
+                let verdict = match word.as_str() {
+                    "proved" => Verdict::Pass,
+                    // What cannot be played on it is nobody's failure, and no pass.
+                    "fault did not bite" => Verdict::Inconclusive,
+                    _ => Verdict::Fail,
+                };
                 if (one.word.to_string(), one.verdict) != (word.clone(), verdict) {
                     differences
                         .push(format!("{name}: {} ({}) instead of {word}", one.word, one.evidence));
