@@ -14,6 +14,7 @@
 pub mod alerts;
 pub mod console;
 pub mod daemon;
+pub mod degradation;
 pub mod engine;
 pub mod event;
 pub mod log;
