@@ -13,13 +13,16 @@ mod health;
 mod load;
 mod load_measures;
 pub mod spec;
+mod told;
 mod watch;
+mod watched;
 mod words;
 
 pub use calls::Reading;
 pub use health::{Grade, Health, Level};
 pub use load::{Known, load_file, load_text};
 pub use spec::{Dependency, Service, Strength};
+pub use told::{Measured, Told, ToldDependency};
 pub use watch::{Change, Degradation, State};
 
 #[cfg(test)]

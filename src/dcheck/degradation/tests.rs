@@ -55,8 +55,21 @@ fn call(at: i64, latency_ms: Option<i64>, is_ok: bool) -> Input {
     })
 }
 
+/// With what another file changes.
+fn restore(services: Vec<Service>, state: State) -> (Degradation, Vec<Change>) {
+    let mut restored = Degradation::restore(services, state);
+    let changes = restored.decide(|_| None);
+    (restored, changes)
+}
+
+fn due(degradation: &mut Degradation) -> Option<CellTime> {
+    assert!(!degradation.has_moved());
+    degradation.decide(|_| None);
+    degradation.next_due(CellTime(0))
+}
+
 fn new(text: &str) -> Degradation {
-    let (degradation, changes) = Degradation::restore(services(text), State::default());
+    let (degradation, changes) = restore(services(text), State::default());
     assert_eq!(changes, []);
     degradation
 }
@@ -116,11 +129,11 @@ fn weak_ones_are_degraded_strong_ones_limited_then_blocked_until_the_hold_is_ove
     assert_eq!(words(&worse), ["refunds/points block at 14"]);
     assert_eq!(worse[0].decided.since, ill[1].decided.since, "one alert");
     // Nobody calls it any more: the window runs empty, then the hold passes.
-    assert_eq!(degradation.next_due(), Some(CellTime(35_000)));
+    assert_eq!(due(&mut degradation), Some(CellTime(35_000)));
     assert_eq!(words(&read_to(&mut degradation, 34_000)), [""; 0]);
     let well = read_to(&mut degradation, 90_000);
     assert_eq!(words(&well), ["checkout/points restore at 35", "refunds/points restore at 35"]);
-    assert_eq!(degradation.next_due(), None);
+    assert_eq!(due(&mut degradation), None);
     assert_eq!(degradation.watched("points").unwrap().health, Health::Healthy);
 }
 
@@ -136,7 +149,7 @@ fn few_calls_say_nothing_and_a_silent_one_may_stay_as_it_is() {
         assert_eq!(read_to(&mut degradation, 1_000).len(), 2);
         let ended = read_to(&mut degradation, 600_000);
         assert_eq!(ended.len(), restored, "{silent}");
-        assert_eq!(degradation.next_due(), None, "{silent}");
+        assert_eq!(due(&mut degradation), None, "{silent}");
     }
 }
 
@@ -189,9 +202,9 @@ fn what_the_file_no_longer_names_ends_and_what_it_names_now_begins() {
         (unmeasured, &["checkout/points restore at 1", "refunds/points restore at 1"]),
         (FILE.replace(weak, "weak}"), &["refunds/points degrade at 1"]),
     ] {
-        let (mut restored, changes) = Degradation::restore(services(&file), state.clone());
+        let (mut restored, changes) = restore(services(&file), state.clone());
         assert_eq!(words(&changes), expect);
-        let (_, again) = Degradation::restore(services(&file), restored.state().clone());
+        let (_, again) = restore(services(&file), restored.state().clone());
         assert_eq!(again, []);
         assert!(read_to(&mut restored, 2_000).is_empty());
     }
@@ -385,7 +398,7 @@ proptest! {
             for (at, ms, ok) in part {
                 degradation.hear(&call(*at, Some(*ms as i64), *ok));
             }
-            let due = degradation.next_due();
+            let due = due(&mut degradation);
             let found = read_to(&mut degradation, cut);
             if let (Some(due), [first, ..]) = (due, &found[..]) {
                 // What is due does not come earlier: the calls of then were given.
@@ -393,7 +406,7 @@ proptest! {
             }
             changes.extend(found);
             let state = serde_json::from_str(&serde_json::to_string(degradation.state()).unwrap()).unwrap();
-            let (restored, orphans) = Degradation::restore(services(FILE), state);
+            let (restored, orphans) = restore(services(FILE), state);
             prop_assert_eq!(orphans, vec![]);
             (degradation, from) = (restored, cut);
         }

@@ -7,35 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::calls::{Kept, Reading};
-use super::health::{Grade, Health, Level, grade};
-use super::spec::{BUCKETS, HOLD_WINDOWS, Measures, Service, Strength};
+use super::calls::Reading;
+use super::health::{Health, Level};
+use super::spec::{Measures, Service, Strength};
+use super::watched::{Turn, Watched};
 use super::words;
 use crate::clock::CellTime;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{Decided, Input, Step};
-
-/// Windows that are looked ahead for the next decision that time alone brings: to the end of the longest hold.
-const AHEAD: i64 = BUCKETS * (HOLD_WINDOWS + 2);
-
-/// What is kept of one service.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Watched {
-    pub health: Health,
-    /// Windows that end here or before are judged.
-    closed: Option<CellTime>,
-    kept: Kept,
-    /// Classes and buckets fit these measures only.
-    measures: String,
-    /// The last window that was judged.
-    pub last: Reading,
-    pub grade: Option<Grade>,
-    /// Calls that came after their window was judged first.
-    pub late: u64,
-    /// Calls of which nobody can say how they went, and the last reason.
-    pub unreadable: u64,
-    pub why: String,
-}
 
 /// A decision in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,29 +56,28 @@ pub struct Degradation {
     moved: bool,
     /// By service; none where calls came since: to be looked up again.
     due: BTreeMap<String, Option<CellTime>>,
+    /// What another file changed, and nobody was told yet.
+    untold: Vec<Change>,
 }
 
 impl Degradation {
     /// As it was before; decisions that the file does not know any more end.
-    pub fn restore(services: Vec<Service>, mut state: State) -> (Degradation, Vec<Change>) {
+    pub fn restore(services: Vec<Service>, mut state: State) -> Degradation {
         state.services.retain(|id, _| measures(&services, id).is_some());
         for (id, watched) in &mut state.services {
-            let Some(measures) = measures(&services, id) else { continue };
-            let now = shape(measures);
-            if watched.measures != now {
-                watched.kept.clear();
-                (watched.measures, watched.closed) =
-                    (now, watched.closed.map(|at| floor(at, measures)));
+            if let Some(measures) = measures(&services, id) {
+                watched.fit(measures);
             }
         }
         // Even where nothing else moves: what ails goes on recovering.
-        let mut restored = Degradation { services, state, moved: true, due: BTreeMap::new() };
+        let mut restored = Degradation { services, state, moved: true, ..Degradation::default() };
         let ids: Vec<String> = restored.services.iter().map(|service| service.id.clone()).collect();
         let mut changes = restored.orphans();
         for id in ids {
             changes.extend(restored.settle(&id));
         }
-        (restored, changes)
+        restored.untold = changes;
+        restored
     }
 
     pub fn state(&self) -> &State {
@@ -133,7 +111,7 @@ impl Degradation {
                     match call {
                         Ok(call) => {
                             watched.take(event.at, call, measures);
-                            self.moved |= watched.kept.overflow().is_some();
+                            self.moved |= watched.overflow().is_some();
                         }
                         Err(why) => {
                             watched.unreadable += 1;
@@ -153,7 +131,7 @@ impl Degradation {
             let calls = service.measures.iter().flat_map(|measures| &measures.calls);
             let is_of = calls.into_iter().any(|calls| calls.stream.is_in(source));
             if let Some(watched) = self.state.services.get_mut(&service.id).filter(|_| is_of) {
-                watched.kept.clear();
+                watched.miss();
                 self.due.remove(&service.id);
             }
         }
@@ -162,26 +140,41 @@ impl Degradation {
     /// Judges every window of which all was given: `reach` says up to when a stream was.
     pub fn decide(&mut self, reach: impl Fn(&Stream) -> Option<CellTime>) -> Vec<Change> {
         if !std::mem::take(&mut self.moved) {
+            self.look_ahead();
             return Vec::new();
         }
         let mut turns = Vec::new();
+        let mut told = std::mem::take(&mut self.untold);
         for service in &self.services {
             let Some(measures) = &service.measures else { continue };
             let Some(watched) = self.state.services.get_mut(&service.id) else { continue };
             let ends = measures.calls.iter().map(|calls| reach(&calls.stream));
-            let end = ends.min().flatten().max(watched.kept.overflow());
+            let end = ends.min().flatten().max(watched.overflow());
             let Some(end) = end else { continue };
             let found = watched.judge(end, measures);
             turns.extend(found.into_iter().map(|turn| (turn.reading.to, service.id.clone(), turn)));
             self.due.remove(&service.id);
         }
         turns.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-        let changes = turns.into_iter().map(|(_, id, turn)| self.changes(&id, &turn));
-        changes.collect::<Vec<_>>().into_iter().flatten().collect()
+        for (_, id, turn) in turns {
+            told.extend(self.changes(&id, &turn));
+        }
+        self.look_ahead();
+        told
     }
 
-    /// When time alone may bring the next decision; not before its source was read that far.
-    pub fn next_due(&mut self) -> Option<CellTime> {
+    /// When time alone may bring the next decision, as of the last [`Degradation::decide`]. An instant that has passed is none: then
+    /// it waits for its source.
+    pub fn next_due(&self, now: CellTime) -> Option<CellTime> {
+        self.due.values().flatten().copied().filter(|at| *at > now).min()
+    }
+
+    /// Something may be decided.
+    pub fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    fn look_ahead(&mut self) {
         for service in &self.services {
             if let Some(measures) = &service.measures
                 && let Some(watched) = self.state.services.get(&service.id)
@@ -190,7 +183,6 @@ impl Degradation {
                 self.due.insert(service.id.clone(), watched.forecast(measures));
             }
         }
-        self.due.values().flatten().copied().min()
     }
 
     /// The decisions that a service's state asks for now, where they are others than those in force.
@@ -283,86 +275,6 @@ impl Degradation {
     }
 }
 
-/// A window after which something else is to be done.
-struct Turn {
-    was: Health,
-    health: Health,
-    reading: Reading,
-}
-
-impl Watched {
-    fn take(&mut self, at: CellTime, call: super::spec::Call, measures: &Measures) {
-        if self.measures.is_empty() {
-            self.measures = shape(measures);
-        }
-        if let Some(closed) = self.closed.filter(|closed| at < *closed) {
-            self.late += 1;
-            // It still counts in the windows to come; where it is in none of them, it is only told.
-            if at.0 < closed.0 - measures.window_ms + measures.bucket_ms() {
-                return;
-            }
-        }
-        self.kept.add(at, call, measures);
-    }
-
-    /// The end of the next window that could change anything; none where there is none.
-    fn next_window(&self, measures: &Measures) -> Option<CellTime> {
-        let first = self.kept.span().map(|(first, _)| CellTime(first));
-        let after = match (self.closed, first) {
-            (None, first) => first?,
-            (Some(_), None) if self.is_still(measures) => return None,
-            // What is healthy stays so without calls.
-            (Some(closed), Some(first)) if self.health == Health::Healthy => closed.max(first),
-            (Some(closed), _) => closed,
-        };
-        Some(after.plus_ms(measures.bucket_ms()))
-    }
-
-    /// No call is kept, and none is needed to stay as it is.
-    fn is_still(&self, measures: &Measures) -> bool {
-        let quiet = grade(&Reading::default(), measures);
-        let next = self.health.next(quiet, CellTime(i64::MAX / 2), measures.hold_ms);
-        self.kept.is_empty() && next == self.health
-    }
-
-    fn judge(&mut self, end: CellTime, measures: &Measures) -> Vec<Turn> {
-        let mut turns = Vec::new();
-        while let Some(to) = self.next_window(measures).filter(|to| *to <= end) {
-            let reading = self.kept.reading(to, measures);
-            let grade = grade(&reading, measures);
-            let was = self.health;
-            self.health = was.next(grade, to, measures.hold_ms);
-            (self.closed, self.grade, self.last) = (Some(to), Some(grade), reading.clone());
-            self.kept.forget_before(to.0 + measures.bucket_ms() - measures.window_ms);
-            if self.health.level() != was.level() {
-                turns.push(Turn { was, health: self.health, reading });
-            }
-        }
-        if self.is_still(measures) {
-            self.closed = self.closed.max(Some(floor(end, measures)));
-        }
-        turns
-    }
-
-    /// The end of the first window after which something else is to be done, if nothing more comes.
-    fn forecast(&self, measures: &Measures) -> Option<CellTime> {
-        let ill_ms = measures.latency.map(|(_, limits)| limits.ill);
-        if self.health == Health::Healthy && self.kept.is_spotless(ill_ms) {
-            return None;
-        }
-        let (mut to, mut health) = (self.next_window(measures)?, self.health);
-        for _ in 0..AHEAD {
-            let grade = grade(&self.kept.reading(to, measures), measures);
-            health = health.next(grade, to, measures.hold_ms);
-            if health.level() != self.health.level() {
-                return Some(to);
-            }
-            to = to.plus_ms(measures.bucket_ms());
-        }
-        None
-    }
-}
-
 fn measures<'s>(services: &'s [Service], id: &str) -> Option<&'s Measures> {
     services.iter().find(|service| service.id == id)?.measures.as_ref()
 }
@@ -374,12 +286,4 @@ fn step_for(strength: &Strength, level: Level) -> Option<(Step, Option<&str>)> {
         Level::Ill => steps.first().copied(),
         Level::Worse => steps.last().copied(),
     }
-}
-
-fn floor(at: CellTime, measures: &Measures) -> CellTime {
-    CellTime(at.0.div_euclid(measures.bucket_ms()) * measures.bucket_ms())
-}
-
-fn shape(measures: &Measures) -> String {
-    format!("{} {:?}", measures.window_ms, measures.latency)
 }
