@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::args::Sources;
 use crate::author::Checked;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SERVICES};
 use crate::config::{Settings, SystemKind, SystemUnderTest, or_known};
 use crate::faults::registry;
 use crate::probe::RuleNames;
@@ -148,7 +148,9 @@ pub const WATCHDOG_ARGS: [&str; 7] = [
 /// The words of the built-in reconciler.
 pub fn builtin_args(scenarios: &Path) -> Vec<String> {
     let plans = scenarios.join("plans").display().to_string();
-    [
+    let services = scenarios.join(SERVICES);
+    let services = services.exists().then(|| format!("--services={}", services.display()));
+    let args = [
         "run",
         "--rules=${rules}",
         &format!("--plans={plans}"),
@@ -166,9 +168,8 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--listen=${listen}",
         "--drill-clock",
         "--results=all",
-    ]
-    .map(str::to_owned)
-    .into()
+    ];
+    args.map(str::to_owned).into_iter().chain(services).collect()
 }
 
 fn beside_us() -> Result<PathBuf, String> {

@@ -4,11 +4,11 @@
 //! harness. Inside, a layer imports only downward:
 //!
 //! ```text
-//! daemon -> console -> plans -> alerts -> results -> engine -> event <- sources
+//! daemon -> console -> plans | degradation -> alerts -> results -> engine -> event <- sources
 //! engine: rules, window, gate, expr; log: what the process says on stderr, for all but the pure ones
 //! ```
 //!
-//! `event` and `engine` are pure: no socket, no SQL, no clock, no task. Try them:
+//! `event`, `engine` and `degradation` are pure: no socket, no SQL, no clock, no task. Try them:
 //! `cargo test --lib dcheck::engine`.
 
 pub mod alerts;

@@ -1,7 +1,7 @@
 //! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
-//! `orders`, `plan_orders`, `ailments`, `rollout`, `services`), rules against tables (`fitting`), the lookups, the known ends of sources
+//! `orders`, `plan_orders`, `ailments`, `rollout`, `services`), rules against tables (`fitting`), lookups, the known ends of sources
 //! (`ends`), the health of its own parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay`
 //! judges again (`replay`); `dcheck explain` says why (`explain`). `dcheck reconcile` sweeps what is at rest (`offline`).
 //! `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of `dcheck`; nothing imports it.
@@ -110,6 +110,10 @@ fn check(options: &CheckOptions) -> Result<(), Mistakes> {
     };
     let report = tried(&rules, options)?;
     println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
+    if options.services.is_some() {
+        let services = services::load(options, None).map_err(Mistakes)?;
+        println!("{} services are in order", services.len());
+    }
     println!("{report}");
     rollout::not_full(&rules).iter().for_each(|line| println!("{line}"));
     Ok(())
