@@ -43,6 +43,7 @@ async fn cell(servers: &Servers, dir: &Path) -> Cell {
         cell.args[at + 1] = format!("{}/examples/degradation/{part}", env!("CARGO_MANIFEST_DIR"));
     }
     cell.args.extend(["--services".to_owned(), file.display().to_string()]);
+    cell.args.extend(["--record".to_owned(), dir.join("recording").display().to_string()]);
     cell.start().await;
     cell
 }
@@ -129,6 +130,8 @@ pub async fn a_slow_service_is_done_without_until_it_is_quick_again(servers: &Se
 
     // Killed, and slow for longer than the plan's TTL: nothing is decided, told or started twice.
     cell.kill();
+    let last: Option<u64> =
+        cell.sql.query_first("SELECT MAX(seq) FROM dcheck.result").await.unwrap();
     calls(&mut cell, 900).await;
     cell.start().await;
     for _ in 0..5 {
@@ -144,7 +147,7 @@ pub async fn a_slow_service_is_done_without_until_it_is_quick_again(servers: &Se
 
     // Quick again: not before the window and the hold are over.
     calls(&mut cell, 50).await;
-    later(&mut cell, 11_000).await;
+    later(&mut cell, 6_000).await;
     assert_eq!(words(&mut cell, "points").await, ["degrade"]);
     later(&mut cell, 8_000).await;
     assert_eq!(words(&mut cell, "points").await, ["degrade", "restore"]);
@@ -167,4 +170,24 @@ pub async fn a_slow_service_is_done_without_until_it_is_quick_again(servers: &Se
     let state = "SELECT decision FROM dcheck.service_state WHERE dependency = 'channel'";
     let state: Option<String> = cell.sql.query_first(state).await.unwrap();
     assert_eq!(state.as_deref(), Some("block"));
+
+    // Judged again without the services' file: a decision is part of the recording.
+    cell.stop();
+    let file = dir.path().join("recording");
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/degradation/rules");
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_dcheck"));
+    let replayed = replay.arg("replay").arg(file).args(["--rules", rules]).output().unwrap();
+    assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stderr));
+    let replayed = String::from_utf8_lossy(&replayed.stdout).into_owned();
+    let told: Vec<&str> = replayed.lines().filter(|line| line.contains("dependency-")).collect();
+    let sql = "SELECT rule, revision, actual FROM dcheck.result WHERE seq > ? ORDER BY seq";
+    let rows: Vec<(String, String, String)> =
+        cell.sql.exec(sql, (last.unwrap_or(0),)).await.unwrap();
+    assert_eq!((rows.len(), told.len()), (3, 3), "{rows:?} {told:?}");
+    for ((rule, revision, actual), line) in rows.iter().zip(told) {
+        assert!(
+            [rule, revision, actual].iter().all(|part| line.contains(*part)),
+            "{line}: {actual}"
+        );
+    }
 }
