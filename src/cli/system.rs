@@ -168,6 +168,7 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--listen=${listen}",
         "--drill-clock",
         "--results=all",
+        "--people=${people}",
     ];
     args.map(str::to_owned).into_iter().chain(services).collect()
 }

@@ -211,7 +211,8 @@ fn expr(node: &Node<'_>, key: &str, kind: Kind, out: &mut Out) -> Option<Expr> {
     let text = node.optional_text(key, out)?;
     match Expr::compile(&text, kind, CALL) {
         Ok(expr) => {
-            for doubt in (kind == Kind::Bool).then(|| expr.doubts()).unwrap_or_default() {
+            let is_condition = kind == Kind::Bool;
+            for doubt in expr.doubts().iter().filter(|_| is_condition) {
                 out.push(node.says(&format!("`{key}` {doubt}")));
             }
             Some(expr)

@@ -88,24 +88,35 @@ impl Engine {
         }
     }
 
-    /// The rules are others than `old`: those that are gone end what they told, those that are new tell what stands.
+    /// The rules, or their rollouts, are others than `old`: what is gone ends what it told, what is new, or speaks from now on, tells
+    /// what stands.
     pub(super) fn decide_again(&mut self, old: &RuleSet, outputs: &mut Vec<Output>) {
         let rules = std::sync::Arc::clone(&self.rules);
         let standing: Vec<Decided> = self.decisions.values().cloned().collect();
         for mut decided in standing {
-            let tells =
-                |rule: &&std::sync::Arc<Rule>| rule.strategy.tells().contains(&decided.step);
-            let fresh = rules.rules().iter().filter(tells).filter(|rule| is_on(&rules, rule));
-            let fresh: Vec<_> = fresh.filter(|rule| old.named(&rule.name).is_none()).collect();
-            let gone = old.rules().iter().filter(tells).filter(|rule| is_on(old, rule));
-            let gone: Vec<_> = gone.filter(|rule| rules.named(&rule.name).is_none()).collect();
-            fresh.into_iter().for_each(|rule| self.tell_decided(rule, &decided, outputs));
-            decided.actual = "the rule was replaced".to_owned();
-            for rule in gone {
+            let pair = decided.pair();
+            let telling = |set: &RuleSet| -> Vec<std::sync::Arc<Rule>> {
+                let tells =
+                    |rule: &&std::sync::Arc<Rule>| rule.strategy.tells().contains(&decided.step);
+                set.rules().iter().filter(tells).filter(|rule| is_on(set, rule)).cloned().collect()
+            };
+            let (before, now) = (telling(old), telling(&rules));
+            for rule in &now {
+                let was = before.iter().find(|was| was.name == rule.name);
+                let was_silent = was.is_some_and(|was| old.is_shadow(was, &pair));
+                let mut verdict = self.verdict_on(rule, &decided, Judgement::Mismatched);
+                if was_silent && !verdict.shadow {
+                    // It was stored before, and is told now.
+                    verdict.revision.push_str(&format!("~{}", self.now.0));
+                    self.put_once(verdict, outputs);
+                } else if was.is_none() {
+                    self.put_once(verdict, outputs);
+                }
+            }
+            decided.actual = "the rule was replaced, or switched off".to_owned();
+            for rule in before.iter().filter(|rule| !now.iter().any(|is| is.name == rule.name)) {
                 // Another version speaks for the alert now.
-                let mut others = rules.rules().iter().filter(tells);
-                let held =
-                    others.any(|other| other.head.id == rule.head.id && is_on(&rules, other));
+                let held = now.iter().any(|other| other.head.id == rule.head.id);
                 self.end_decided(rule, &decided, held, outputs);
             }
         }

@@ -146,7 +146,11 @@ impl Engine {
             Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
-            Input::RollOut(rules) => self.roll_out(rules, &mut outputs),
+            Input::RollOut(rules) => {
+                let old = Arc::clone(&self.rules);
+                self.roll_out(rules, &mut outputs);
+                self.decide_again(&old, &mut outputs);
+            }
         }
         self.probe();
         self.end_shedding(&mut outputs);

@@ -105,6 +105,25 @@ fn what_stands_outlives_a_restart_and_goes_over_to_other_rules() {
 }
 
 #[test]
+fn a_rule_that_speaks_from_now_on_tells_what_stands() {
+    let at = |rollout: &str| set(&[rule("weak", 1, "degrade").replace("full", rollout)]);
+    for (was, is, roll_out, expect) in [
+        ("shadow", "full", true, &["weak@1 degrade~2000"][..]),
+        ("shadow", "full", false, &["weak@1 degrade~2000"]),
+        ("full", "shadow", true, &[]),
+        ("full", "full", false, &[]),
+        ("off", "full", false, &["weak@1 degrade"]),
+        ("full", "off", false, &["weak@1 degrade ends"]),
+    ] {
+        let mut engine = Engine::new(at(was), &sources(), HashSet::new());
+        engine.step(decided(Step::Degrade, 1_000), CellTime(1_000));
+        let rules = at(is);
+        let input = if roll_out { Input::RollOut(rules) } else { Input::Replace(rules) };
+        assert_eq!(told(engine.step(input, CellTime(2_000))), *expect, "{was} {is}");
+    }
+}
+
+#[test]
 fn a_rule_without_decisions_is_a_mistake() {
     for (decides, part) in [
         ("", "needs `decides`"),
