@@ -333,12 +333,6 @@ impl Core {
         self.tell_due();
     }
 
-    /// What the engine, or a group of alerts, waits for.
-    fn next_due(&self) -> Option<CellTime> {
-        let decision = self.services.next_due(self.clock.now());
-        [self.engine.next_due(), self.router.next_due(), decision].into_iter().flatten().min()
-    }
-
     pub fn step(&mut self, input: Input) {
         let now = self.clock.now();
         self.recorder.note(&input, now);

@@ -68,6 +68,12 @@ fn unread(services: &[Service], topics: &[String]) -> Vec<String> {
 }
 
 impl Core {
+    /// What the engine, a group of alerts, or a decision about a service waits for.
+    pub(super) fn next_due(&self) -> Option<CellTime> {
+        let decision = self.services.next_due(self.clock.now());
+        [self.engine.next_due(), self.router.next_due(), decision].into_iter().flatten().min()
+    }
+
     /// Decides by what was read since the last turn.
     pub(super) fn decide(&mut self) {
         let has_moved = self.services.has_moved();

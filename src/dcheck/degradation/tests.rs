@@ -208,6 +208,12 @@ fn what_the_file_no_longer_names_ends_and_what_it_names_now_begins() {
         assert_eq!(again, []);
         assert!(read_to(&mut restored, 2_000).is_empty());
     }
+    // Named again while it is still ill: a new case, which nobody has told of.
+    let (mut without, _) = restore(services(&FILE.replace("id: checkout", "id: basket")), state);
+    read_to(&mut without, 2_000);
+    let (_, again) = restore(services(FILE), without.state().clone());
+    assert_eq!(words(&again), ["basket/points restore at 1", "checkout/points degrade at 2"]);
+    assert_eq!(again[1].decided.since, CellTime(2_000));
 }
 
 #[test]

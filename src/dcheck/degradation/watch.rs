@@ -189,7 +189,7 @@ impl Degradation {
     fn settle(&mut self, id: &str) -> Vec<Change> {
         let Some(watched) = self.state.services.get(id) else { return Vec::new() };
         let (health, reading) = (watched.health, watched.last.clone());
-        self.changes(id, &Turn { was: health, health, reading })
+        self.changes(id, &Turn { health, reading })
     }
 
     fn changes(&mut self, on: &str, turn: &Turn) -> Vec<Change> {
@@ -204,8 +204,8 @@ impl Degradation {
                     continue;
                 }
                 let at = turn.reading.to;
-                let fell_ill = turn.health.since().or(turn.was.since());
-                let since = before.as_ref().map(|before| before.since).or(fell_ill).unwrap_or(at);
+                // A dependency that the file names anew is a case of its own.
+                let since = before.as_ref().map_or(at, |before| before.since);
                 let (step, plan) = wanted.unwrap_or((Step::Restore, None));
                 self.state.in_force.retain(|one| !own(&one));
                 let (service, on) = (service.id.clone(), on.to_owned());

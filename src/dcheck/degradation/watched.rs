@@ -31,7 +31,6 @@ pub struct Watched {
 
 /// A window after which something else is to be done.
 pub struct Turn {
-    pub was: Health,
     pub health: Health,
     pub reading: Reading,
 }
@@ -100,7 +99,7 @@ impl Watched {
             (self.closed, self.grade, self.last) = (Some(to), Some(grade), reading.clone());
             self.kept.forget_before(to.0 + measures.bucket_ms() - measures.window_ms);
             if self.health.level() != was.level() {
-                turns.push(Turn { was, health: self.health, reading });
+                turns.push(Turn { health: self.health, reading });
             }
         }
         if self.is_still(measures) {
