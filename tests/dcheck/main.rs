@@ -7,6 +7,7 @@
 
 mod cases;
 mod cell;
+mod killed;
 mod link;
 mod log;
 mod missed;
@@ -44,6 +45,7 @@ async fn dcheck_on_real_servers() {
     offline::a_sweep_that_is_killed_goes_on_and_tells_each_finding_once(servers).await;
     offline::a_bad_line_makes_no_finding_of_what_is_missing(servers).await;
     readings::our_reading_and_mysqlbinlogs_agree(servers).await;
+    killed::kills_change_no_finding(servers).await;
     rollout::a_candidate_is_compared_promoted_and_rolled_back(servers).await;
     services::a_slow_service_is_done_without_until_it_is_quick_again(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;
