@@ -49,13 +49,9 @@ struct Said {
 impl Said {
     async fn of(cell: &mut Cell) -> Said {
         type Row = (String, String, String, String, String, String, Option<String>, bool);
-        let results: Vec<Row> = cell.sql
-                .query(
-                    "SELECT rule, subject_kind, subject, occurrence, revision, judgement, at_risk, resolved \
-                     FROM dcheck.result",
-                )
-                .await
-                .unwrap();
+        let rows = "SELECT rule, subject_kind, subject, occurrence, revision, judgement, at_risk, \
+                    resolved FROM dcheck.result";
+        let results: Vec<Row> = cell.sql.query(rows).await.unwrap();
         let own = |kind: &str| !OF_ITSELF.contains(&kind);
         let results = results.into_iter().filter(|row| own(&row.1));
         let receipts: Vec<(String, String, String)> = cell

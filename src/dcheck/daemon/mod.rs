@@ -29,6 +29,7 @@ mod rules_command;
 mod services;
 mod services_command;
 mod start;
+mod tape;
 mod telling;
 mod vigil;
 mod watchdog;

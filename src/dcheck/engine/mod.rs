@@ -17,6 +17,7 @@ mod diff;
 pub mod expr;
 mod gaps;
 pub mod gate;
+mod gathering;
 mod judge;
 mod lookups;
 pub mod port;
@@ -85,6 +86,8 @@ pub struct Engine {
     /// By rule name.
     counts: BTreeMap<String, Counts>,
     already_judged: HashSet<VerdictKey>,
+    /// Of a sweep: the first instant that is no part of its books.
+    books_end: Option<CellTime>,
     now: CellTime,
 }
 
@@ -116,6 +119,7 @@ impl Engine {
             unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
+            books_end: None,
             now: CellTime(i64::MIN),
         }
     }

@@ -3,6 +3,7 @@
 mod decided;
 mod fit;
 mod gaps;
+mod gathering;
 mod interleaving;
 mod lookups;
 mod memory;
