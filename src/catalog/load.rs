@@ -30,7 +30,12 @@ impl Catalog {
         loading.each_file(&scenarios.join("plans"), |catalog, reader, node, _| {
             catalog.plans.extend(read_plans(reader, node));
         });
-        loading.each_file(scenarios, read_domain);
+        loading.each_file(scenarios, |catalog, reader, node, path| {
+            // The reconciler's own, beside its rules and plans.
+            if path.file_name().is_none_or(|name| name != SERVICES) {
+                read_domain(catalog, reader, node, path);
+            }
+        });
         loading.each_file(drills, |catalog, reader, node, _| {
             catalog.drills.extend(read_drill(reader, node));
         });
@@ -39,6 +44,9 @@ impl Catalog {
         (catalog, in_order(mistakes))
     }
 }
+
+/// Services and their dependencies, for `dcheck --services`.
+pub const SERVICES: &str = "services.yaml";
 
 #[derive(Default)]
 struct Loading {

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use crate::config::Place;
 use crate::journal::LossPointFacts;
 
+pub use load::SERVICES;
 pub use loss_point::{
     AlertCheck, Cause, Checks, CodeCheck, Column, DOMAINS, Deadlines, DeployCheck, DesignCheck,
     LogCheck, Loss, LossPoint, Priority, Reproduce, SqlCheck, UniqueKey, WATCHER,

@@ -365,6 +365,10 @@ fn mistakes_of_several_files_come_together() {
     assert_eq!(files.len(), 3);
     assert!(mistakes.len() > 20, "{}", mistakes.len());
     assert!(Catalog::load(&scenarios, &dir.path().join("drills")).is_err());
+    // Not a domain: the reconciler's own.
+    std::fs::write(scenarios.join("services.yaml"), "- {id: points}\n").expect("ok");
+    let (_, again) = Catalog::read(&scenarios, &dir.path().join("drills"));
+    assert_eq!(again.len(), mistakes.len());
     let (_, mistakes) = Catalog::read(&dir.path().join("none"), &dir.path().join("none"));
     assert_eq!(mistakes[0].code, "no-catalogue");
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::args::Sources;
 use crate::author::Checked;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SERVICES};
 use crate::config::{Settings, SystemKind, SystemUnderTest, or_known};
 use crate::faults::registry;
 use crate::probe::RuleNames;
@@ -191,7 +191,9 @@ pub fn sweep_args() -> Vec<String> {
 /// The words of the built-in reconciler.
 pub fn builtin_args(scenarios: &Path) -> Vec<String> {
     let plans = scenarios.join("plans").display().to_string();
-    [
+    let services = scenarios.join(SERVICES);
+    let services = services.exists().then(|| format!("--services={}", services.display()));
+    let args = [
         "run",
         "--rules=${rules}",
         &format!("--plans={plans}"),
@@ -210,9 +212,8 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--drill-clock",
         "--results=all",
         "--people=${people}",
-    ]
-    .map(str::to_owned)
-    .into()
+    ];
+    args.map(str::to_owned).into_iter().chain(services).collect()
 }
 
 fn beside_us() -> Result<PathBuf, String> {

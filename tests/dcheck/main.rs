@@ -19,6 +19,7 @@ mod replay;
 mod rollout;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod services;
 mod visible;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -47,6 +48,7 @@ async fn dcheck_on_real_servers() {
     readings::our_reading_and_mysqlbinlogs_agree(servers).await;
     killed::kills_change_no_finding(servers).await;
     rollout::a_candidate_is_compared_promoted_and_rolled_back(servers).await;
+    services::a_slow_service_is_done_without_until_it_is_quick_again(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;
     log::a_purged_log_is_told_by_its_transactions_and_never_skipped(servers).await;
 }

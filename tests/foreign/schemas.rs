@@ -264,3 +264,45 @@ fn the_alerting_file_is_what_its_schema_says() {
         assert!(!reads(&value), "{value} by dcheck");
     }
 }
+
+/// dcheck's services: the example is as the schema says, and what the schema refuses is refused by dcheck too.
+#[test]
+fn the_services_file_is_what_its_schema_says() {
+    let dir = "examples/degradation";
+    let text = fs::read_to_string(format!("{dir}/services.yaml")).unwrap();
+    let example: Value = serde_yaml::from_str(&text).unwrap();
+    let services = schema("services");
+    assert_eq!(mistakes(&services, &example, "services"), Vec::<String>::new());
+    let temporary = tempfile::tempdir().unwrap();
+    let reads = |value: &Value| {
+        let file = temporary.path().join("services.yaml");
+        fs::write(&file, value.to_string()).unwrap();
+        let checked = std::process::Command::new(env!("CARGO_BIN_EXE_dcheck"))
+            .args(["check", "--rules", &format!("{dir}/rules")])
+            .args(["--plans", &format!("{dir}/plans"), "--services"])
+            .arg(&file)
+            .output()
+            .expect("dcheck runs");
+        checked.status.success()
+    };
+    assert!(reads(&example));
+    for (place, value) in [
+        ("/0/measured/0/tabel", json!("service_call")),
+        ("/0/window", json!("soon")),
+        ("/0/min_calls", json!("many")),
+        ("/0/latency/of", json!("p42")),
+        ("/0/latency/ill", json!(800)),
+        ("/0/errors/well", json!("few")),
+        ("/0/when_silent", json!("hope")),
+        ("/2/id", json!("Checkout")),
+        ("/2/dependencies/0/strength", json!("week")),
+        ("/2/dependencies/0/limit", json!({"to": "50%"})),
+        ("/2/dependencies/1/limit/to", json!("half")),
+    ] {
+        let mut wrong = example.clone();
+        let (parent, key) = place.rsplit_once('/').unwrap();
+        wrong.pointer_mut(parent).unwrap()[key] = value;
+        assert!(!mistakes(&services, &wrong, "services").is_empty(), "{place} by the schema");
+        assert!(!reads(&wrong), "{place} by dcheck");
+    }
+}

@@ -9,18 +9,25 @@ pub struct Node<'a> {
     file: &'a str,
     text: &'a str,
     path: String,
+    /// Lines before it: it is one of several things in the file.
+    before: usize,
     pub value: &'a Value,
 }
 
 impl<'a> Node<'a> {
     pub fn root(file: &'a str, text: &'a str, value: &'a Value) -> Node<'a> {
         let id = value.get("id").and_then(Value::as_str).unwrap_or_default();
-        Node { file, text, path: id.to_owned(), value }
+        Node { file, text, path: id.to_owned(), before: 0, value }
+    }
+
+    /// The same, behind so many lines of the file.
+    pub fn behind(self, before: usize) -> Node<'a> {
+        Node { before, ..self }
     }
 
     /// The root of a file that is one thing; `name` stands before the paths in it.
     pub fn file(file: &'a str, text: &'a str, value: &'a Value, name: &str) -> Node<'a> {
-        Node { file, text, path: name.to_owned(), value }
+        Node { file, text, path: name.to_owned(), before: 0, value }
     }
 
     /// A mistake at this node: `take-off-sale.yaml:12: take-off-sale.trigger: …`.
@@ -125,13 +132,13 @@ impl<'a> Node<'a> {
     fn at(&self, key: &str) -> Node<'a> {
         let dot = if self.path.is_empty() { "" } else { "." };
         let path = format!("{}{dot}{key}", self.path);
-        Node { file: self.file, text: self.text, path, value: self.value }
+        Node { path, ..*self }
     }
 
     /// The line of the last key of the path: each key is searched after the one above it.
     fn line(&self) -> usize {
         let lines: Vec<&str> = self.text.lines().collect();
-        let mut at = 0;
+        let mut at = self.before.min(lines.len());
         for key in self.path.split('.').skip(1) {
             let marker = format!("{key}:");
             if let Some(found) = lines[at..].iter().position(|line| line.contains(&marker)) {

@@ -18,7 +18,7 @@ use super::people::People;
 use super::plans::{self, PlanOrder, Plans};
 use super::rollouts::Wish;
 use super::view::{Figures, View};
-use super::{rules, silences};
+use super::{rules, services, silences};
 use crate::clock::Clock;
 use crate::dcheck::alerts::{DeliveryState, Silence};
 use crate::dcheck::engine::RuleSet;
@@ -149,6 +149,7 @@ pub async fn serve(listener: TcpListener, console: Arc<Console>) -> std::io::Res
         .route("/rules", get(rules::list))
         .route("/rules/{rule}/promote", post(rules::promote))
         .route("/rules/{rule}/rollback", post(rules::roll_back))
+        .route("/services", get(services::list))
         .route("/alerts", get(alerts))
         .route("/silences", get(silences::list).post(silences::add))
         .route("/silences/{id}", delete(silences::end))

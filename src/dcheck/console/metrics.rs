@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use super::services::of_services;
 use super::view::{Figures, View};
 use crate::dcheck::engine::Counts;
 use crate::money::Money;
@@ -111,12 +112,43 @@ pub const FAMILIES: &[Family] = &[
         &["plan"],
         "1 while a kill switch is thrown; * is all plans.",
     ),
+    family(
+        "dcheck_service_state",
+        "gauge",
+        &["service", "state"],
+        "1 for the state that it is in.",
+    ),
+    family("dcheck_service_calls", "gauge", &["service"], "Calls of the last window."),
+    family("dcheck_service_errors", "gauge", &["service"], "Of these, those that failed."),
+    seconds(
+        "dcheck_service_latency_seconds",
+        &["service", "of"],
+        "Latency of the last window that is held against the limits.",
+    ),
+    family(
+        "dcheck_service_calls_late",
+        "counter",
+        &["service"],
+        "Calls that came after their window was judged first.",
+    ),
+    family(
+        "dcheck_service_calls_unreadable",
+        "counter",
+        &["service"],
+        "Calls of which nobody can say how they went.",
+    ),
+    family(
+        "dcheck_dependency_decision",
+        "gauge",
+        &["service", "dependency", "decision"],
+        "1 while the decision is in force.",
+    ),
     family("dcheck_settled_mark", "gauge", &[], "The last mark that is settled."),
     seconds("dcheck_clock_offset_seconds", &[], "By how much a drill has advanced the clock."),
 ];
 
 /// Values of the labels, and the sample's own.
-type Rows = Vec<(Vec<String>, String)>;
+pub(super) type Rows = Vec<(Vec<String>, String)>;
 
 /// What the deliveries and plans say.
 #[derive(Clone, Debug, Default)]
@@ -134,6 +166,7 @@ pub fn open_metrics(view: &View, figures: &Figures, deeds: &Deeds) -> String {
     rows.extend(of_rules(view));
     rows.extend(of_lookups(view));
     rows.extend(of_alerts(view, figures, deeds));
+    rows.extend(of_services(view));
     let mut text = String::new();
     for family in FAMILIES {
         let Family { name, kind, unit, labels, help } = family;
@@ -156,14 +189,14 @@ pub fn open_metrics(view: &View, figures: &Figures, deeds: &Deeds) -> String {
     text
 }
 
-type ByName = BTreeMap<&'static str, Rows>;
+pub(super) type ByName = BTreeMap<&'static str, Rows>;
 
 fn one(value: u64) -> Rows {
     vec![(Vec::new(), value.to_string())]
 }
 
 /// Milliseconds as seconds.
-fn in_seconds(ms: i64) -> String {
+pub(super) fn in_seconds(ms: i64) -> String {
     let (sign, ms) = (if ms < 0 { "-" } else { "" }, ms.unsigned_abs());
     format!("{sign}{}.{:03}", ms / 1000, ms % 1000)
 }
@@ -292,103 +325,5 @@ fn escaped(value: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::SourceView;
-    use super::*;
-    use crate::clock::CellTime;
-    use crate::dcheck::console::LoadView;
-    use crate::dcheck::engine::LookupCounts;
-    use crate::wire::{Alert, Subject};
-
-    fn alert(print: &str, state: AlertState, minor: i64) -> Alert {
-        Alert {
-            rule: "r".into(),
-            loss_point: "l".into(),
-            subject: Subject::new("order", "O"),
-            occurrence: "O".into(),
-            severity: "P0".into(),
-            at_risk: Some(Money::cny(minor)),
-            expected: String::new(),
-            actual: String::new(),
-            position: String::new(),
-            starts_at: "2026-01-05T00:00:00Z".into(),
-            state,
-            fingerprint: print.into(),
-        }
-    }
-
-    fn text() -> String {
-        let counts = Counts { taken: 8, shed: 5, matched: 2, mismatched: 1, ..Counts::default() };
-        let asked = LookupCounts { asked: 4, waiting: 2, ..LookupCounts::default() };
-        let load = LoadView { connections: 8, connections_in_use: 3, ..LoadView::default() };
-        let source = SourceView {
-            undecodable: [("no-json".to_owned(), 3)].into(),
-            behind_since: Some(CellTime(1_000)),
-            ..SourceView::default()
-        };
-        let mut view = View {
-            lookups: [("bid@1".to_owned(), asked)].into(),
-            load,
-            sources: [("flow/0".to_owned(), source)].into(),
-            counts: [("a\"b".to_owned(), counts)].into(),
-            ..View::default()
-        };
-        view.keep_alert(alert("a", AlertState::Firing, 19_990));
-        view.keep_alert(alert("b", AlertState::Firing, 10));
-        view.keep_alert(alert("c", AlertState::Resolved, 500));
-        let figures = Figures { now: CellTime(62_500), offset_ms: -30_000, ..Figures::default() };
-        let (plan_runs, halted) = (vec![("effective", 2)], vec!["*".to_owned()]);
-        let deeds = Deeds { plan_runs, halted, delivered: 7, failed_posts: 1 };
-        open_metrics(&view, &figures, &deeds)
-    }
-
-    #[test]
-    fn the_text_is_open_metrics() {
-        let text = text();
-        for line in [
-            "# TYPE dcheck_taken counter",
-            "dcheck_taken_total{rule=\"a\\\"b\"} 8",
-            "dcheck_shed_total{rule=\"a\\\"b\"} 5",
-            "dcheck_lookups_total{rule=\"bid@1\",outcome=\"asked\"} 4",
-            "dcheck_lookups_waiting{rule=\"bid@1\"} 2",
-            "dcheck_sql_connections 3",
-            "dcheck_sql_connections_limit 8",
-            "dcheck_occurrences{rule=\"a\\\"b\",judgement=\"matched\"} 2",
-            "dcheck_source_undecodable_total{source=\"flow/0\",reason=\"no-json\"} 3",
-            "# UNIT dcheck_source_behind_seconds seconds",
-            "dcheck_source_behind_seconds{source=\"flow/0\"} 61.500",
-            "dcheck_alerts_firing{rule=\"r\",severity=\"P0\"} 2",
-            "dcheck_at_risk{rule=\"r\",currency=\"CNY\"} 200.00",
-            "dcheck_plan_runs{state=\"effective\"} 2",
-            "dcheck_plans_halted{plan=\"*\"} 1",
-            "dcheck_alerts_delivered_total 7",
-            "dcheck_clock_offset_seconds -30.000",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} in {text}");
-        }
-        assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
-        // Each family once and in one piece; a unit ends its name; a counter never ends with what its samples add.
-        for family in FAMILIES {
-            let head = format!("# TYPE {} {}\n", family.name, family.kind);
-            assert_eq!(text.matches(&head).count(), 1, "{head}");
-            assert!(family.name.ends_with(family.unit) && !family.name.ends_with("_total"));
-            assert!(["counter", "gauge"].contains(&family.kind), "{family:?}");
-        }
-    }
-
-    #[test]
-    fn every_metric_is_documented_and_nothing_else_is() {
-        let page = include_str!("METRICS.md");
-        let rows = page.lines().filter(|line| line.starts_with("| `dcheck_"));
-        let documented: Vec<String> = rows.map(str::to_owned).collect();
-        let wanted: Vec<String> = FAMILIES
-            .iter()
-            .map(|Family { name, kind, unit, labels, help }| {
-                let suffix = if *kind == "counter" { "_total" } else { "" };
-                let labels = labels.join(", ");
-                format!("| `{name}{suffix}` | {kind} | {unit} | {labels} | {help} |")
-            })
-            .collect();
-        assert_eq!(documented, wanted, "METRICS.md:\n{}", wanted.join("\n"));
-    }
-}
+#[path = "metrics_tests.rs"]
+mod tests;

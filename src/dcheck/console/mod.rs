@@ -1,6 +1,6 @@
 //! The console: what the reconciler says of itself over HTTP.
 //!
-//! Owns the routes (`http`, `silences`, `plans`, `rules`), which rollouts people ordered (`rollouts`), the metrics text
+//! Owns the routes (`http`, `silences`, `plans`, `rules`, `services`), which rollouts people ordered (`rollouts`), the metrics text
 //! (`metrics`, `METRICS.md`), the view that the daemon keeps up to date (`view`) and who may silence alerts, order anything of
 //! plans and roll out rules (`people`). Must not know the engine's inside or the database. Not covered: a page for people;
 //! authentication of anything but these three.
@@ -11,6 +11,7 @@ mod people;
 mod plans;
 mod rollouts;
 mod rules;
+mod services;
 mod silences;
 mod view;
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::rollouts::Rollouts;
 use crate::clock::{CellTime, rfc3339};
 use crate::dcheck::alerts::Silence;
+use crate::dcheck::degradation::Told;
 use crate::dcheck::engine::{Counts, Diff, LookupCounts, RuleSet, Shed};
 use crate::wire::{Alert, ClockReport, Health, Judged, Watermark};
 
@@ -81,6 +82,7 @@ pub struct View {
     pub lookups: BTreeMap<String, LookupCounts>,
     pub shed: BTreeMap<String, Shed>,
     pub load: LoadView,
+    pub services: Vec<Told>,
 }
 
 /// What other tasks add to the daemon's own figures.

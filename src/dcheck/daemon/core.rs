@@ -21,6 +21,7 @@ use super::recording::Recorder;
 use crate::clock::{CellTime, Clock, monotonic_us};
 use crate::dcheck::alerts::{Delivery, Router};
 use crate::dcheck::console::{Console, Order, Rollouts, SourceView};
+use crate::dcheck::degradation::Degradation;
 use crate::dcheck::engine::{Engine, Input};
 use crate::dcheck::event::Row;
 use crate::dcheck::plans::{Ended, Executor, Planner};
@@ -90,6 +91,7 @@ pub struct Core {
     pub view: View,
     pub parts: Parts,
     pub rollouts: Rollouts,
+    pub services: Degradation,
     /// Changes of differences between versions that the console knows.
     pub diffs_shown: u64,
     pub back: mpsc::Sender<Back>,
@@ -166,6 +168,7 @@ impl Core {
 
     /// Between two turns: deliver, commit, and tell the console.
     fn turn_over(&mut self) {
+        self.decide();
         while let Some(message) = self.outgoing.pop_front() {
             let delivery = match message.channel {
                 Channel::Alerts => &self.alerts,
@@ -330,14 +333,10 @@ impl Core {
         self.tell_due();
     }
 
-    /// What the engine, or a group of alerts, waits for.
-    fn next_due(&self) -> Option<CellTime> {
-        self.engine.next_due().into_iter().chain(self.router.next_due()).min()
-    }
-
     pub fn step(&mut self, input: Input) {
         let now = self.clock.now();
         self.recorder.note(&input, now);
+        self.services.hear(&input);
         let outputs = self.engine.step(input, now);
         self.activity += outputs.len() as u64;
         outputs.into_iter().for_each(|output| self.put(output));

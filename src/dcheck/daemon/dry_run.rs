@@ -70,8 +70,8 @@ mod tests {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("scenarios");
         let file = dir.path().join("finding.json");
         std::fs::write(&file, finding).unwrap();
-        let files =
-            CheckOptions { rules: root.join("rules"), plans: root.join("plans"), alerting: None };
+        let (rules, plans) = (root.join("rules"), root.join("plans"));
+        let files = CheckOptions { rules, plans, alerting: None, services: None };
         told(&DryRunOptions { files, finding: file, topic_prefix: String::new() })
             .map_err(|mistakes| mistakes.0.join("\n"))
     }

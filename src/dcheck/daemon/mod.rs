@@ -1,7 +1,7 @@
 //! The daemon: the reconciler as a process, `dcheck run`, `dcheck check` and `dcheck plan dry-run` (`dry_run`).
 //!
 //! Owns the command line (`options`), the start (`start`), the one task that owns the engine (`core`, `record`, `telling`,
-//! `orders`, `plan_orders`, `ailments`, `rollout`), rules against tables (`fitting`), the lookups, the known ends of sources
+//! `orders`, `plan_orders`, `ailments`, `rollout`, `services`), rules against tables (`fitting`), lookups, the known ends of sources
 //! (`ends`), the health of its own parts (`parts`) and what is judged as a recording (`recording`), which `dcheck replay`
 //! judges again (`replay`); `dcheck explain` says why (`explain`). `dcheck reconcile` sweeps what is at rest (`offline`).
 //! `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of `dcheck`; nothing imports it.
@@ -26,6 +26,8 @@ mod recording;
 mod replay;
 mod rollout;
 mod rules_command;
+mod services;
+mod services_command;
 mod start;
 mod tape;
 mod telling;
@@ -71,6 +73,9 @@ pub fn main() -> ExitCode {
         Command::Rules(options) => {
             runtime.block_on(rules_command::run(options)).map(|()| ExitCode::SUCCESS)
         }
+        Command::Services(options) => {
+            runtime.block_on(services_command::run(options)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Run(options) => runtime.block_on(start::run(*options)).map(|()| ExitCode::SUCCESS),
         Command::Watchdog(options) => {
             runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)
@@ -106,6 +111,10 @@ fn check(options: &CheckOptions) -> Result<(), Mistakes> {
     };
     let report = tried(&rules, options)?;
     println!("{} rules and {} plans are in order", rules.heads().count(), plans.len());
+    if options.services.is_some() {
+        let services = services::load(options, None).map_err(Mistakes)?;
+        println!("{} services are in order", services.len());
+    }
     println!("{report}");
     rollout::not_full(&rules).iter().for_each(|line| println!("{line}"));
     Ok(())
@@ -149,6 +158,9 @@ fn load(
         Vec::new()
     });
     mistakes.extend(rules.unknown_targets(&known.targets));
+    // Held against rules and plans only where those can be known.
+    let whole = mistakes.is_empty().then_some((&rules, &plans[..]));
+    mistakes.extend(services::load(options, whole).err().unwrap_or_default());
     if mistakes.is_empty() {
         Ok((Arc::new(rules), plans.into_iter().map(Arc::new).collect()))
     } else {

@@ -47,6 +47,8 @@ pub enum Command {
     Check(CheckOptions),
     /// List, promote and roll back the rules of a running reconciler.
     Rules(super::rules_command::RulesOptions),
+    /// How well services are, and what is done about those on which others depend.
+    Services(super::services_command::ServicesOptions),
     /// Rehearse emergency plans.
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -81,6 +83,9 @@ pub struct CheckOptions {
     /// Channels, grouping, inhibition and storms of alerts; without it each alert is told by itself, at once.
     #[arg(long, value_name = "FILE")]
     pub alerting: Option<PathBuf>,
+    /// Services, on whom they depend, and when those are degraded, limited or blocked; without it nothing is measured.
+    #[arg(long, value_name = "FILE")]
+    pub services: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -16,6 +16,7 @@ use super::options::ResultsKept;
 use crate::clock::{CellTime, monotonic_us, rfc3339};
 use crate::dcheck::alerts::{Silence, fingerprint};
 use crate::dcheck::console::Rollouts;
+use crate::dcheck::degradation;
 use crate::dcheck::engine::{Output, RuleSet, Snapshot, Verdict, VerdictKey};
 use crate::dcheck::plans::{Decision, Ended, Finding, Nudge, plan_event};
 use crate::dcheck::results::{Batch, Message, Stored, VerdictRow};
@@ -36,6 +37,9 @@ pub struct Checkpoint {
     /// What people ordered about rules.
     #[serde(default)]
     pub rollouts: Rollouts,
+    /// Calls of services, and what was decided by them.
+    #[serde(default)]
+    pub services: degradation::State,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -248,8 +252,9 @@ impl Core {
             let (dating, topic_id) = (state.dating, state.topic_id.clone());
             Some((name.clone(), Place { position, dating, topic_id }))
         });
-        let rollouts = self.rollouts.clone();
-        let checkpoint = Checkpoint { places: places.collect(), engine: snapshot, rollouts };
+        let (rollouts, services) = (self.rollouts.clone(), self.services.state().clone());
+        let places = places.collect();
+        let checkpoint = Checkpoint { places, engine: snapshot, rollouts, services };
         batch.checkpoint = serde_json::to_string(&checkpoint).ok();
         batch.at_ms = self.clock.now().0;
         let (writer, back) = (self.writer.clone(), self.back.clone());

@@ -267,6 +267,7 @@ impl Start {
             view: View::default(),
             parts,
             rollouts,
+            services: super::services::restored(&self.options, checkpoint.as_ref())?,
             diffs_shown: 0,
             back,
             kept: self.options.results,

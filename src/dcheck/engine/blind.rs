@@ -130,6 +130,7 @@ fn expected(watch: &Watch, id: &str, rules: &RuleSet) -> String {
         Ward::Rules => "the rule files are in order".to_owned(),
         Ward::Lookup => "whoever rules ask answers".to_owned(),
         Ward::Shedding => "the rule takes all that is its to judge".to_owned(),
+        Ward::Dependency => "services on which others depend are well".to_owned(),
         Ward::PlanExecutor => "plan actions reach their targets".to_owned(),
         Ward::Reconciler => format!("a sign of life within {} s", watch.after_ms / 1000),
     }

@@ -12,6 +12,7 @@
 
 mod blind;
 mod columns;
+mod decided;
 mod diff;
 pub mod expr;
 mod gaps;
@@ -38,6 +39,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::Event;
 use crate::wire::{Judgement, Subject};
 
+pub use decided::{Decided, ONLY_PLAN, Step};
 pub use diff::{Diff, Example, Tally};
 pub use lookups::LookupCounts;
 pub use port::{Counts, GroupChange, Input, Output, Snapshot, Verdict, VerdictKey, Ward};
@@ -72,6 +74,8 @@ pub struct Engine {
     watches: Watches,
     gaps: Gaps,
     columns: Columns,
+    /// By `service/dependency`: what was decided last.
+    decisions: BTreeMap<String, Decided>,
     /// Why rules, by id, never fitted their tables.
     unfit: BTreeMap<String, String>,
     /// By rule id, where two versions stand side by side.
@@ -108,6 +112,7 @@ impl Engine {
             watches: Watches::default(),
             gaps: Gaps::default(),
             columns: Columns::default(),
+            decisions: BTreeMap::new(),
             unfit: BTreeMap::new(),
             diffs: BTreeMap::new(),
             diff_changes: 0,
@@ -141,10 +146,15 @@ impl Engine {
             Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
             Input::Unfit { rule, why } => self.unfit(rule, why),
+            Input::Decided(decided) => self.decide(*decided, &mut outputs),
             Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
             Input::Tick => {}
             Input::Replace(rules) => self.replace(rules, &mut outputs),
-            Input::RollOut(rules) => self.roll_out(rules, &mut outputs),
+            Input::RollOut(rules) => {
+                let old = Arc::clone(&self.rules);
+                self.roll_out(rules, &mut outputs);
+                self.decide_again(&old, &mut outputs);
+            }
         }
         self.probe();
         self.end_shedding(&mut outputs);
@@ -212,6 +222,11 @@ impl Engine {
                 None => drop(told.insert(name.clone(), *counts)),
             }
         }
+    }
+
+    /// Everything that `stream` had before this instant has been given.
+    pub fn reach(&self, stream: &window::Stream) -> Option<CellTime> {
+        self.progress.reach(stream)
     }
 
     pub fn rules(&self) -> &Arc<RuleSet> {
@@ -307,6 +322,7 @@ impl Engine {
         }
         self.watches.keep(&stay, outputs, self.now);
         self.hand_over(&old, outputs);
+        self.decide_again(&old, outputs);
         let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
         let ids: HashSet<&str> = self
             .rules

@@ -10,6 +10,7 @@ use crate::dcheck::event::{Event, Row, Value};
 use crate::money::Money;
 use crate::wire::{Judgement, Subject};
 
+use super::decided::Decided;
 use super::rules::RuleSet;
 use super::rules::ask::Ask;
 
@@ -75,6 +76,8 @@ pub enum Input {
         lookup: u64,
         result: Result<Vec<Row>, String>,
     },
+    /// Something was decided about a dependency of a service.
+    Decided(Box<Decided>),
     /// Nothing but time.
     Tick,
     /// A new set of rules: those with the same id and version keep their state.
@@ -112,6 +115,8 @@ pub enum Ward {
     Lookup,
     /// Rules take all that is theirs.
     Shedding,
+    /// Services on which others depend are well: told by [`Input::Decided`], and no part of the watcher.
+    Dependency,
     /// The reconciler answers: watched by the watchdog, a process of its own.
     Reconciler,
 }
@@ -122,6 +127,7 @@ impl Ward {
         match self {
             Ward::Source | Ward::Lag | Ward::Unread | Ward::Undecodable => "source",
             Ward::Columns | Ward::Shedding => "rule",
+            Ward::Dependency => "dependency",
             _ => "part",
         }
     }

@@ -18,7 +18,7 @@ use super::rules::group::{Group, Reference};
 use super::schedule::Address;
 use super::shedding::Shedding;
 use super::window::Progress;
-use super::{Counts, Engine, GroupChange, RuleSet, Snapshot, VerdictKey};
+use super::{Counts, Decided, Engine, GroupChange, RuleSet, Snapshot, VerdictKey};
 
 /// Grows when the shape of [`State`] changes.
 const SHAPE: u32 = 2;
@@ -47,6 +47,8 @@ struct State {
     diffs: BTreeMap<String, Diff>,
     #[serde(default)]
     shedding: Shedding,
+    #[serde(default)]
+    decisions: BTreeMap<String, Decided>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,6 +95,7 @@ impl Engine {
             columns: self.columns.clone(),
             diffs: self.diffs.clone(),
             shedding: self.shedding.clone(),
+            decisions: self.decisions.clone(),
         };
         Snapshot {
             read: self.progress.marks(),
@@ -148,6 +151,7 @@ impl Engine {
         engine.diff_changes = u64::from(!state.diffs.is_empty());
         engine.diffs = state.diffs;
         engine.shedding = state.shedding;
+        engine.decisions = state.decisions;
         engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {
             let kept = serde_json::from_value(kept.clone());

@@ -108,6 +108,12 @@ impl Progress {
         let mut carriers = self.0.iter().filter(|(source, _)| stream.is_in(source)).peekable();
         carriers.peek().is_some() && carriers.all(|(_, reach)| reach.end > Some(deadline))
     }
+
+    /// The earliest end of all sources that may carry `stream`; none where one has none, or none carries it.
+    pub fn reach(&self, stream: &Stream) -> Option<CellTime> {
+        let carriers = self.0.iter().filter(|(source, _)| stream.is_in(source));
+        carriers.map(|(_, reach)| reach.end).min().flatten()
+    }
 }
 
 #[cfg(test)]
@@ -126,7 +132,9 @@ mod tests {
         assert!(progress.is_past(&table, CellTime(10)));
         progress.mark("flow/0", 4, CellTime(20));
         assert!(!progress.is_past(&topic, CellTime(10)), "partition 1 is silent");
+        assert_eq!(progress.reach(&topic), None);
         progress.mark("flow/1", 5, CellTime(20));
+        assert_eq!(progress.reach(&topic), Some(CellTime(20)));
         assert!(progress.is_past(&topic, CellTime(10)));
         assert!(!progress.is_past(&Stream::Topic("elsewhere".into()), CellTime(0)));
         progress.mark("flow/1", 2, CellTime(1));

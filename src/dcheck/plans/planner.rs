@@ -12,6 +12,7 @@ use super::counting::{Counting, mark};
 use super::halts::Halts;
 use super::spec::{Approval, PlanSpec};
 use crate::clock::{CellTime, parse_rfc3339, rfc3339};
+use crate::dcheck::engine::ONLY_PLAN;
 use crate::money::Money;
 use crate::wire::{PlanRun, PlanState, Subject};
 
@@ -216,6 +217,7 @@ fn triggers(spec: &PlanSpec, finding: &Finding) -> bool {
     trigger.rules.contains(&finding.rule)
         && finding.severity <= trigger.min_severity
         && is_enough(finding.at_risk, &trigger.min_at_risk)
+        && finding.fields.get(ONLY_PLAN).is_none_or(|plan| *plan == spec.id)
 }
 
 /// Why a finding of one of its rules starts nothing.
@@ -223,6 +225,9 @@ pub fn why_not(spec: &PlanSpec, finding: &Finding) -> String {
     let trigger = &spec.trigger;
     if finding.severity > trigger.min_severity {
         return format!("severity {} is below {}", finding.severity, trigger.min_severity);
+    }
+    if let Some(plan) = finding.fields.get(ONLY_PLAN).filter(|plan| **plan != spec.id) {
+        return format!("it is for plan `{plan}` alone");
     }
     let least: Vec<String> = trigger.min_at_risk.iter().map(Money::to_string).collect();
     match finding.at_risk {

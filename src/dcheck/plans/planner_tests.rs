@@ -304,3 +304,20 @@ fn a_scope_that_names_another_place_in_a_path_is_refused() {
         assert_eq!(word(&decided), decision, "{sku}");
     }
 }
+
+#[test]
+fn a_finding_that_is_for_one_plan_starts_no_other() {
+    for (only, expect) in [
+        (None, "start"),
+        (Some("take-off-sale"), "start"),
+        (Some("drop-points"), "nothing"),
+        (Some(""), "nothing"),
+    ] {
+        let mut finding = finding("S-1", "b1");
+        finding.fields.extend(only.map(|plan| (ONLY_PLAN.to_owned(), plan.to_owned())));
+        assert_eq!(word(&planner().on_finding(&finding, CellTime(1))), expect, "{only:?}");
+    }
+    let mut other = finding("S-1", "b1");
+    other.fields.insert(ONLY_PLAN.to_owned(), "drop-points".to_owned());
+    assert_eq!(why_not(&spec(), &other), "it is for plan `drop-points` alone");
+}

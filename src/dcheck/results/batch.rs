@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::decisions::DecisionRow;
 use crate::money::Money;
 use crate::wire::{Judgement, PlanRun, Subject};
 
@@ -84,6 +85,8 @@ pub struct Batch {
     /// Kill switches, by plan; none: lifted.
     pub halts: BTreeMap<String, Option<String>>,
     pub audit: Vec<AuditRow>,
+    /// About dependencies of services.
+    pub decisions: Vec<DecisionRow>,
     pub checkpoint: Option<String>,
     pub at_ms: i64,
 }
@@ -111,6 +114,7 @@ impl Batch {
             && self.alert_state.is_empty()
             && self.halts.is_empty()
             && self.audit.is_empty()
+            && self.decisions.is_empty()
             && self.checkpoint.is_none()
     }
 }

@@ -6,6 +6,7 @@
 //! doubles nothing. Must not know the engine, the sources, or what a plan does.
 
 pub mod batch;
+mod decisions;
 mod history;
 mod once;
 mod schema;
@@ -15,6 +16,7 @@ pub mod sweep;
 mod writer;
 
 pub use batch::{AuditRow, Batch, Channel, Message, Stored, VerdictRow};
+pub use decisions::DecisionRow;
 pub use once::Receipt;
 pub use store::{Store, StoreError};
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! database's, not ours.
 //! Not covered: migrations between versions of these tables (there is one version so far).
 
+use super::decisions::{DECISION_DDL, STATE_DDL};
+
 /// The statements, in order; each may be run again.
-pub const DDL: [&str; 12] = [
+pub const DDL: [&str; 14] = [
     "CREATE DATABASE IF NOT EXISTS dcheck CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
     "CREATE TABLE IF NOT EXISTS dcheck.result (
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
@@ -50,13 +52,16 @@ pub const DDL: [&str; 12] = [
         seq BIGINT UNSIGNED NOT NULL PRIMARY KEY,
         who VARCHAR(64) NOT NULL, what VARCHAR(32) NOT NULL, body MEDIUMTEXT NOT NULL,
         at_ms BIGINT NOT NULL, KEY by_time (at_ms))",
+    DECISION_DDL,
+    STATE_DDL,
 ];
 
-/// Whether all tables are there already: one query instead of nine statements at each start.
+/// Whether all tables are there already: one query instead of all statements at each start.
 pub const COUNT_TABLES: &str = "SELECT COUNT(*) FROM information_schema.tables \
      WHERE table_schema = 'dcheck' AND table_name IN \
      ('result', 'matched_count', 'outbox', 'plan_run', 'plan_trigger', 'plan_step', \
-     'checkpoint', 'kept_group', 'alert_state', 'plan_halt', 'audit')";
+     'checkpoint', 'kept_group', 'alert_state', 'plan_halt', 'audit', \
+     'service_decision', 'service_state')";
 
 /// Tables that [`DDL`] makes.
-pub const TABLES: u64 = 11;
+pub const TABLES: u64 = 13;

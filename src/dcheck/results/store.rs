@@ -11,6 +11,7 @@ use mysql_async::prelude::{Query, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Row, TxOpts, Value};
 
 use super::batch::{Batch, Channel, Message, Stored, VerdictRow, judgement_from};
+use super::decisions;
 use super::schema::{COUNT_TABLES, DDL, TABLES};
 use super::sweep::{SWEEP_SEQ, in_time};
 use crate::wire::{PlanRun, Subject};
@@ -184,6 +185,7 @@ pub(super) async fn write<Q: Queryable>(tx: &mut Q, batch: &Batch) -> mysql_asyn
     keep_by_id(tx, "kept_group", batch.groups.iter().map(pair)).await?;
     keep_by_id(tx, "alert_state", batch.alert_state.iter().map(pair)).await?;
     keep_by_id(tx, "plan_halt", &batch.halts).await?;
+    decisions::write(tx, batch).await?;
     let audit = batch.audit.iter().map(|row| {
         let who = clipped(&row.who, 64);
         vec![row.seq.into(), who.into(), row.what.into(), (&row.body).into(), row.at_ms.into()]
@@ -288,7 +290,7 @@ fn run_values(run: &PlanRun, at_ms: i64) -> Vec<Value> {
 }
 
 /// At most `limit` characters: a long text of a user must not fail the transaction.
-fn clipped(text: &str, limit: usize) -> String {
+pub(super) fn clipped(text: &str, limit: usize) -> String {
     text.chars().take(limit).collect()
 }
 

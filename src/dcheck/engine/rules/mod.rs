@@ -12,6 +12,7 @@ mod at_most_one;
 mod build;
 mod columns;
 mod conservation;
+mod dependency;
 mod fields;
 mod fit;
 pub mod group;

@@ -7,6 +7,7 @@
 use std::fmt::Debug;
 
 use crate::clock::CellTime;
+use crate::dcheck::engine::decided::Step;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope};
 use crate::dcheck::engine::port::Ward;
 use crate::dcheck::event::Row;
@@ -97,6 +98,11 @@ pub trait Strategy: Debug + Send + Sync {
     /// What it watches over without any event.
     fn watch(&self) -> Option<&Watch> {
         None
+    }
+
+    /// Of which decisions about dependencies it tells.
+    fn tells(&self) -> &[Step] {
+        &[]
     }
 
     /// What must not be missing for its findings to be true.

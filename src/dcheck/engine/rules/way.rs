@@ -7,8 +7,8 @@ use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
 use super::fields::Fields;
 use super::strategy::{Strategy, WhenAbsent};
 use super::{
-    aggregate, at_most_one, conservation, missing_counterpart, one_to_many, ordering, self_watch,
-    state_machine, sum_bound, threshold, two_sided_match, unexplained_change,
+    aggregate, at_most_one, conservation, dependency, missing_counterpart, one_to_many, ordering,
+    self_watch, state_machine, sum_bound, threshold, two_sided_match, unexplained_change,
 };
 
 /// Every strategy by the name that a rule's `strategy` gives.
@@ -24,6 +24,7 @@ pub const WAYS: &[(&str, &Way)] = &[
     ("state-machine", &state_machine::WAY),
     ("aggregate", &aggregate::WAY),
     ("conservation", &conservation::WAY),
+    ("dependency", &dependency::WAY),
     ("freshness", &self_watch::FRESHNESS),
     ("self-watch", &self_watch::SELF_WATCH),
 ];

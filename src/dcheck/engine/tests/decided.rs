@@ -1,0 +1,138 @@
+//! Decisions about dependencies: which rules tell of them, under which identity, and what a restart or other rules change.
+
+use super::*;
+use crate::dcheck::engine::decided::{Decided, Step};
+
+fn rule(id: &str, version: u32, decides: &str) -> String {
+    format!(
+        "- {{id: {id}, version: {version}, loss_point: l, severity: P1, rollout: full, strategy: dependency, \
+         decides: [{decides}], when_absent: finding}}\n"
+    )
+}
+
+fn set(texts: &[String]) -> Arc<RuleSet> {
+    Arc::new(rules::load(&[(PathBuf::from("r.yaml"), texts.concat())]).expect("rules"))
+}
+
+fn decided(step: Step, at: i64) -> Input {
+    Input::Decided(Box::new(Decided {
+        service: "checkout".into(),
+        dependency: "points".into(),
+        step,
+        since: CellTime(1_000),
+        at: CellTime(at),
+        plan: Some("drop-points".into()),
+        expected: "e".into(),
+        actual: step.name().into(),
+    }))
+}
+
+fn told(outputs: Vec<Output>) -> Vec<String> {
+    let word = |output: Output| {
+        let Output::Verdict(verdict) = output else { panic!("{output:?}") };
+        assert_eq!(verdict.subject.to_string(), "dependency \"checkout/points\"");
+        assert_eq!(verdict.occurrence, "checkout/points@1970-01-01T00:00:01.000Z");
+        let end = match (verdict.resolved, verdict.held) {
+            (true, true) => " ends, held",
+            (true, false) => " ends",
+            _ => "",
+        };
+        assert_eq!(verdict.resolved, !verdict.is_firing());
+        format!("{}@{} {}{end}", verdict.rule, verdict.version, verdict.revision)
+    };
+    outputs.into_iter().map(word).collect()
+}
+
+#[test]
+fn each_decision_is_told_by_the_rules_that_list_it_and_ended_with_it() {
+    let rules =
+        [rule("weak", 1, "degrade"), rule("any", 1, "limit, block"), rule("hard", 1, "block")];
+    for (steps, expect) in [
+        (
+            &[Step::Degrade, Step::Restore][..],
+            &[&["weak@1 degrade"][..], &["weak@1 degrade ends"]][..],
+        ),
+        (
+            &[Step::Limit, Step::Block, Step::Restore],
+            &[
+                &["any@1 limit"],
+                &["any@1 block", "hard@1 block"],
+                &["any@1 block ends", "hard@1 block ends"],
+            ],
+        ),
+        (&[Step::Restore], &[&[]]),
+        // The same again, as after a restart that reads it again.
+        (&[Step::Limit, Step::Limit], &[&["any@1 limit"], &[]]),
+    ] {
+        let mut engine = Engine::new(set(&rules), &sources(), HashSet::new());
+        for (nth, (step, expect)) in (1..).zip(steps.iter().zip(expect)) {
+            let outputs = engine.step(decided(*step, nth * 1_000), CellTime(nth * 1_000));
+            assert_eq!(told(outputs), *expect, "{steps:?}");
+        }
+    }
+}
+
+#[test]
+fn a_finding_names_its_plan_and_parties() {
+    let mut engine = Engine::new(set(&[rule("weak", 1, "degrade")]), &sources(), HashSet::new());
+    let outputs = engine.step(decided(Step::Degrade, 1_000), CellTime(5_000));
+    let Output::Verdict(verdict) = &outputs[0] else { panic!("{outputs:?}") };
+    let fields = [
+        ("decision", "degrade"),
+        ("dependency", "points"),
+        (ONLY_PLAN, "drop-points"),
+        ("service", "checkout"),
+    ];
+    assert_eq!(verdict.fields, fields.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    assert_eq!((verdict.event_at, verdict.at), (CellTime(1_000), CellTime(5_000)));
+}
+
+#[test]
+fn what_stands_outlives_a_restart_and_goes_over_to_other_rules() {
+    let rules = set(&[rule("weak", 1, "degrade")]);
+    let mut engine = Engine::new(Arc::clone(&rules), &sources(), HashSet::new());
+    engine.step(decided(Step::Degrade, 1_000), CellTime(1_000));
+    let snapshot = engine.snapshot();
+    let restored = |judged| Engine::restore(Arc::clone(&rules), &sources(), judged, &snapshot);
+    let mut engine = restored(HashSet::new()).unwrap();
+    let younger = set(&[rule("weak", 2, "degrade")]);
+    let outputs = engine.step(Input::Replace(younger), CellTime(2_000));
+    assert_eq!(told(outputs), ["weak@2 degrade", "weak@1 degrade ends, held"]);
+    let outputs = engine.step(decided(Step::Restore, 3_000), CellTime(3_000));
+    assert_eq!(told(outputs), ["weak@2 degrade ends"]);
+    let outputs = engine.step(Input::Replace(rules.clone()), CellTime(4_000));
+    assert_eq!(told(outputs), [""; 0], "nothing stands");
+}
+
+#[test]
+fn a_rule_that_speaks_from_now_on_tells_what_stands() {
+    let at = |rollout: &str| set(&[rule("weak", 1, "degrade").replace("full", rollout)]);
+    for (was, is, roll_out, expect) in [
+        ("shadow", "full", true, &["weak@1 degrade~2000"][..]),
+        ("shadow", "full", false, &["weak@1 degrade~2000"]),
+        ("full", "shadow", true, &[]),
+        ("full", "full", false, &[]),
+        ("off", "full", false, &["weak@1 degrade"]),
+        ("full", "off", false, &["weak@1 degrade ends"]),
+    ] {
+        let mut engine = Engine::new(at(was), &sources(), HashSet::new());
+        engine.step(decided(Step::Degrade, 1_000), CellTime(1_000));
+        let rules = at(is);
+        let input = if roll_out { Input::RollOut(rules) } else { Input::Replace(rules) };
+        assert_eq!(told(engine.step(input, CellTime(2_000))), *expect, "{was} {is}");
+    }
+}
+
+#[test]
+fn a_rule_without_decisions_is_a_mistake() {
+    for (decides, part) in [
+        ("", "needs `decides`"),
+        ("degrad", "`degrad` is no decision (did you mean `degrade`?)"),
+        ("restore", "`restore` is no decision"),
+    ] {
+        let text = rule("r", 1, decides);
+        let errors = rules::load(&[(PathBuf::from("r.yaml"), text)]).expect_err(decides);
+        let told: String = errors.iter().map(ToString::to_string).collect();
+        assert!(told.contains(part), "{told}");
+    }
+}
