@@ -145,7 +145,9 @@ pub async fn a_candidate_is_compared_promoted_and_rolled_back(servers: &Servers)
     std::fs::write(&own, files.replacen("after.price <= 100", "after.prise <= 100", 1)).unwrap();
     let url = format!("{}/rules/reload", cell.console);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = http.post(&url).send().await.unwrap();
+    let unknown = http.post(&url).send().await.unwrap();
+    assert_eq!(unknown.status(), 401, "with people, only they reload");
+    let answer = http.post(&url).bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(answer.status(), 422);
     let why = answer.text().await.unwrap();
     assert!(why.contains("`bid.prise`, which is not there (did you mean `price`?)"), "{why}");

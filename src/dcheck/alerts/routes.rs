@@ -175,6 +175,14 @@ impl Routes {
         }
     }
 
+    pub fn is_first_dead(&self) -> bool {
+        self.first.is_dead()
+    }
+
+    pub fn is_second_dead(&self) -> bool {
+        self.second.as_ref().is_some_and(Way::is_dead)
+    }
+
     /// What fires and was told before this process started.
     pub fn remember(&self, open: &[WebhookAlert]) {
         self.first.note(open, true);

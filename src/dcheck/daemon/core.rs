@@ -295,7 +295,7 @@ impl Core {
             && !state.ends.is_open()
         {
             state.caught_up = true;
-            self.step(Input::CaughtUp { source: source.to_owned() });
+            self.first_caught_up(source);
         }
     }
 

@@ -5,8 +5,9 @@
 //! that does not get on. Must not judge: whether an ailment is an alert is a rule's
 //! (`strategy: self-watch`). What is due or not heard yet counts as busy.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -40,13 +41,16 @@ pub struct Parts {
     signs: mpsc::Sender<Input>,
     untold: Arc<AtomicU64>,
     next_check: Arc<AtomicI64>,
+    /// Parts that ailed when the process before this one ended.
+    doubted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Parts {
     pub fn new(clock: Clock) -> (Parts, mpsc::Receiver<Input>) {
         let (signs, inbox) = mpsc::channel(SIGNS);
         let next_check = Arc::new(AtomicI64::new(clock.now().plus_ms(CHECK_MS).0));
-        (Parts { clock, signs, untold: Arc::default(), next_check }, inbox)
+        let (untold, doubted) = Default::default();
+        (Parts { clock, signs, untold, next_check, doubted }, inbox)
     }
 
     /// `why`: the part ails; none: it is well.
@@ -59,6 +63,28 @@ impl Parts {
         self.untold.fetch_add(1, Ordering::AcqRel);
         if self.signs.try_send(sign).is_err() {
             self.heard();
+        }
+    }
+
+    /// `id` ailed before this process: the next check-up says whether it still does.
+    pub fn doubt(&self, id: String) {
+        self.doubted().insert(id);
+    }
+
+    fn doubted(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the check-up of the channels has shown of those in doubt: a dead one is told by its way.
+    fn clear_channels(&self, routes: &Routes) {
+        for (id, is_dead) in [
+            (ALERT_CHANNEL, routes.is_first_dead()),
+            (SECOND_ALERT_CHANNEL, routes.is_second_dead()),
+        ] {
+            let was_in_doubt = self.doubted().remove(id);
+            if was_in_doubt && !is_dead {
+                self.tell(Ward::AlertChannel, id, None);
+            }
         }
     }
 
@@ -81,7 +107,9 @@ impl Parts {
             self.clock.sleep_until(at).await;
             let ((), silent) = tokio::join!(routes.beat(), silent_target(&targets));
             let why = trouble(silent, &waiting(&runs.list()), self.clock.now());
-            if why.is_some() || ails {
+            self.clear_channels(&routes);
+            let was_in_doubt = self.doubted().remove(PLAN_EXECUTOR);
+            if why.is_some() || ails || was_in_doubt {
                 self.tell(Ward::PlanExecutor, PLAN_EXECUTOR, why.as_deref());
             }
             ails = why.is_some();

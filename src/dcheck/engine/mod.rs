@@ -14,6 +14,7 @@ mod blind;
 mod columns;
 mod diff;
 pub mod expr;
+mod force;
 mod gaps;
 pub mod gate;
 mod judge;
@@ -46,8 +47,10 @@ pub use snapshot::SnapshotError;
 
 use blind::Watches;
 use columns::Columns;
+use force::InForce;
 use gaps::Gaps;
 use lookups::Lookups;
+use rollout::Left;
 use rules::Rule;
 use rules::group::Group;
 use rules::rule::Unreadable;
@@ -81,6 +84,8 @@ pub struct Engine {
     /// By rule name.
     counts: BTreeMap<String, Counts>,
     already_judged: HashSet<VerdictKey>,
+    /// What a restart found in force, until it is handed over.
+    left: Option<Left>,
     now: CellTime,
 }
 
@@ -111,6 +116,7 @@ impl Engine {
             unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
+            left: None,
             now: CellTime(i64::MIN),
         }
     }
@@ -120,6 +126,7 @@ impl Engine {
     pub fn step(&mut self, input: Input, now: CellTime) -> Vec<Output> {
         self.now = self.now.max(now);
         let mut outputs = Vec::new();
+        self.take_over_restart(&mut outputs);
         match input {
             Input::Event(event) => self.take(event, &mut outputs),
             Input::Mark { source, seq, at } => {
@@ -139,6 +146,7 @@ impl Engine {
             Input::Unfit { rule, why } => self.unfit(rule, why),
             Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
             Input::Tick => {}
+            Input::Fitted => self.accept_columns(&mut outputs),
             Input::Replace(rules) => self.replace(rules, &mut outputs),
             Input::RollOut(rules) => self.roll_out(rules, &mut outputs),
         }
@@ -296,13 +304,15 @@ impl Engine {
 
     /// Rules that are gone take their state with them; what they had open is told as unknown.
     fn replace(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
-        let stay: HashSet<String> = rules.rules().iter().map(|rule| rule.name.clone()).collect();
         let old = std::mem::replace(&mut self.rules, rules);
-        for rule in old.rules().iter().filter(|rule| !stay.contains(&rule.name)) {
-            self.abandon(rule, outputs);
-        }
-        self.watches.keep(&stay, outputs, self.now);
-        self.hand_over(&old, outputs);
+        let before = InForce::of(&old);
+        let down = self.places_without_answer();
+        let gone = before.names().filter(|name| self.rules.named(name).is_none());
+        let gone: Vec<String> = gone.cloned().collect();
+        let groups = gone.into_iter().map(|name| (self.abandon(&name), name));
+        let groups = groups.map(|(groups, name)| (name, groups)).collect();
+        self.end_orphans(&down, outputs);
+        self.hand_over(Left { before, groups, ..Left::default() }, outputs);
         let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
         let ids: HashSet<&str> = self
             .rules
@@ -313,7 +323,6 @@ impl Engine {
             .collect();
         self.diff_changes += 1;
         self.diffs.retain(|id, _| ids.contains(id.as_str()));
-        self.accept_columns(outputs);
     }
 
     fn forget(&mut self, address: &Address) {

@@ -77,6 +77,8 @@ pub enum Input {
     },
     /// Nothing but time.
     Tick,
+    /// The rules in force were held against the tables as they are, and fit.
+    Fitted,
     /// A new set of rules: those with the same id and version keep their state.
     #[serde(skip)]
     Replace(Arc<RuleSet>),
@@ -142,7 +144,7 @@ pub enum Output {
 }
 
 /// What one rule says of one occurrence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub rule: String,
     pub version: String,

@@ -105,6 +105,15 @@ impl Engine {
         )
     }
 
+    /// Places that some rule gets no answer from.
+    pub(super) fn places_without_answer(&self) -> Vec<String> {
+        let places = self.rules.rules().iter().filter_map(|rule| place_of(rule));
+        let mut down: Vec<String> = places.filter(|p| self.failing(p).next().is_some()).collect();
+        down.sort();
+        down.dedup();
+        down
+    }
+
     /// At most so many of those that wait.
     pub(super) fn ask_again(&mut self, rule: &str, at_most: usize) {
         let now = self.now;
@@ -157,6 +166,6 @@ impl Engine {
     }
 }
 
-fn place_of(rule: &Rule) -> Option<String> {
+pub(super) fn place_of(rule: &Rule) -> Option<String> {
     rule.lookup.as_ref().map(|lookup| lookup.ask.place())
 }

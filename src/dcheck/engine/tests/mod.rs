@@ -2,6 +2,7 @@
 
 mod fit;
 mod gaps;
+mod handover;
 mod interleaving;
 mod lookups;
 mod memory;
