@@ -49,7 +49,7 @@ use blind::Watches;
 use columns::Columns;
 use force::InForce;
 use gaps::Gaps;
-use lookups::Lookups;
+use lookups::{Fault, Lookups};
 use rollout::Left;
 use rules::Rule;
 use rules::group::Group;
@@ -144,7 +144,12 @@ impl Engine {
             Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
             Input::Unfit { rule, why } => self.unfit(rule, why),
-            Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
+            Input::Answer { lookup, result } => {
+                self.answer(lookup, &result, Fault::Place, &mut outputs);
+            }
+            Input::NoAnswer { lookup, why } => {
+                self.answer(lookup, &Err(why), Fault::Key, &mut outputs);
+            }
             Input::Tick => {}
             Input::Fitted => self.accept_columns(&mut outputs),
             Input::Replace(rules) => self.replace(rules, &mut outputs),
@@ -330,6 +335,7 @@ impl Engine {
         let keeps = |group: &Group| group.is_open() || !group.open.is_empty();
         if groups.get(&address.key).is_some_and(|group| !keeps(group)) {
             groups.remove(&address.key);
+            self.lookups.forget(address);
             self.changed.insert(address.clone());
         }
     }

@@ -75,6 +75,11 @@ pub enum Input {
         lookup: u64,
         result: Result<Vec<Row>, String>,
     },
+    /// No answer to [`Output::Lookup`], and the question's own fault: its key cannot be asked for, or is not known.
+    NoAnswer {
+        lookup: u64,
+        why: String,
+    },
     /// Nothing but time.
     Tick,
     /// The rules in force were held against the tables as they are, and fit.

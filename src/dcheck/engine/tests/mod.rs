@@ -10,6 +10,7 @@ mod published;
 mod retrieval;
 mod strategies;
 mod time;
+mod unanswered;
 mod versions;
 
 use std::path::{Path, PathBuf};
