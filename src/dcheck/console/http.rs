@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::metrics::{CONTENT_TYPE, Deeds, open_metrics};
 use super::people::{People, person};
@@ -34,10 +34,15 @@ pub enum Order {
         seq: u64,
     },
     Plan(PlanOrder),
-    Silence(Silence),
+    Silence {
+        silence: Silence,
+        /// Told once it is stored.
+        stored: oneshot::Sender<()>,
+    },
     Unsilence {
         id: String,
         who: String,
+        stored: oneshot::Sender<()>,
     },
     /// To be raised by another share of its subjects.
     RollOut {

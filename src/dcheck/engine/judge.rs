@@ -49,6 +49,9 @@ impl Engine {
                 self.tell(rule, &mut group, number, telling, outputs);
             }
         }
+        if rule.strategy.judges_alone() {
+            group.trim();
+        }
         if changed {
             self.changed.insert(address.clone());
         }
