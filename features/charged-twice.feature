@@ -4,6 +4,7 @@ Feature: A buyer is charged once for an order
 
   Background:
     Given order "O-1" awaits payment of 199.00 CNY
+    And a person on duty approves the plans that ask
 
   Rule: A second charge stops the channel, and only that channel
 

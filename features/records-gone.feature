@@ -15,7 +15,7 @@ Feature: Records may go, the next charge is seen all the same
       When a buyer pays 199.00 CNY for order "O-1" through channel "alipay" and is charged
       Then alert "charged-twice" is raised in time for order "O-1"
       And the alert puts 199.00 CNY at risk
-      And plan "stop-channel" is effective in time for channel "alipay"
+      And plan "stop-channel" only asks in time for channel "alipay"
       And no other alert is raised
       And the loss is at most 199.00 CNY
 

@@ -22,10 +22,12 @@ pub enum SubjectKind {
     Source,
     /// A part of the watcher itself: `reconciler`, `alert-channel`, `rules`, `plan-executor`.
     Part,
+    /// A rule of the reconciler.
+    Rule,
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 13] = [
+    pub const ALL: [SubjectKind; 14] = [
         SubjectKind::Order,
         SubjectKind::Refund,
         SubjectKind::Item,
@@ -39,6 +41,7 @@ impl SubjectKind {
         SubjectKind::Warehouse,
         SubjectKind::Source,
         SubjectKind::Part,
+        SubjectKind::Rule,
     ];
 
     /// The English word, which is also the `kind` of [`Subject`] on the wire.
@@ -57,6 +60,7 @@ impl SubjectKind {
             SubjectKind::Warehouse => "warehouse",
             SubjectKind::Source => "source",
             SubjectKind::Part => "part",
+            SubjectKind::Rule => "rule",
         }
     }
 
@@ -75,6 +79,7 @@ impl SubjectKind {
             SubjectKind::Warehouse => "仓库",
             SubjectKind::Source => "数据源",
             SubjectKind::Part => "部件",
+            SubjectKind::Rule => "规则",
         }
     }
 }

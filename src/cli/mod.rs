@@ -31,7 +31,10 @@ pub fn main() -> ExitCode {
     if let Command::Stage(StageArgs { command: StageCommand::Hold }) = &cli.command {
         let runtime =
             tokio::runtime::Runtime::new().expect("invariant: a holder has threads to start");
-        return runtime.block_on(crate::stage::warm::hold());
+        let code = runtime.block_on(crate::stage::warm::hold());
+        // The servers are gone: a question to one of them that still waits on a thread may not hold us.
+        runtime.shutdown_background();
+        return code;
     }
     if let Command::Guardian { state_dir } = &cli.command {
         // Before any thread exists: its children die with the thread that forked them.

@@ -166,6 +166,7 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--listen=${listen}",
         "--drill-clock",
         "--results=all",
+        "--people=${people}",
     ]
     .map(str::to_owned)
     .into()

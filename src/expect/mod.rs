@@ -20,6 +20,7 @@ mod premises;
 mod proof;
 mod silence;
 mod verdict;
+mod waits;
 
 pub use bound::span_text;
 pub use premises::premises;
@@ -83,6 +84,9 @@ impl Case<'_> {
             }
             Expectation::PlanEffective { plan, scope, within_ms } => {
                 self.plan_effective(plan, scope, *within_ms)
+            }
+            Expectation::PlanWaits { plan, scope, within_ms } => {
+                self.plan_waits(plan, scope, *within_ms)
             }
             Expectation::NoOtherAlert => self.no_other_alert(),
             Expectation::NoAlert => self.no_alert(),

@@ -47,7 +47,7 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn not_effective(&self, plan: &str, scope: &Subject, bound: &Bound) -> Ruling {
+    pub(super) fn not_effective(&self, plan: &str, scope: &Subject, bound: &Bound) -> Ruling {
         if self.now <= bound.extra() {
             return self.wait(bound);
         }

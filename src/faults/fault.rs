@@ -56,7 +56,7 @@ impl Fault {
             Need::Statements(name) => Fault::Mysql(MysqlFault::new(spec, params, ground, name)?),
             Need::Records(name) => Fault::Kafka(KafkaFault::new(spec, params, ground, name)?),
             Need::Process(name) => Fault::Process(ProcessFault::new(spec, params, ground, name)?),
-            Need::Rules => Fault::Rules(RulesFault::new(spec, ground)?),
+            Need::Rules => Fault::Rules(RulesFault::new(spec, params, ground)?),
             Need::Books => Fault::Data(DataFault::new(spec, params, ground)?),
             Need::Server => Fault::Server(ServerFault::new(spec, params, ground)?),
             Need::ChangeLog(way) => Fault::ChangeLog(ChangeLogFault::new(spec, ground, way)?),

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use sqlx::mysql::MySqlConnectOptions;
 
 use super::broker::Broker;
-use super::{FaultError, FaultSpec, Need, Speech};
+use super::{FaultError, FaultSpec, Need, Rules, Speech};
 use crate::proxy::Link;
 use crate::stage::{Guardian, Service};
 
@@ -52,7 +51,7 @@ pub struct Ground {
     pub shop_url: Option<String>,
     pub processes: BTreeMap<String, Arc<dyn Process>>,
     /// The reconciler's own copy of its rule files, and its console, past every link.
-    pub rules: Option<(PathBuf, String)>,
+    pub rules: Option<Rules>,
     /// The shop's schema, past every link, as the shop is let in.
     pub books: Option<MySqlConnectOptions>,
     /// The cell's own MySQL server as its administrator, to be changed as a whole; none where it is given.
@@ -89,7 +88,7 @@ impl Ground {
         self.processes.get(name).cloned().ok_or_else(missing)
     }
 
-    pub(super) fn rules(&self, spec: &FaultSpec) -> Result<(PathBuf, String), FaultError> {
+    pub(super) fn rules(&self, spec: &FaultSpec) -> Result<Rules, FaultError> {
         let missing = || Ground::missing(spec, "rule files of the reconciler's own".to_owned());
         self.rules.clone().ok_or_else(missing)
     }

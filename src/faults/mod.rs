@@ -67,6 +67,7 @@ pub use ground::{Ground, Pair, Process};
 pub use nemesis::{Healed, Nemesis, Struck};
 pub use params::{Param, Params, Scale};
 pub use plan::{Deed, PLAN_ACTS_MAX, PlanRow, Range, Schedule, Stroke};
+pub use rules::Rules;
 pub use sounding::Speech;
 pub use spec::{Blast, FaultSpec, Late, Layer, Need};
 

@@ -7,8 +7,8 @@ use super::limit::LIMITS;
 
 use super::{
     Blast, FaultError, FaultSpec, Late, Layer, Need, broker, calls, change_log, data, defects,
-    failover, kafka_specs, leader, liar, limit, link, mysql, offsets, process, replica, server,
-    storm,
+    failover, kafka_specs, leader, liar, limit, link, mysql, offsets, process, replica, rules,
+    server, storm,
 };
 
 /// Names shown for an id that does not exist.
@@ -91,6 +91,22 @@ fn watcher() -> Vec<FaultSpec> {
     vec![
         spec("rules.broken", "a rule file with mistakes is put in place and read", &refused),
         spec("rules.changed", "a rule file in good order is put in place and read", &[]),
+        FaultSpec {
+            params: rules::CANDIDATE.to_vec(),
+            ..spec(
+                "rules.candidate",
+                "a stricter candidate of rule bid-below-market is released beside the version in force",
+                &[],
+            )
+        },
+        FaultSpec {
+            params: rules::LIMITED.to_vec(),
+            ..spec(
+                "rules.limited",
+                "a rule may take so many occurrences in a minute, and no more",
+                &[],
+            )
+        },
     ]
 }
 
@@ -181,6 +197,8 @@ mod tests {
             ("data.bill-amount.edited", None, None, false),
             ("watcher.rules.broken", None, Some("rules-reload-refused"), false),
             ("watcher.rules.changed", None, None, false),
+            ("watcher.rules.candidate", None, None, false),
+            ("watcher.rules.limited", None, None, false),
             ("process.mysql.restarted", None, None, false),
         ] {
             let spec = find(id).unwrap();

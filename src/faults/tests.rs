@@ -441,10 +441,12 @@ async fn console(dir: std::path::PathBuf) -> String {
 async fn rule_files_are_spoilt_and_mended_twice() {
     let (run, dir) = (Run::new(), tempfile::tempdir().unwrap());
     let url = console(dir.path().to_owned()).await;
+    let token = "on-duty".to_owned();
+    let at = |console| Rules { dir: dir.path().to_owned(), console, token: token.clone() };
     for (id, answer) in
         [("watcher.rules.broken", "http 422"), ("watcher.rules.changed", "http 200")]
     {
-        let rules = Some((dir.path().to_owned(), url.clone()));
+        let rules = Some(at(url.clone()));
         let mut nemesis = Nemesis::new(Ground { rules, ..Ground::default() });
         match nemesis.strike(id, none(), &run.scribe, Phase::Inject).await {
             Ok(Struck::Bites(told)) => assert!(told.contains(answer), "{id}: {told}"),
@@ -457,7 +459,7 @@ async fn rule_files_are_spoilt_and_mended_twice() {
         }
     }
     // A reconciler that reads no rules again: the file alone proves nothing.
-    let rules = Some((dir.path().to_owned(), "http://127.0.0.1:1".to_owned()));
+    let rules = Some(at("http://127.0.0.1:1".to_owned()));
     let mut nemesis = Nemesis::new(Ground { rules, ..Ground::default() });
     let struck = nemesis.strike("watcher.rules.broken", none(), &run.scribe, Phase::Inject).await;
     assert!(matches!(struck, Err(FaultError::Inject { .. })), "{struck:?}");

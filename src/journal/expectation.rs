@@ -17,6 +17,8 @@ pub enum Expectation {
     AlertAtRisk { rule: String, subject: Subject, amount: Money },
     /// `plan … is effective`: the respond deadline, and the proof that belongs to its declared effect.
     PlanEffective { plan: String, scope: Subject, within_ms: i64 },
+    /// `plan … only asks`: it asks within the respond deadline, and does nothing before it has an answer.
+    PlanWaits { plan: String, scope: Subject, within_ms: i64 },
     /// `no other alert is raised`
     NoOtherAlert,
     /// `no alert is raised`: with the proof of silence.

@@ -29,11 +29,22 @@ pub struct ReconcilerAt {
     pub judged: Option<String>,
     /// `POST`, or as it says: an [`Advance`].
     pub advance: Option<Call>,
+    /// Where a person answers a plan that asks.
+    pub approve: Option<Approve>,
+}
+
+/// How a person says yes to a plan run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approve {
+    /// `POST {plans}/RUN/approve`
+    pub plans: String,
+    /// As whom: sent as `Authorization: Bearer TOKEN`.
+    pub token: String,
 }
 
 impl ReconcilerAt {
     /// The built-in reconciler at `base_url`, like `http://127.0.0.1:9000`.
-    pub fn builtin(base_url: &str) -> ReconcilerAt {
+    pub fn builtin(base_url: &str, token: &str) -> ReconcilerAt {
         let base_url = base_url.trim_end_matches('/');
         ReconcilerAt {
             health: Some(format!("{base_url}/healthz")),
@@ -43,6 +54,7 @@ impl ReconcilerAt {
                 method: "POST".to_owned(),
                 url: format!("{base_url}/clock/advance"),
             }),
+            approve: Some(Approve { plans: format!("{base_url}/plans"), token: token.to_owned() }),
         }
     }
 }
@@ -133,6 +145,19 @@ impl Reconciler {
         }
     }
 
+    /// Says yes to a run that asks. False where this reconciler takes no answer.
+    pub async fn approve(&self, run_id: &str) -> Result<bool, ProbeError> {
+        let Some(Approve { plans, token }) = &self.at.approve else { return Ok(false) };
+        let url = format!("{plans}/{run_id}/approve");
+        let why = serde_json::json!({"why": "the person on duty has seen the alert"});
+        let request = self.http.post(&url).bearer_auth(token).json(&why);
+        let (status, body) = self.call(&url, request).await?;
+        match status {
+            200..=299 => Ok(true),
+            _ => Err(status_error(&url, status, &body)),
+        }
+    }
+
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, ProbeError> {
         let (status, body) = self.call(url, self.http.get(url)).await?;
         match status {
@@ -207,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn all_parts_are_read() {
         let recording = Recording::start();
-        let at = ReconcilerAt::builtin(&stand_in().await);
+        let at = ReconcilerAt::builtin(&stand_in().await, "");
         let probe = Reconciler::new(at, recording.recorder.clone()).unwrap();
         let health = probe.health().await.unwrap();
         assert_eq!((health.ready, health.reasons.len()), (false, 1), "503 is not ready");
@@ -235,11 +260,13 @@ mod tests {
             watermark: None,
             judged: None,
             advance: None,
+            approve: None,
         };
         let probe = Reconciler::new(at, recording.recorder.clone()).unwrap();
         assert_eq!(probe.watermark().await.unwrap(), None);
         assert_eq!(probe.read_judged().await.unwrap(), None);
         assert!(!probe.advance(Advance { seq: 1, offset_ms: 5 }).await.unwrap());
+        assert!(!probe.approve("r-1").await.unwrap());
         assert!(matches!(probe.health().await, Err(ProbeError::Silent { .. })));
         let untold = ReconcilerAt { health: None, ..probe.at().clone() };
         let probe = Reconciler::new(untold, recording.recorder.clone()).unwrap();

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::background::background;
 use super::clockwork::Clockwork;
 use super::feed::Feed;
 use super::play::Play;
@@ -97,6 +98,10 @@ pub struct Conduct {
     pub(super) plan_scopes: BTreeSet<String>,
     /// By the act that a plan stops: a place that it does not mean.
     pub(super) elsewhere: BTreeMap<&'static str, String>,
+    /// Somebody answers the plans that ask.
+    pub(super) approver_on_duty: bool,
+    /// The runs that have their answer.
+    pub(super) answered: BTreeSet<String>,
     begun: bool,
     /// Panics of this process before it began.
     pub panics: usize,
@@ -149,6 +154,8 @@ impl Conduct {
                 .collect(),
             scenario: parts.scenario,
             elsewhere: BTreeMap::new(),
+            approver_on_duty: false,
+            answered: BTreeSet::new(),
             begun: false,
             panics: super::panics::mark(),
         }
@@ -191,6 +198,7 @@ impl Conduct {
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(expectation) => self.register(expectation, step),
                 Move::Watchdog => self.watchdog().await?,
+                Move::Approver => self.approver_on_duty = true,
             }
         }
         Ok(())
@@ -325,26 +333,6 @@ impl Conduct {
         Ok(())
     }
 
-    /// Waits for rest; what a live fault withholds is excused.
-    pub(super) async fn rest(&mut self) -> Result<(), Trouble> {
-        self.works.reconciler_is_away = self.nemesis.absent().contains("dcheck");
-        let mut excused: Vec<String> = self.nemesis.withheld().into_iter().collect();
-        if excused.iter().any(|name| name == "dcheck") {
-            // Faults call the system under test by its default's name.
-            excused.push("reconciler".to_owned());
-        }
-        let raises = self.nemesis.raises();
-        let told = |event: &Event| match event {
-            Event::Alerted { alert } => raises.contains(&alert.rule),
-            _ => false,
-        };
-        let noticed = self.feed.history().entries().iter().any(|entry| told(&entry.event));
-        // Of a source; a process that is missing is noticed by those who ask it.
-        let source = excused.iter().any(|name| name == "binlog" || name.contains('/'));
-        let unnoticed = source && !raises.is_empty() && !noticed;
-        Ok(self.works.rest(self.phase, &excused, unnoticed).await?)
-    }
-
     /// The next `count` healthy acts.
     pub(super) async fn traffic(&mut self, count: usize) -> Result<(), Trouble> {
         for _ in 0..count {
@@ -352,36 +340,5 @@ impl Conduct {
             self.act(Role::Background, act).await?;
         }
         Ok(())
-    }
-}
-
-/// Healthy traffic that keeps away from the scenario's own channels: a breaker on one of them must not decide, by
-/// the order of two threads, what becomes of an honest refund.
-pub(super) fn background(scenario: &Scenario, seed: &forge::Seed, count: usize) -> VecDeque<Act> {
-    let named = |channel: &&&str| {
-        let quoted = |text: &str| text.contains(**channel);
-        !scenario.steps.iter().any(|step| quoted(&step.text))
-    };
-    let free: Vec<&str> = forge::CHANNELS.iter().filter(named).copied().collect();
-    let mut acts = forge::healthy(seed.derive("background"), count);
-    if let Some(first) = free.first() {
-        for act in &mut acts {
-            redirect(act, |channel| {
-                if !free.contains(&channel.as_str()) {
-                    *channel = (*first).to_owned();
-                }
-            });
-        }
-    }
-    acts.into()
-}
-
-fn redirect(act: &mut Act, mut to: impl FnMut(&mut String)) {
-    match act {
-        Act::Buy { channel, .. }
-        | Act::PlaceOrder { channel, .. }
-        | Act::PayOrder { channel, .. }
-        | Act::Refund { channel, .. } => to(channel),
-        _ => {}
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::faults::{Broker, Ground, Nemesis, Pair, Process, Speech};
+use crate::faults::{Broker, Ground, Nemesis, Pair, Process, Rules, Speech};
 use crate::stage::cell::{Cell, RECONCILERS};
 use crate::stage::{Kind, Login, Member, Service};
 
@@ -63,7 +63,11 @@ pub fn nemesis(cell: &Cell, mysql: &Service, beside: &[Service], seed: u64) -> N
     }
     ground.limits = Some((cell.guardian().clone(), ours));
     if cell.spec.reconciler.rules.is_some() {
-        ground.rules = Some((cell.spec.rules_dir(), cell.reconciler_url()));
+        ground.rules = Some(Rules {
+            dir: cell.spec.rules_dir(),
+            console: cell.reconciler_url(),
+            token: cell.spec.people_token(),
+        });
     }
     Nemesis::new(ground)
 }

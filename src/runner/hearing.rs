@@ -101,7 +101,7 @@ impl Hearing {
     /// Where it is asked in this cell.
     pub fn reconciler_at(&self, cell: &Cell) -> ReconcilerAt {
         if self.is_builtin() {
-            return ReconcilerAt::builtin(&cell.reconciler_url());
+            return ReconcilerAt::builtin(&cell.reconciler_url(), &cell.spec.people_token());
         }
         let system = &self.system;
         let watermark = system
@@ -117,6 +117,7 @@ impl Hearing {
             watermark,
             judged: None,
             advance,
+            approve: None,
         }
     }
 

@@ -4,10 +4,12 @@
 //! what a pass is worth in `expect`. The cucumber crate lives here (`world`) and in `steps`, nowhere else.
 //! Try it: `lossdrill run --loss-point bid-below-market`.
 
+mod background;
 mod bench;
 mod clockwork;
 mod conduct;
 mod desk;
+mod duty;
 mod feed;
 mod ground;
 mod hearing;

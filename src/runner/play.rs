@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::conduct::{Conduct, Trouble, background};
+use super::background::background;
+use super::conduct::{Conduct, Trouble};
 use crate::faults::{Deed, PlanRow, Schedule, Stroke};
 use crate::journal::Event;
 

@@ -211,6 +211,7 @@ impl Conduct {
                 Move::Strike(fault, params) => self.strike(&fault, params).await?,
                 Move::Expect(_) => {}
                 Move::Watchdog => self.watchdog().await?,
+                Move::Approver => self.approver_on_duty = true,
             }
         }
         Ok(())

@@ -151,6 +151,8 @@ impl Cell {
             let copied = copy_rules(from, &spec.rules_dir());
             copied.map_err(|source| CellError::Rules { from: from.clone(), source })?;
         }
+        let wrote = write_people(&spec);
+        wrote.map_err(|source| CellError::Dir { path: spec.people(), source })?;
         let [shop, channel, reconciler] = free_ports()?;
         let links = open_links(&spec, &clock, reach, shop, channel).await?;
         let ledger = spec.dir.join("ledger.ndjson");
@@ -266,10 +268,29 @@ impl Cell {
 }
 
 impl CellSpec {
+    /// Who may order anything of the reconciler in this cell: lines `NAME TOKEN`.
+    pub fn people(&self) -> PathBuf {
+        self.dir.join("people")
+    }
+
+    /// The token of the person on duty: good for this cell alone.
+    pub fn people_token(&self) -> String {
+        format!("on-duty-in-cell-{}", self.name)
+    }
+
     /// The cell's own copy of the rule files.
     pub fn rules_dir(&self) -> PathBuf {
         self.dir.join("rules")
     }
+}
+
+fn write_people(spec: &CellSpec) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file =
+        options.write(true).create(true).truncate(true).mode(0o600).open(spec.people())?;
+    writeln!(file, "on-duty {}", spec.people_token())
 }
 
 fn copy_rules(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {

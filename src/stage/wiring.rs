@@ -124,6 +124,7 @@ impl Wiring<'_> {
             ("group", format!("{}.reconciler", self.spec.name)),
             ("alerts.url", format!("http://{alerts}/alerts")),
             ("pager.url", format!("http://{}/alerts", self.link("pager"))),
+            ("people", self.spec.people().display().to_string()),
             ("rules", self.spec.rules_dir().display().to_string()),
             ("plans.url", format!("http://{alerts}/plans")),
             ("shop.url", format!("http://{}", self.link("plans"))),

@@ -101,7 +101,12 @@ impl Lint<'_> {
         let scenario = &self.bound.scenario;
         let silent = |s: &Sentence| matches!(s, Sentence::NoAlert);
         let defends = |s: &Sentence| {
-            matches!(s, Sentence::AlertRaised { .. } | Sentence::PlanEffective { .. })
+            matches!(
+                s,
+                Sentence::AlertRaised { .. }
+                    | Sentence::PlanEffective { .. }
+                    | Sentence::PlanWaits { .. }
+            )
         };
         for step in &scenario.steps {
             let (code, message, help) = match &step.sentence {
@@ -178,7 +183,8 @@ impl Lint<'_> {
                 self.subject(step, subject);
                 self.bound(step, *bound, "detect", |point| point.deadlines.detect);
             }
-            Sentence::PlanEffective { plan, scope, bound } => {
+            Sentence::PlanEffective { plan, scope, bound }
+            | Sentence::PlanWaits { plan, scope, bound } => {
                 self.plan(step, plan, scope);
                 self.subject(step, scope);
                 self.bound(step, *bound, "respond", |point| point.deadlines.respond);
@@ -205,6 +211,10 @@ impl Lint<'_> {
             }
             "part" if !PARTS.contains(&subject.id.as_str()) => {
                 self.unknown("unknown-part", step, "part", &subject.id, PARTS);
+            }
+            "rule" if !self.known.catalog.rules.iter().any(|rule| rule.id == subject.id) => {
+                let known = self.known.catalog.rules.iter().map(|rule| rule.id.as_str());
+                self.unknown("unknown-rule", step, "rule", &subject.id, known);
             }
             _ => {}
         }
@@ -304,7 +314,8 @@ fn spoken_of(sentence: &Sentence) -> Vec<(&'static str, String)> {
         | Sentence::OrderIsPaid { order, .. } => vec![("order", order.clone())],
         Sentence::ApprovalDelivered { refund, .. } => vec![("refund", refund.clone())],
         Sentence::AlertRaised { subject: about, .. }
-        | Sentence::PlanEffective { scope: about, .. } => subject(about),
+        | Sentence::PlanEffective { scope: about, .. }
+        | Sentence::PlanWaits { scope: about, .. } => subject(about),
         Sentence::Business(said) => {
             let needs = row_of(said).needs.iter().filter(|(kind, _)| *kind != "channel");
             needs.map(|(kind, index)| (*kind, said.name(*index).to_owned())).collect()

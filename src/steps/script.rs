@@ -32,6 +32,8 @@ pub enum Move {
     Expect(Expectation),
     /// The process that watches the reconciler is up.
     Watchdog,
+    /// From now on somebody answers the plans that ask.
+    Approver,
 }
 
 /// Why a sentence cannot be carried out.
@@ -138,6 +140,7 @@ impl Script {
             // The plan is the scenario's as a whole: it begins after the steady state, wherever it stands.
             Sentence::FaultsComeAndGo => Ok(Vec::new()),
             Sentence::WatchdogWatches => Ok(vec![Move::Watchdog]),
+            Sentence::ApproverOnDuty => Ok(vec![Move::Approver]),
             Sentence::AlertRaised { alert, subject, bound } => {
                 let subject = self.subject(subject);
                 self.alert = Some((alert.clone(), subject.clone()));
@@ -152,6 +155,11 @@ impl Script {
                 let within_ms = bound.resolve_ms(self.loss_point.respond_ms);
                 let scope = self.subject(scope);
                 expect(Expectation::PlanEffective { plan: plan.clone(), scope, within_ms })
+            }
+            Sentence::PlanWaits { plan, scope, bound } => {
+                let within_ms = bound.resolve_ms(self.loss_point.respond_ms);
+                let scope = self.subject(scope);
+                expect(Expectation::PlanWaits { plan: plan.clone(), scope, within_ms })
             }
             Sentence::OrderIsPaid { order, bound } => {
                 let within_ms = bound.resolve_ms(self.loss_point.contain_ms);
@@ -183,7 +191,7 @@ impl Script {
     /// Channels and sources are the platform's own; everything else is this scenario's.
     fn subject(&mut self, subject: &Subject) -> Subject {
         match subject.kind.as_str() {
-            "channel" | "source" | "part" => subject.clone(),
+            "channel" | "source" | "part" | "rule" => subject.clone(),
             _ => Subject::new(subject.kind.clone(), self.id(&subject.id)),
         }
     }

@@ -100,6 +100,8 @@ pub enum Sentence {
 
     /// `dcheck watchdog`, a process of its own.
     WatchdogWatches,
+    /// A person with a token, who says yes to every plan that asks.
+    ApproverOnDuty,
 
     // When
     SellerBids {
@@ -149,6 +151,12 @@ pub enum Sentence {
         amount: Money,
     },
     PlanEffective {
+        plan: String,
+        scope: Subject,
+        bound: Bound,
+    },
+    /// It asks a person, and does nothing without an answer.
+    PlanWaits {
         plan: String,
         scope: Subject,
         bound: Bound,

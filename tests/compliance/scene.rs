@@ -319,7 +319,7 @@ impl Scene {
             Move::Strike(id, params) => {
                 nemesis.strike(&id, params, scribe, Phase::When).await.map_err(broken)?;
             }
-            Move::Expect(_) | Move::Watchdog => {}
+            Move::Expect(_) | Move::Watchdog | Move::Approver => {}
         }
         Ok(())
     }

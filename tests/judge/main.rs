@@ -8,6 +8,7 @@ mod alerts;
 mod plans;
 mod silence;
 mod verdicts;
+mod waits;
 
 use lossdrill::expect::{Ruling, judge};
 use lossdrill::journal::story::{START, Story, loss_point};

@@ -73,6 +73,7 @@ pub const RULES: &[LintRule] = &[
     rule("unknown-pattern", "A pattern is one of the forge's"),
     rule("unknown-placeholder", "A placeholder is a column of the examples"),
     rule("unknown-plan", "A plan is one of the catalogue"),
+    rule("unknown-rule", "A rule is one of the reconciler's"),
     rule("unknown-scenario", "A drill names scenarios that there are"),
     rule("unknown-source", "A source is one that a reconciler reads"),
     rule("unknown-tier", "A tier is gate, nightly or drill"),

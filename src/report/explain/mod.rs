@@ -170,7 +170,9 @@ impl Aims {
                     rules.push(rule.clone());
                     subjects.push(subject.clone());
                 }
-                Expectation::PlanEffective { scope, .. } => subjects.push(scope.clone()),
+                Expectation::PlanEffective { scope, .. } | Expectation::PlanWaits { scope, .. } => {
+                    subjects.push(scope.clone())
+                }
                 _ => {}
             }
         }

@@ -59,6 +59,17 @@ pub(super) static ROWS: &[Row] = &[
         })
     },
     Row {
+        en: "plan {name} only asks in time for {subject} {name}",
+        zh: "预案{name}及时请求确认而未执行，对象为{subject}{name}",
+        doc: "It asks a person within the respond deadline, and does nothing as long as nobody has answered.",
+        example_en: r#"plan "stop-channel" only asks in time for channel "alipay""#,
+        example_zh: "预案“stop-channel”及时请求确认而未执行，对象为渠道“alipay”",
+        ..says("plan-waits-in-time", Kind::Then, |c| {
+            let (plan, scope) = (c.name(0)?, c.subject(1)?);
+            Ok(Sentence::PlanWaits { plan, scope, bound: Bound::InTime })
+        })
+    },
+    Row {
         en: "order {name} is paid in time",
         zh: "订单{name}及时变为已支付",
         doc: "The shop counts the order as paid, within the contain deadline.",

@@ -1,0 +1,79 @@
+//! Rest of a scenario, and the person on duty: a plan that asks is answered before the clock goes on.
+//!
+//! Not covered: a person who says no, or answers late.
+
+use super::conduct::{Conduct, Trouble};
+use crate::journal::{Event, Word};
+use crate::wire::PlanState;
+
+/// Answers at one stop of the clock: more runs than these ask for no money's sake.
+const ANSWERS_MAX: usize = 50;
+
+impl Conduct {
+    /// Waits for rest; what a live fault withholds is excused, and whoever asks a person is answered.
+    pub(super) async fn rest(&mut self) -> Result<(), Trouble> {
+        for _ in 0..ANSWERS_MAX {
+            self.rest_once().await?;
+            if !self.answer().await? {
+                return Ok(());
+            }
+        }
+        let why = format!("plans still ask after {ANSWERS_MAX} answers");
+        Err(Trouble::inconclusive(Word::NotJudged, why))
+    }
+
+    /// Says yes to the first run that asks; false where none does, or nobody is on duty.
+    async fn answer(&mut self) -> Result<bool, Trouble> {
+        if !self.approver_on_duty || self.works.reconciler_is_away {
+            return Ok(false);
+        }
+        let entries = self.feed.history().entries();
+        let last = |run_id: &str| {
+            entries.iter().rev().find_map(|entry| match &entry.event {
+                Event::PlanRan { run } if run.run_id == run_id => Some(run.state),
+                _ => None,
+            })
+        };
+        let asks = entries.iter().find_map(|entry| match &entry.event {
+            Event::PlanRan { run }
+                if run.state == PlanState::WaitingApproval
+                    && !self.answered.contains(&run.run_id)
+                    && last(&run.run_id) == Some(PlanState::WaitingApproval) =>
+            {
+                Some((run.run_id.clone(), run.plan.clone()))
+            }
+            _ => None,
+        });
+        let Some((run_id, plan)) = asks else { return Ok(false) };
+        self.answered.insert(run_id.clone());
+        let text = match self.works.instruments.reconciler.approve(&run_id).await {
+            Ok(true) => format!("the person on duty approves run {run_id} of plan \"{plan}\""),
+            Ok(false) => {
+                format!("run {run_id} of plan \"{plan}\" asks, and takes no answer from here")
+            }
+            // What comes of an answer that is not taken is the plan's to show.
+            Err(error) => format!("the person on duty is not heard: {error}"),
+        };
+        self.scribe.write(self.phase, Event::Note { text });
+        Ok(true)
+    }
+
+    async fn rest_once(&mut self) -> Result<(), Trouble> {
+        self.works.reconciler_is_away = self.nemesis.absent().contains("dcheck");
+        let mut excused: Vec<String> = self.nemesis.withheld().into_iter().collect();
+        if excused.iter().any(|name| name == "dcheck") {
+            // Faults call the system under test by its default's name.
+            excused.push("reconciler".to_owned());
+        }
+        let raises = self.nemesis.raises();
+        let told = |event: &Event| match event {
+            Event::Alerted { alert } => raises.contains(&alert.rule),
+            _ => false,
+        };
+        let noticed = self.feed.history().entries().iter().any(|entry| told(&entry.event));
+        // Of a source; a process that is missing is noticed by those who ask it.
+        let source = excused.iter().any(|name| name == "binlog" || name.contains('/'));
+        let unnoticed = source && !raises.is_empty() && !noticed;
+        Ok(self.works.rest(self.phase, &excused, unnoticed).await?)
+    }
+}
