@@ -32,7 +32,7 @@ const SIGNS: usize = 64;
 pub const ALERT_CHANNEL: &str = "alert-channel";
 pub const SECOND_ALERT_CHANNEL: &str = "second-alert-channel";
 pub const RULES: &str = "rules";
-const PLAN_EXECUTOR: &str = "plan-executor";
+pub const PLAN_EXECUTOR: &str = "plan-executor";
 
 /// The way of a part to the engine; clones share it.
 #[derive(Clone)]

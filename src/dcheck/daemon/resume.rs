@@ -6,7 +6,8 @@
 
 use super::ailments::Poison;
 use super::core::Core;
-use super::parts::RULES;
+use super::parts::{PLAN_EXECUTOR, RULES};
+use super::plan_orders::part;
 use crate::clock::rfc3339;
 use crate::dcheck::alerts::fingerprint;
 use crate::dcheck::engine::{Input, Ward};
@@ -23,6 +24,8 @@ impl Core {
         let ailing: Vec<(Ward, String)> =
             self.engine.ailing().map(|(ward, id)| (ward, id.to_owned())).collect();
         let now = self.clock.now();
+        let halts = self.planner.halts().list();
+        let thrown: Vec<String> = halts.iter().map(|halt| part(&halt.plan)).collect();
         for (ward, id) in ailing {
             match ward {
                 // They were loaded, or this process would not run.
@@ -30,7 +33,12 @@ impl Core {
                     self.pending.dirty = true;
                     self.step(Input::Recovered { ward, id });
                 }
-                Ward::AlertChannel | Ward::PlanExecutor => self.parts.doubt(id),
+                Ward::AlertChannel => self.parts.doubt(id),
+                Ward::PlanExecutor if id == PLAN_EXECUTOR => self.parts.doubt(id),
+                Ward::PlanExecutor if !thrown.contains(&id) => {
+                    self.pending.dirty = true;
+                    self.step(Input::Recovered { ward, id });
+                }
                 Ward::Undecodable => {
                     let source = self.sources.entry(id).or_default();
                     source.poison = Poison::told_before(now);

@@ -42,12 +42,20 @@ pub struct KeptWatches {
 
 impl From<KeptWatches> for Watches {
     fn from(kept: KeptWatches) -> Watches {
-        let ailing = kept.ailing.into_iter().map(|(ward, id, ailment)| ((ward, id), ailment));
+        // What was not told yet is not held against a process that has not looked.
+        let is_told = |ward: Ward, id: &str| {
+            kept.standing.iter().any(|verdict| {
+                verdict.subject.id == id && verdict.subject.kind == ward.subject_kind()
+            })
+        };
+        let ailing = kept.ailing.into_iter().filter(|(ward, id, _)| is_told(*ward, id));
+        let ailing: BTreeMap<_, _> =
+            ailing.map(|(ward, id, ailment)| ((ward, id), ailment)).collect();
         let place = |verdict: &Verdict| {
             (format!("{}@{}", verdict.rule, verdict.version), verdict.subject.id.clone())
         };
         let standing = kept.standing.into_iter().map(|verdict| (place(&verdict), verdict));
-        Watches { ailing: ailing.collect(), standing: standing.collect() }
+        Watches { ailing, standing: standing.collect() }
     }
 }
 

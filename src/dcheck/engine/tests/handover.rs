@@ -160,6 +160,22 @@ fn a_blind_alert_that_stood_at_death_is_not_told_twice_and_ends() {
 }
 
 #[test]
+fn what_was_not_told_at_death_is_not_held_against_a_process_that_has_not_looked() {
+    let text = "- {id: w, version: 1, loss_point: l, severity: P0, rollout: full, strategy: freshness, \
+                source: binlog, stale_after: 30 s, when_absent: finding}\n";
+    let rules = watching(&[], text);
+    for (at, told) in [(20_000, false), (31_000, true)] {
+        let mut engine = Engine::new(Arc::clone(&rules), &sources(), HashSet::new());
+        let behind = Input::Behind { source: "binlog".to_owned(), since: CellTime(0) };
+        engine.step(behind, CellTime(1_000));
+        assert_eq!(engine.step(Input::Tick, CellTime(at)).len(), usize::from(told));
+        let (back, outputs) = changed(engine, Arc::clone(&rules), true, 90_000);
+        assert!(outputs.is_empty(), "{outputs:?}");
+        assert_eq!(back.ailing().count(), usize::from(told));
+    }
+}
+
+#[test]
 fn blind_alerts_about_what_is_gone_end() {
     let http = "- {id: r, version: 1, loss_point: l, severity: P1, rollout: full, strategy: threshold, \
                 subject: {kind: item, id: after.id}, occurrence: after.id, on: {table: a, ops: insert}, \
