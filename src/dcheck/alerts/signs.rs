@@ -1,7 +1,7 @@
 //! Whether a channel is dead, by what came of its posts.
 //!
-//! Owns the counting. A heartbeat that is acknowledged says nothing of messages that are not: a channel that takes heartbeats alone dies
-//! by its messages, and is tried again by one message after each heartbeat, and in earnest after [`WELL_BEATS`] of them. Pure.
+//! Owns the counting. A heartbeat that is acknowledged says nothing of messages that are not: a channel that takes heartbeats alone
+//! dies by its messages, and is tried again by one message after each heartbeat, and in earnest after [`WELL_BEATS`] of them. Pure.
 
 /// Posts without acknowledgement after which a channel counts as dead: one lost post is a blip.
 pub const DEATH_ATTEMPTS: usize = 3;
