@@ -155,9 +155,18 @@ pub async fn a_candidate_is_compared_promoted_and_rolled_back(servers: &Servers)
     let why = answer.text().await.unwrap();
     assert!(why.contains("`bid.prise`, which is not there (did you mean `price`?)"), "{why}");
     assert_eq!(rollouts(&cell).await, ["1 full", "2 shadow"], "the set from before stays");
+    cell.until("that the reload was refused", |heard| {
+        is_told(heard, "rules-reload-refused", "firing")
+    })
+    .await;
+    // It was told from memory; a restart knows what was stored.
+    let seq = cell.mark().await;
+    cell.rest(seq, &ALL).await;
     // A start that goes on tells it, and the others judge; one that has judged nothing yet refuses.
     cell.kill();
     cell.start().await;
+    // What stood when it was killed ends: the files were loaded.
+    cell.until("its end", |heard| is_told(heard, "rules-reload-refused", "resolved")).await;
     cell.until("the rule that does not fit", |heard| {
         let alerts = heard.alerts.lock().unwrap();
         let told = |alert: &&WebhookAlert| alert.labels["alertname"] == "rule-broken-by-ddl";
@@ -176,6 +185,11 @@ pub async fn a_candidate_is_compared_promoted_and_rolled_back(servers: &Servers)
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.code() == Some(2) && said.contains("`bid.prise`"), "{said}");
+}
+
+fn is_told(heard: &Heard, rule: &str, status: &str) -> bool {
+    let alerts = heard.alerts.lock().unwrap();
+    alerts.iter().any(|alert| alert.labels["alertname"] == rule && alert.status == status)
 }
 
 /// Other files at a restart hand findings over as an order does; what stood is not told again.

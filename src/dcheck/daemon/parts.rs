@@ -182,6 +182,35 @@ mod tests {
         }
     }
 
+    /// A channel that was dead before this process: well by its first check-up, or dead still, which its way tells.
+    #[tokio::test]
+    async fn what_is_in_doubt_after_a_start_is_told_well_where_it_is() {
+        use crate::dcheck::alerts::{Channel, ChannelSpec, Ladder, Way};
+        for (ids, beats, told) in [
+            (&[ALERT_CHANNEL, SECOND_ALERT_CHANNEL][..], false, 2),
+            (&[ALERT_CHANNEL, SECOND_ALERT_CHANNEL], true, 1),
+            (&[ALERT_CHANNEL], true, 0),
+            (&[], false, 0),
+        ] {
+            let (parts, mut inbox) = Parts::new(Clock::system());
+            let nobody = ChannelSpec::WebhookV4 { url: "http://127.0.0.1:1/".to_owned() };
+            let channel = Channel::new(nobody, reqwest::Client::new());
+            let routes = Routes::new(Way::new(channel, None), None, Ladder::Steady);
+            if beats {
+                routes.beat().await;
+            }
+            ids.iter().for_each(|id| parts.doubt((*id).to_owned()));
+            parts.clear_channels(&routes);
+            let mut heard = 0;
+            while let Ok(sign) = inbox.try_recv() {
+                assert!(matches!(sign, Input::Recovered { ward: Ward::AlertChannel, .. }));
+                heard += 1;
+            }
+            parts.clear_channels(&routes);
+            assert_eq!((heard, inbox.try_recv().is_err()), (told, true), "{ids:?} {beats}");
+        }
+    }
+
     #[test]
     fn trouble_names_the_findings_that_wait() {
         let gone = || Some("target shop gives no sign of life".to_owned());

@@ -2,7 +2,8 @@
 //!
 //! Owns the order: the hand-over of rules that the files changed meanwhile comes before anything is read. What this process has no
 //! memory of (a dead channel, a late source, undecodable messages) is held to ail until it is seen to be well: an alert about it
-//! neither stays for ever nor is told twice. Not covered: an engine whose snapshot could not be restored.
+//! neither stays for ever nor is told twice. Not covered: an engine whose snapshot could not be
+//! restored, and a blind alert that went out from memory in the moment before its commit, with a kill between the two.
 
 use super::ailments::Poison;
 use super::core::Core;
