@@ -31,7 +31,12 @@ pub fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> 
         true => Some((dcheck()?, WATCHDOG_ARGS.map(str::to_owned).into())),
         false => None,
     };
-    let reconciler = ReconcilerSpec { start, advances: hearing.advances(), rules, watchdog };
+    let sweep = match builtin {
+        true => Some((dcheck()?, sweep_args())),
+        false => None,
+    };
+    let advances = hearing.advances();
+    let reconciler = ReconcilerSpec { start, advances, rules, watchdog, sweep };
     Ok(Programs { shop: shop()?, reconciler, hearing })
 }
 
@@ -144,6 +149,44 @@ pub const WATCHDOG_ARGS: [&str; 7] = [
     "--listen=${listen}",
     "--drill-clock",
 ];
+
+/// Whatever the shop keeps of money, as rules name it.
+const BOOKS: [&str; 19] = [
+    "account",
+    "account_flow",
+    "activity",
+    "bid",
+    "budget_flow",
+    "coupon_use",
+    "order_bill",
+    "order_item",
+    "orders",
+    "pay_order",
+    "payee_account",
+    "points_flow",
+    "price_change_log",
+    "promotion_use",
+    "settle_bill",
+    "settle_detail",
+    "shipment",
+    "stock",
+    "stock_release",
+];
+
+/// The words of the built-in sweep of a day's books.
+pub fn sweep_args() -> Vec<String> {
+    let words = [
+        "reconcile",
+        "--rules=${rules}",
+        "--day=${day}",
+        "--sql=${mysql.url}",
+        "--lookups=${mysql.lookups}",
+        "--alerts=${alerts.url}",
+        "--again",
+    ];
+    let tables = BOOKS.map(|table| format!("--table={table}"));
+    words.map(str::to_owned).into_iter().chain(tables).collect()
+}
 
 /// The words of the built-in reconciler.
 pub fn builtin_args(scenarios: &Path) -> Vec<String> {

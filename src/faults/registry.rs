@@ -104,7 +104,7 @@ fn watcher() -> Vec<FaultSpec> {
             ..spec(
                 "rules.limited",
                 "a rule may take so many occurrences in a minute, and no more",
-                &[],
+                &["rule-shedding"],
             )
         },
     ]
@@ -198,7 +198,7 @@ mod tests {
             ("watcher.rules.broken", None, Some("rules-reload-refused"), false),
             ("watcher.rules.changed", None, None, false),
             ("watcher.rules.candidate", None, None, false),
-            ("watcher.rules.limited", None, None, false),
+            ("watcher.rules.limited", None, Some("rule-shedding"), false),
             ("process.mysql.restarted", None, None, false),
         ] {
             let spec = find(id).unwrap();

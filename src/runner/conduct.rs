@@ -199,6 +199,7 @@ impl Conduct {
                 Move::Expect(expectation) => self.register(expectation, step),
                 Move::Watchdog => self.watchdog().await?,
                 Move::Approver => self.approver_on_duty = true,
+                Move::Sweep => self.sweep().await?,
             }
         }
         Ok(())

@@ -1,9 +1,13 @@
-//! Rest of a scenario, and the person on duty: a plan that asks is answered before the clock goes on.
+//! Rest of a scenario, and what people do between: a plan that asks is answered before the clock goes on, the day's books are
+//! swept.
 //!
 //! Not covered: a person who says no, or answers late.
 
 use super::conduct::{Conduct, Trouble};
+use crate::clock::rfc3339;
 use crate::journal::{Event, Word};
+use crate::stage::cell::CellError;
+use crate::stage::guardian::Exit;
 use crate::wire::PlanState;
 
 /// Answers at one stop of the clock: more runs than these ask for no money's sake.
@@ -56,6 +60,32 @@ impl Conduct {
         };
         self.scribe.write(self.phase, Event::Note { text });
         Ok(true)
+    }
+
+    /// The books of the cell's day, when all that came before is in them.
+    pub(super) async fn sweep(&mut self) -> Result<(), Trouble> {
+        self.rest().await?;
+        let now = rfc3339(self.works.clock.now().0);
+        let day = now.split('T').next().unwrap_or_default();
+        let swept = self.home.cell.sweep(day).await;
+        let (exit, said) = match swept {
+            Ok(swept) => swept,
+            Err(error @ CellError::NoSweep) => {
+                return Err(Trouble::inconclusive(Word::NotJudged, error.to_string()));
+            }
+            Err(error) => return Err(Trouble::fail(Word::Deaf, error.to_string())),
+        };
+        match exit {
+            Exit::Code(0 | 1) => {
+                let text = format!("the books of {day} are swept: {said}");
+                self.scribe.write(self.phase, Event::Note { text });
+                Ok(())
+            }
+            other => {
+                let why = format!("the sweep of the books ended with {other:?}: {said}");
+                Err(Trouble::fail(Word::Deaf, why))
+            }
+        }
     }
 
     async fn rest_once(&mut self) -> Result<(), Trouble> {

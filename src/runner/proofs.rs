@@ -212,6 +212,7 @@ impl Conduct {
                 Move::Expect(_) => {}
                 Move::Watchdog => self.watchdog().await?,
                 Move::Approver => self.approver_on_duty = true,
+                Move::Sweep => self.sweep().await?,
             }
         }
         Ok(())

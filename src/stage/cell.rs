@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
 use super::container::{self, ContainerSpec};
-use super::guardian::{Guardian, GuardianError, ProcSpec};
+use super::guardian::{Exit, Guardian, GuardianError, ProcSpec};
 use super::member::Member;
 use super::ports::free_port;
 use super::wiring::{Placeholders, Wiring, fill};
@@ -57,6 +58,8 @@ pub struct ReconcilerSpec {
     pub rules: Option<PathBuf>,
     /// The process that watches it, where there is one: program and words.
     pub watchdog: Option<(PathBuf, Vec<String>)>,
+    /// What sweeps the books of a day that is over, where there is such a thing: program and words.
+    pub sweep: Option<(PathBuf, Vec<String>)>,
 }
 
 /// Who starts the reconciler; `${…}` in the words of a command is replaced, see [`Cell::fill`].
@@ -87,6 +90,12 @@ pub enum CellError {
     Rules { from: PathBuf, source: std::io::Error },
     #[error("the system under test has no watchdog: only the built-in one has, `dcheck watchdog`")]
     NoWatchdog,
+    #[error(
+        "the system under test sweeps no books: only the built-in one does, `dcheck reconcile`"
+    )]
+    NoSweep,
+    #[error("the sweep of the books did not end within {0:?}")]
+    SlowSweep(Duration),
     #[error("{name} ended ({exit}); the end of its log:\n{tail}")]
     Died { name: String, exit: String, tail: String },
     #[error(transparent)]
@@ -130,6 +139,9 @@ pub(super) const LOOKUPS: &str = "lookups";
 /// The link by which the harness itself meets the databases, only in a cell that has a replica: either may lead. No fault
 /// harms it.
 pub const OURS: &str = "ours";
+
+/// The books of a cell are some dozen rows.
+const SWEEP_LIMIT: Duration = Duration::from_secs(60);
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -225,6 +237,25 @@ impl Cell {
         let member = Arc::new(Member::start(&self.guardian, &self.clock, proc, address).await?);
         *watchdog = Some(member.clone());
         Ok(member)
+    }
+
+    /// Sweeps the books of `day` (`2026-01-05`) once, to the end: how it ended, and what it printed last.
+    pub async fn sweep(&self, day: &str) -> Result<(Exit, String), CellError> {
+        let (program, words) = self.spec.reconciler.sweep.clone().ok_or(CellError::NoSweep)?;
+        let mut values = self.values.clone();
+        values.insert("day", day.to_owned());
+        let proc = ProcSpec {
+            name: format!("sweep-{}", self.spec.name),
+            program,
+            args: words.iter().map(|word| fill(word, &values)).collect(),
+            log: self.spec.dir.join("sweep.log"),
+            ..ProcSpec::default()
+        };
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let member = Member::start(&self.guardian, &self.clock, proc, nowhere).await?;
+        let ended = tokio::time::timeout(SWEEP_LIMIT, member.ended()).await;
+        member.stop().await;
+        ended.map_err(|_| CellError::SlowSweep(SWEEP_LIMIT))
     }
 
     /// Ends the processes and closes the links.

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::cell::CellError;
 use super::container::Container;
-use super::guardian::{Guardian, GuardianError, ProcSpec, Process, Signal};
+use super::guardian::{Exit, Guardian, GuardianError, ProcSpec, Process, Signal};
 use crate::clock::{Clock, ORIGIN_ENV};
 
 /// A process that was asked to end may take this long before it is killed.
@@ -127,6 +127,13 @@ impl Member {
         let exit = format!("{:?}", process.exit()?);
         let tail = process.log_tail(TAIL_LINES).await;
         Some(CellError::Died { name: self.spec.name.clone(), exit, tail })
+    }
+
+    /// Returns when it has ended by itself, with what it printed last.
+    pub async fn ended(&self) -> (Exit, String) {
+        let process = self.process.lock().await;
+        let exit = process.exited().await;
+        (exit, process.log_tail(TAIL_LINES).await)
     }
 
     pub fn log(&self) -> &std::path::Path {

@@ -34,6 +34,8 @@ pub enum Move {
     Watchdog,
     /// From now on somebody answers the plans that ask.
     Approver,
+    /// The books of the day are swept, once everything else rests.
+    Sweep,
 }
 
 /// Why a sentence cannot be carried out.
@@ -140,6 +142,7 @@ impl Script {
             // The plan is the scenario's as a whole: it begins after the steady state, wherever it stands.
             Sentence::FaultsComeAndGo => Ok(Vec::new()),
             Sentence::WatchdogWatches => Ok(vec![Move::Watchdog]),
+            Sentence::BooksSwept => Ok(vec![Move::Sweep]),
             Sentence::ApproverOnDuty => Ok(vec![Move::Approver]),
             Sentence::AlertRaised { alert, subject, bound } => {
                 let subject = self.subject(subject);

@@ -135,6 +135,8 @@ pub enum Sentence {
         order: String,
         due: Money,
     },
+    /// `dcheck reconcile`: the books of the day, by the same rules.
+    BooksSwept,
     /// Injected at its place among the Whens.
     FaultStrikes {
         fault: String,

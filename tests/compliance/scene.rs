@@ -74,6 +74,7 @@ impl Scene {
             start: Start::Process { program: dcheck.into(), args: builtin_args(&args.scenarios) },
             advances: true,
             rules: Some(args.scenarios.join("rules")),
+            sweep: None,
             watchdog: Some((dcheck.into(), WATCHDOG_ARGS.map(str::to_owned).into())),
         };
         let programs = Programs { shop: shop.into(), reconciler, hearing: Hearing::default() };
@@ -319,7 +320,7 @@ impl Scene {
             Move::Strike(id, params) => {
                 nemesis.strike(&id, params, scribe, Phase::When).await.map_err(broken)?;
             }
-            Move::Expect(_) | Move::Watchdog | Move::Approver => {}
+            Move::Expect(_) | Move::Watchdog | Move::Approver | Move::Sweep => {}
         }
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 mod cases;
 mod cell;
+mod killed;
 mod link;
 mod log;
 mod missed;
@@ -42,7 +43,9 @@ async fn dcheck_on_real_servers() {
     offline::what_online_found_is_known_and_what_it_missed_is_told_once(servers).await;
     offline::a_sweep_that_is_killed_goes_on_and_tells_each_finding_once(servers).await;
     offline::a_bad_line_makes_no_finding_of_what_is_missing(servers).await;
+    offline::a_rule_on_trial_is_swept_and_told_when_it_is_in_force(servers).await;
     readings::our_reading_and_mysqlbinlogs_agree(servers).await;
+    killed::kills_change_no_finding(servers).await;
     rollout::a_candidate_is_compared_promoted_and_rolled_back(servers).await;
     cases::a_stop_is_clean_and_quick(servers).await;
     log::a_purged_log_is_told_by_its_transactions_and_never_skipped(servers).await;

@@ -49,9 +49,9 @@ fn says(told: &(Option<i32>, String), code: i32, part: &str) {
 fn statement(dir: &TempDir, lines: &[[&str; 5]]) -> String {
     let path = dir.path().join("statement.csv");
     let mut file = std::fs::File::create(&path).unwrap();
-    writeln!(file, "kind,order,refund,txn,amount,at_ms,channel").unwrap();
+    writeln!(file, "kind,order,refund,txn,amount,at_ms,channel,merchant,bill,payee").unwrap();
     for (nth, [kind, order, refund, txn, amount]) in lines.iter().enumerate() {
-        writeln!(file, "{kind},{order},{refund},{txn},{amount},{nth},alipay").unwrap();
+        writeln!(file, "{kind},{order},{refund},{txn},{amount},{nth},alipay,,,").unwrap();
     }
     path.display().to_string()
 }
@@ -187,13 +187,96 @@ pub async fn a_sweep_that_is_killed_goes_on_and_tells_each_finding_once(servers:
         .await
         .unwrap();
     assert_eq!(matched, Some(1188), "a chunk that is read again is counted once");
-    // A healthy table balances.
+    // A healthy table balances, and what is swept again is counted again, not on top.
     cell.sql.query_drop("UPDATE shop.bid SET price = 100").await.unwrap();
-    says(
-        &run(&cell, &[&given[..], &["--again"]].concat()).await,
-        0,
-        "findings: 0 new (0), 0 known (0)",
+    for _ in 0..2 {
+        says(
+            &run(&cell, &[&given[..], &["--again"]].concat()).await,
+            0,
+            "findings: 0 new (0), 0 known (0)",
+        );
+        let sql = "SELECT matched FROM dcheck.matched_count WHERE segment LIKE 'sweep floors%'";
+        assert_eq!(cell.sql.query_first(sql).await.unwrap(), Some(1_200));
+    }
+    a_lock_that_is_lost_stops_the_sweep(&mut cell, &given).await;
+}
+
+/// As a failover of the results database loses it.
+async fn a_lock_that_is_lost_stops_the_sweep(cell: &mut Cell, given: &[&str]) {
+    let slow = [given, &["--again", "--rows-per-second", "200"]].concat();
+    let child = sweep(cell, &slow).spawn().expect("dcheck starts");
+    let from = Instant::now();
+    loop {
+        assert!(from.elapsed() < LIMIT, "nobody holds the lock");
+        let held = "SELECT IS_USED_LOCK('dcheck.reconcile')";
+        let held: Option<Option<u64>> = cell.sql.query_first(held).await.unwrap();
+        let read = "SELECT JSON_EXTRACT(body, '$.summary.read.bid.rows') FROM dcheck.sweep";
+        let read: Option<Option<u64>> = cell.sql.query_first(read).await.unwrap();
+        if let (Some(Some(id)), Some(Some(50..=1_000))) = (held, read) {
+            cell.sql.query_drop(format!("KILL {id}")).await.unwrap();
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap();
+    says(&swept(&output.unwrap()), 2, "the lock that lets one sweep run at a time is lost");
+    says(&run(cell, given).await, 0, "goes on where it was broken off");
+}
+
+/// One rule of our own over bids.
+fn own_rules(cell: &mut Cell, dir: &TempDir, rollout: &str) {
+    let text = format!(
+        "- id: cheap\n  version: 1\n  loss_point: bid-below-floor\n  severity: P2\n  \
+         rollout: {rollout}\n  strategy: threshold\n  subject: {{kind: bid, id: after.bid_id}}\n  \
+         occurrence: after.bid_id\n  on: {{table: bid, ops: [insert]}}\n  \
+         check: after.price >= 100\n  rate: 1 per 1 s\n  when_absent: finding\n  \
+         expected: \"100\"\n  actual: \"{{after.price}}\"\n"
     );
+    std::fs::write(dir.path().join("own.yaml"), text).unwrap();
+    let place = cell.args.iter().position(|arg| arg == "--rules").unwrap();
+    cell.args[place + 1] = dir.path().display().to_string();
+}
+
+pub async fn a_rule_on_trial_is_swept_and_told_when_it_is_in_force(servers: &Servers) {
+    let (mut cell, dir) = (Cell::new(servers, "trial", None).await, tempfile::tempdir().unwrap());
+    cell.kill();
+    for nth in 0..5 {
+        let price = if nth < 3 { 60 } else { 100 };
+        let bid = format!("('B-{nth}','s','SKU',{price},'CNY',1,'ACTIVE',NULL,1,1)");
+        cell.sql.query_drop(format!("INSERT INTO shop.bid VALUES {bid}")).await.unwrap();
+    }
+    let given = ["--table", "bid", "--again"];
+    own_rules(&mut cell, &dir, "shadow");
+    let told = run(&cell, &given).await;
+    says(&told, 0, "rule cheap@1 (shadow): 5 taken: 2 matched, 3 mismatched");
+    says(&told, 0, "findings: 0 new (0), 0 known (0), 3 in shadow");
+    let stored = "SELECT COUNT(*) FROM dcheck.result WHERE rule = 'cheap' AND alerting = 0";
+    assert_eq!(cell.sql.query_first(stored).await.unwrap(), Some(3), "stored, and not raised");
+    assert!(cell.alerts("cheap").is_empty());
+    own_rules(&mut cell, &dir, "off");
+    says(&run(&cell, &given).await, 2, "cheap@1: its rollout is off");
+    // What was only stored is news when the rule speaks; what stands is not.
+    own_rules(&mut cell, &dir, "full");
+    says(&run(&cell, &given).await, 1, "findings: 3 new (0), 0 known");
+    says(&run(&cell, &given).await, 1, "findings: 0 new (0), 3 known");
+    assert_eq!(cell.alerts("cheap").len(), 3);
+    // One ended, as online says it, and is there again.
+    let ended = "INSERT INTO dcheck.result SELECT 900001, rule, version, loss_point, subject_kind, subject, occurrence, \
+         '', 'matched', severity, 1, 1, expected, actual, at_risk, position, at_ms + 1000 \
+         FROM dcheck.result WHERE subject = 'B-1' AND alerting = 1";
+    cell.sql.query_drop(ended).await.unwrap();
+    says(&run(&cell, &given).await, 1, "findings: 1 new (0), 2 known");
+    // Broken off before it told; another run finds more meanwhile: each tells its own, once.
+    let back = "UPDATE dcheck.sweep SET body = JSON_SET(body, '$.stage', 'closed')";
+    cell.sql.query_drop(back).await.unwrap();
+    let dear = "INSERT INTO shop.bid VALUES ('B-9','s','SKU',1,'CNY',1,'ACTIVE',NULL,1,1)";
+    cell.sql.query_drop(dear).await.unwrap();
+    let other = ["--table", "bid", "--run", "other"];
+    says(&run(&cell, &other).await, 1, "findings: 1 new (0), 3 known");
+    says(&run(&cell, &given[..2]).await, 1, "findings: 1 new (0), 2 known");
+    says(&run(&cell, &given).await, 1, "findings: 0 new (0), 4 known");
+    let subjects: Vec<String> = cell.alerts("cheap").into_iter().map(|alert| alert.0).collect();
+    assert_eq!(subjects, ["B-0", "B-1", "B-2", "B-1", "B-9"]);
 }
 
 pub async fn a_bad_line_makes_no_finding_of_what_is_missing(servers: &Servers) {
@@ -223,5 +306,45 @@ pub async fn a_bad_line_makes_no_finding_of_what_is_missing(servers: &Servers) {
     says(&told, 1, "statement.csv:3: field 5: a quote is not closed");
     says(&told, 1, "1 matched, 0 mismatched, 1 unknown");
     says(&told, 1, "1 bad lines; findings: 0 new (0), 0 known (0)");
+    assert_eq!(cell.alerts("forged-callback").len(), 1);
+    a_column_that_is_missing_is_no_absence(&cell, &dir, &given).await;
+}
+
+async fn a_column_that_is_missing_is_no_absence(cell: &Cell, dir: &TempDir, given: &[&str]) {
+    let path = dir.path().join("statement.csv").display().to_string();
+    let file = format!("channel.flow={path}");
+    for (text, code, part) in [
+        (
+            "kind,order,trx,amount\ncollected,O-1,T-1,10\n",
+            2,
+            "no column `txn`, which forged-callback@1",
+        ),
+        (
+            "kind,order,txn,amount\ncollected,O-1,T-1,10\n",
+            1,
+            "findings: 0 new (0), 1 known (20.55 CNY)",
+        ),
+        (
+            "kind,order,txn,amount,at\ncollected,O-1,T-1,10,20260105120000\n\
+             collected,O-2,T-2,20.55,2026-01-05 12:00:00\n",
+            1,
+            "statement.csv:2: column `at`: `20260105120000` is no time",
+        ),
+        (
+            "kind,order,txn,amount,at\ncollected,O-1,T-1,10,2026-01-05 12:00:00\n\
+             collected,O-2,T-2,20.55,2026-01-06 00:00:01\n",
+            1,
+            "not judged: 1 lines of files that are of a later day, and 0 rows and lines",
+        ),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let dated = if text.contains(",at\n") { &["--time", "channel.flow=at"][..] } else { &[] };
+        let told =
+            run(cell, &[given, &[&file, "--run", "columns", "--again"], dated].concat()).await;
+        says(&told, code, part);
+        if !dated.is_empty() {
+            says(&told, code, "findings: 0 new (0), 0 known (0)");
+        }
+    }
     assert_eq!(cell.alerts("forged-callback").len(), 1);
 }

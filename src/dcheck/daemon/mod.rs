@@ -28,6 +28,7 @@ mod resume;
 mod rollout;
 mod rules_command;
 mod start;
+mod tape;
 mod telling;
 mod vigil;
 mod watchdog;

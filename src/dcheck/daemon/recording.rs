@@ -4,17 +4,14 @@
 //! with its instant, and an end. Each line stands behind a hash of itself and of all lines before it, so that a replay sees
 //! what is cut, changed or missing. It holds rows, messages and lookups' answers, and no URL or token; its files are the
 //! owner's alone. A file that is full is followed by the next one (`FILE.2` …); the last one full, the recording ends. What
-//! stood there before a start is kept as `FILE.before` …. The engine never waits for the disk: where the disk is too slow,
-//! the recording ends and says so.
+//! stood there before a start is kept as `FILE.before` …. The engine never waits for the disk, because a late alert costs money and
+//! a recording none: where more waits for the disk than may, the recording ends, and says so in the log and at its end.
 //! Not covered: a recording that begins in the middle of a run (it begins at a start).
 
-use std::collections::{HashSet, VecDeque};
-use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -23,17 +20,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::record::Checkpoint;
 use super::start::Mistakes;
+use super::tape::{FILE_BYTES, Order, Queue, Tape, WAITING, Waiting, set_aside};
 use crate::clock::CellTime;
+use crate::dcheck::engine::gate::Rollout;
+use crate::dcheck::engine::rules::Rule;
 use crate::dcheck::engine::{Engine, Input, RuleSet, Snapshot, VerdictKey};
 use crate::dcheck::log;
 
-pub const FORMAT: &str = "dcheck-recording/1";
-/// Of one file; some 100,000 inputs.
-const FILE_BYTES: u64 = 64 << 20;
-/// Files of one recording.
-pub const FILES: usize = 8;
-/// Lines on their way to the disk: a second's worth of a busy stream.
-const WAITING: usize = 65_536;
+pub const FORMAT: &str = "dcheck-recording/2";
 /// What a stop waits for the disk.
 const END_LIMIT: Duration = Duration::from_secs(2);
 
@@ -44,16 +38,51 @@ pub enum Entry {
     Head(Box<Head>),
     /// What the engine took, and when.
     In(CellTime, Input),
-    /// Rules were read again, or rolled out otherwise: these, by their digest.
-    Rules(CellTime, String),
-    End(String),
+    /// Rules were read again.
+    Rules(CellTime, InForce),
+    /// They were rolled out otherwise.
+    RollOut(CellTime, InForce),
+    /// Why it ends there.
+    End(End),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    Stopped,
+    /// The last file was full.
+    Full,
+    /// More waited for the disk than may.
+    Slow,
+}
+
+/// The rules in force, by what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce {
+    pub digest: String,
+    /// In the order in which the engine has them, each (`id@version`) with its rollout.
+    rollouts: Vec<(String, Rollout)>,
+}
+
+impl InForce {
+    pub fn of(rules: &RuleSet) -> InForce {
+        let of = |rule: &Arc<Rule>| (rule.name.clone(), rules.rollout(rule));
+        let rollouts = rules.rules().iter().map(of).collect();
+        InForce { digest: digest_of(rules), rollouts }
+    }
+
+    /// The rules of `files` as they were in force; none where they mean something else.
+    pub fn among(&self, files: &RuleSet) -> Option<Arc<RuleSet>> {
+        let are_same = self.digest == digest_of(files);
+        files.ordered(&self.rollouts).filter(|_| are_same).map(Arc::new)
+    }
 }
 
 /// What the engine was before its first input.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Head {
     pub format: String,
-    pub rules: String,
+    pub rules: InForce,
     pub sources: Vec<String>,
     pub judged: Vec<VerdictKey>,
     pub snapshot: Option<Snapshot>,
@@ -66,15 +95,18 @@ impl Head {
         judged: Vec<VerdictKey>,
         checkpoint: &Option<Checkpoint>,
     ) -> Head {
-        let (format, rules) = (FORMAT.to_owned(), digest_of(rules));
+        let (format, rules) = (FORMAT.to_owned(), InForce::of(rules));
         let snapshot = checkpoint.as_ref().map(|checkpoint| checkpoint.engine.clone());
         Head { format, rules, sources, judged, snapshot }
     }
 }
 
-/// The same for the same rules, whichever file they stand in.
+/// The same for rules that mean the same, whichever files and lines they stand in, on any rollout.
 pub fn digest_of(rules: &RuleSet) -> String {
-    hex::encode(&Sha256::digest(format!("{:?}", rules.rules()))[..16])
+    let meaning = |rule: &Arc<Rule>| (rule.name.clone(), rule.meaning());
+    let mut meanings: Vec<(String, String)> = rules.rules().iter().map(meaning).collect();
+    meanings.sort();
+    hex::encode(&Sha256::digest(format!("{meanings:?}"))[..16])
 }
 
 /// The engine as it was before its first input; a new one, and said so, where it cannot be had.
@@ -93,40 +125,26 @@ pub fn restored(
     Engine::new(Arc::clone(rules), sources, judged)
 }
 
-/// The hash of a line behind the line with hash `before`.
-pub fn chained(before: &str, line: &str) -> String {
-    let hash = Sha256::new().chain_update(before).chain_update(line).finalize();
-    hex::encode(&hash[..8])
-}
-
-/// File number `number` of a recording, from 1.
-pub fn file(path: &Path, number: usize) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    if number > 1 {
-        name.push(format!(".{number}"));
-    }
-    name.into()
-}
-
-enum Order {
-    Line(String),
-    End(oneshot::Sender<()>),
-}
-
 /// The engine's inputs on their way to a file; does nothing where none is wanted.
 pub struct Recorder {
     lines: Option<mpsc::Sender<Order>>,
-    is_slow: Arc<AtomicBool>,
+    limit: Waiting,
+    queue: Arc<Queue>,
 }
 
 impl Recorder {
     pub fn start(path: Option<&Path>, head: Head) -> Result<Recorder, Mistakes> {
-        Recorder::start_with(path, head, FILE_BYTES)
+        Recorder::start_with(path, head, FILE_BYTES, WAITING)
     }
 
-    fn start_with(path: Option<&Path>, head: Head, file_bytes: u64) -> Result<Recorder, Mistakes> {
-        let is_slow = Arc::new(AtomicBool::new(false));
-        let Some(path) = path else { return Ok(Recorder { lines: None, is_slow }) };
+    fn start_with(
+        path: Option<&Path>,
+        head: Head,
+        file_bytes: u64,
+        limit: Waiting,
+    ) -> Result<Recorder, Mistakes> {
+        let queue = Arc::new(Queue::default());
+        let Some(path) = path else { return Ok(Recorder { lines: None, limit, queue }) };
         let failed = |error: std::io::Error| {
             Mistakes(vec![format!(
                 "cannot record to {}: {error}; choose another --record",
@@ -135,12 +153,22 @@ impl Recorder {
         };
         set_aside(path).map_err(failed)?;
         let tape = Tape::open(path.to_owned(), file_bytes).map_err(failed)?;
-        let (lines, inbox) = mpsc::channel(WAITING);
-        let slow = Arc::clone(&is_slow);
-        tokio::task::spawn_blocking(move || tape.write_all(inbox, &slow));
-        let mut recorder = Recorder { lines: Some(lines), is_slow };
+        let (lines, inbox) = mpsc::channel(limit.lines);
+        let of_tape = Arc::clone(&queue);
+        tokio::task::spawn_blocking(move || tape.write_all(inbox, &of_tape));
+        let mut recorder = Recorder { lines: Some(lines), limit, queue };
         recorder.put(&Entry::Head(Box::new(head)));
         Ok(recorder)
+    }
+
+    #[cfg(test)]
+    pub fn onto(lines: mpsc::Sender<Order>, limit: Waiting, queue: Arc<Queue>) -> Recorder {
+        Recorder { lines: Some(lines), limit, queue }
+    }
+
+    #[cfg(test)]
+    pub fn records(&self) -> bool {
+        self.lines.is_some()
     }
 
     /// The engine is about to take `input`.
@@ -149,21 +177,26 @@ impl Recorder {
             return;
         }
         match input {
-            Input::Replace(rules) | Input::RollOut(rules) => {
-                self.put(&Entry::Rules(now, digest_of(rules)))
-            }
+            Input::Replace(rules) => self.put(&Entry::Rules(now, InForce::of(rules))),
+            Input::RollOut(rules) => self.put(&Entry::RollOut(now, InForce::of(rules))),
             input => self.put(&Entry::In(now, input.clone())),
         }
     }
 
-    fn put(&mut self, entry: &Entry) {
+    pub(super) fn put(&mut self, entry: &Entry) {
         let Some(lines) = &self.lines else { return };
         let line =
             serde_json::to_string(entry).expect("invariant: inputs but rules are plain data");
-        match lines.try_send(Order::Line(line)) {
+        let before = self.queue.bytes.fetch_add(line.len(), Ordering::AcqRel);
+        let is_over = before > 0 && before + line.len() > self.limit.bytes;
+        let sent = match is_over {
+            true => Err(mpsc::error::TrySendError::Full(Order::Line(line))),
+            false => lines.try_send(Order::Line(line)),
+        };
+        match sent {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(_)) => {
-                self.is_slow.store(true, Ordering::Release);
+                self.queue.is_slow.store(true, Ordering::Release);
                 log::warn(
                     "recording",
                     "the disk is too slow for --record: the recording ends here",
@@ -188,110 +221,9 @@ impl Recorder {
     }
 }
 
-/// What an earlier start recorded is kept, once.
-fn set_aside(path: &Path) -> std::io::Result<()> {
-    let mut before = path.as_os_str().to_owned();
-    before.push(".before");
-    let before = PathBuf::from(before);
-    for number in 1..=FILES {
-        let (from, to) = (file(path, number), file(&before, number));
-        if from.exists() {
-            std::fs::rename(from, to)?;
-        } else if to.exists() && file(path, 1).exists() {
-            std::fs::remove_file(to)?;
-        }
-    }
-    Ok(())
-}
-
-/// The files, written one after the other.
-struct Tape {
-    path: PathBuf,
-    number: usize,
-    file: BufWriter<File>,
-    written: u64,
-    file_bytes: u64,
-    hash: String,
-}
-
-impl Tape {
-    fn open(path: PathBuf, file_bytes: u64) -> std::io::Result<Tape> {
-        let file = BufWriter::new(create(&path)?);
-        Ok(Tape { path, number: 1, file, written: 0, file_bytes, hash: String::new() })
-    }
-
-    fn write_all(mut self, mut inbox: mpsc::Receiver<Order>, is_slow: &AtomicBool) {
-        let path = self.path.display().to_string();
-        if let Err(error) = self.take_all(&mut inbox, is_slow) {
-            log::warn("recording", &format!("cannot record to {path} any longer: {error}"));
-        }
-    }
-
-    fn take_all(
-        &mut self,
-        inbox: &mut mpsc::Receiver<Order>,
-        is_slow: &AtomicBool,
-    ) -> std::io::Result<()> {
-        let mut waiting = VecDeque::new();
-        loop {
-            while let Ok(order) = inbox.try_recv() {
-                waiting.push_back(order);
-            }
-            if waiting.is_empty() {
-                self.file.flush()?;
-                match inbox.blocking_recv() {
-                    Some(order) => waiting.push_back(order),
-                    None if is_slow.load(Ordering::Acquire) => return self.end("slow"),
-                    None => return Ok(()),
-                }
-            }
-            match waiting.pop_front() {
-                Some(Order::Line(line)) if self.is_full(&line) && self.number == FILES => {
-                    log::warn("recording", "the recording is full: it ends here");
-                    return self.end("full");
-                }
-                Some(Order::Line(line)) => self.line(&line)?,
-                Some(Order::End(done)) => {
-                    self.end("stopped")?;
-                    let _ = done.send(());
-                    return Ok(());
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn is_full(&self, line: &str) -> bool {
-        self.written > 0 && self.written + line.len() as u64 > self.file_bytes
-    }
-
-    fn line(&mut self, line: &str) -> std::io::Result<()> {
-        if self.is_full(line) && self.number < FILES {
-            self.file.flush()?;
-            self.number += 1;
-            self.file = BufWriter::new(create(&file(&self.path, self.number))?);
-            self.written = 0;
-        }
-        self.hash = chained(&self.hash, line);
-        let text = format!("{} {line}\n", self.hash);
-        self.written += text.len() as u64;
-        self.file.write_all(text.as_bytes())
-    }
-
-    fn end(&mut self, why: &str) -> std::io::Result<()> {
-        let end = serde_json::to_string(&Entry::End(why.to_owned()))?;
-        self.line(&end)?;
-        self.file.flush()
-    }
-}
-
-/// It holds what customers buy: for its owner alone.
-fn create(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
 #[cfg(test)]
 pub mod tests {
+    use super::super::tape::{FILES, file};
     use super::*;
 
     /// Records `inputs`, a file no longer than `file_bytes`.
@@ -302,7 +234,8 @@ pub mod tests {
         file_bytes: u64,
     ) {
         let head = Head::of(rules, vec!["binlog".into()], Vec::new(), &None);
-        let mut recorder = Recorder::start_with(Some(path), head, file_bytes).ok().unwrap();
+        let started = Recorder::start_with(Some(path), head, file_bytes, WAITING);
+        let mut recorder = started.ok().unwrap();
         for (now, input) in inputs {
             recorder.note(input, *now);
         }

@@ -75,6 +75,8 @@ impl Engine {
             let item = &group.items[number];
             if let Some(why) = self.gaps.doubt(rule, group, item, &finding.ruling) {
                 finding.ruling = Ruling::Unknown(why);
+            } else if let Some(settled) = self.by_the_books(rule, group, &finding.ruling) {
+                finding.ruling = settled;
             }
             let tellings = tellings(rule, &open, item, &finding);
             for telling in &tellings {

@@ -17,6 +17,7 @@ pub mod expr;
 mod force;
 mod gaps;
 pub mod gate;
+mod gathering;
 mod judge;
 mod lookups;
 pub mod port;
@@ -86,6 +87,8 @@ pub struct Engine {
     already_judged: HashSet<VerdictKey>,
     /// What a restart found in force, until it is handed over.
     left: Option<Left>,
+    /// Of a sweep: the first instant that is no part of its books.
+    books_end: Option<CellTime>,
     now: CellTime,
 }
 
@@ -117,6 +120,7 @@ impl Engine {
             counts: BTreeMap::new(),
             already_judged,
             left: None,
+            books_end: None,
             now: CellTime(i64::MIN),
         }
     }

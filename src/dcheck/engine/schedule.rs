@@ -44,6 +44,11 @@ impl Schedule {
         self.touched.insert(address);
     }
 
+    /// Up to `limit` of those to be looked at, in order.
+    pub fn take_touched(&mut self, limit: usize) -> Vec<Address> {
+        std::iter::from_fn(|| self.touched.pop_first()).take(limit).collect()
+    }
+
     /// A restored group with something open: looked at in the next step, and holding the watermark
     /// until then.
     pub fn reopen(&mut self, address: Address) {

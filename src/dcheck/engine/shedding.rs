@@ -45,11 +45,17 @@ pub struct Shedding {
     windows: BTreeMap<String, BTreeMap<i64, u32>>,
     /// Questions: the window that is filled now, and how many it has.
     slots: BTreeMap<String, (CellTime, u32)>,
+    /// A sweep sheds nothing: who reads for it keeps to its own pace.
+    #[serde(skip)]
+    pub is_off: bool,
 }
 
 impl Shedding {
     /// True where an occurrence of this time is one of those that the rule may take.
     pub fn admits(&mut self, rule: &str, rate: Rate, at: CellTime) -> bool {
+        if self.is_off {
+            return true;
+        }
         let windows = self.windows.entry(rule.to_owned()).or_default();
         let taken = windows.entry(at.0.div_euclid(rate.per_ms)).or_default();
         let is_free = *taken < rate.count;
@@ -62,6 +68,9 @@ impl Shedding {
 
     /// When a question may be asked; none: too late.
     pub fn slot(&mut self, rule: &str, rate: Rate, now: CellTime) -> Option<CellTime> {
+        if self.is_off {
+            return Some(now);
+        }
         let (start, taken) = self.slots.entry(rule.to_owned()).or_insert((now, 0));
         if now.since_ms(*start) >= rate.per_ms {
             (*start, *taken) = (now, 0);

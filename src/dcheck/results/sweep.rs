@@ -44,8 +44,6 @@ pub struct Before {
     /// The sweep's own text, as it was committed last.
     pub body: Option<String>,
     pub groups: Vec<String>,
-    /// Findings and their ends, of whoever found them, in the order of time.
-    pub known: Vec<VerdictRow>,
     /// Silences in force, by row of `dcheck.alert_state`.
     pub silences: Vec<(String, String)>,
     /// The highest number that a sweep has given.
@@ -53,7 +51,18 @@ pub struct Before {
 }
 
 /// Held for as long as the sweep runs; another one is refused meanwhile.
-pub struct SweepLock(#[allow(dead_code)] Conn);
+pub struct SweepLock {
+    /// The server holds the lock for as long as this connection is there.
+    _conn: Conn,
+    id: u64,
+}
+
+impl SweepId {
+    /// Under which its matched verdicts are counted.
+    pub fn segment(&self) -> String {
+        format!("sweep {} {}", self.run, self.day)
+    }
+}
 
 /// None where another sweep runs.
 pub async fn lock(url: &str) -> Result<Option<SweepLock>, mysql_async::Error> {
@@ -61,7 +70,9 @@ pub async fn lock(url: &str) -> Result<Option<SweepLock>, mysql_async::Error> {
     let mut conn = Conn::new(opts.db_name(None::<String>)).await?;
     conn.query_drop("SET SESSION wait_timeout = 604800").await?;
     let got: Option<Option<u8>> = conn.exec_first("SELECT GET_LOCK(?, 0)", (LOCK,)).await?;
-    Ok((got.flatten() == Some(1)).then_some(SweepLock(conn)))
+    let id: Option<u64> = conn.query_first("SELECT CONNECTION_ID()").await?;
+    let is_held = got.flatten() == Some(1);
+    Ok(id.filter(|_| is_held).map(|id| SweepLock { _conn: conn, id }))
 }
 
 impl Store {
@@ -73,9 +84,15 @@ impl Store {
             }
             let of = (&id.run, &id.day);
             if anew {
-                conn.exec_drop("DELETE FROM dcheck.sweep WHERE run = ? AND day = ?", of).await?;
-                conn.exec_drop("DELETE FROM dcheck.sweep_group WHERE run = ? AND day = ?", of)
-                    .await?;
+                let mut tx = conn.start_transaction(TxOpts::default()).await?;
+                for table in ["sweep", "sweep_group"] {
+                    let sql = format!("DELETE FROM dcheck.{table} WHERE run = ? AND day = ?");
+                    tx.exec_drop(sql, of).await?;
+                }
+                // What is swept again is counted again.
+                let sql = "DELETE FROM dcheck.matched_count WHERE segment = ?";
+                tx.exec_drop(sql, (id.segment(),)).await?;
+                tx.commit().await?;
             }
             let one = "SELECT body FROM dcheck.sweep WHERE run = ? AND day = ?";
             let groups = "SELECT body FROM dcheck.sweep_group WHERE run = ? AND day = ?";
@@ -87,7 +104,6 @@ impl Store {
             Ok(Before {
                 body: conn.exec_first(one, of).await?,
                 groups: conn.exec(groups, of).await?,
-                known: known(conn).await?,
                 silences: conn.query(silences).await?,
                 last_seq: conn.exec_first(last, from).await?.unwrap_or(SWEEP_SEQ),
             })
@@ -95,16 +111,22 @@ impl Store {
         .await
     }
 
-    /// The batch with its groups, which are the sweep's own, and how far it is.
+    /// The batch with its groups, which are the sweep's own, and how far it is. False, and nothing is stored, where the lock
+    /// is not held any more: its connection was cut, or another server answers since a failover.
     pub async fn commit_sweep(
         &mut self,
-        id: &SweepId,
+        (id, held): (&SweepId, &SweepLock),
         mut batch: Batch,
         body: &str,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let groups = std::mem::take(&mut batch.groups);
         self.call_within(LIMIT, "commit a sweep", async |conn| {
             let mut tx = conn.start_transaction(TxOpts::default()).await?;
+            if !batch.matched.is_empty() {
+                // A sweep counts once, at its close: a commit whose answer was lost is repeated, and must not count twice.
+                let sql = "DELETE FROM dcheck.matched_count WHERE segment = ?";
+                tx.exec_drop(sql, (id.segment(),)).await?;
+            }
             write(&mut tx, &batch).await?;
             let kept = groups.iter().filter_map(|(group, body)| {
                 let (run, day) = ((&id.run).into(), (&id.day).into());
@@ -115,7 +137,14 @@ impl Store {
             let row = vec![(&id.run).into(), (&id.day).into(), body.into(), batch.at_ms.into()];
             let into = "REPLACE INTO dcheck.sweep (run, day, body, at_ms) VALUES ";
             insert(&mut tx, into, "", vec![row]).await?;
-            tx.commit().await
+            let holder: Option<Option<u64>> =
+                tx.exec_first("SELECT IS_USED_LOCK(?)", (LOCK,)).await?;
+            let is_held = holder.flatten() == Some(held.id);
+            match is_held {
+                true => tx.commit().await?,
+                false => tx.rollback().await?,
+            }
+            Ok(is_held)
         })
         .await
     }
@@ -129,16 +158,25 @@ impl Store {
         .await
     }
 
-    /// Alerting verdicts of sweeps from number `first` on.
-    pub async fn swept(&mut self, first: u64) -> Result<Vec<VerdictRow>, StoreError> {
+    /// The alerting ones among the verdicts of these numbers.
+    pub async fn swept(
+        &mut self,
+        (first, last): (u64, u64),
+    ) -> Result<Vec<VerdictRow>, StoreError> {
         self.call_within(LIMIT, "read a sweep's findings", async |conn| {
             let sql = format!(
-                "{SELECT_VERDICTS} FROM dcheck.result WHERE seq >= ? AND alerting = 1 ORDER BY seq"
+                "{SELECT_VERDICTS} FROM dcheck.result WHERE seq BETWEEN ? AND ? AND alerting = 1 \
+                 ORDER BY seq"
             );
-            let rows: Vec<Row> = conn.exec(sql, (first,)).await?;
+            let rows: Vec<Row> = conn.exec(sql, (first, last)).await?;
             Ok(rows.into_iter().map(verdict_from).collect())
         })
         .await
+    }
+
+    /// Findings and their ends, of whoever found them, in the order of time.
+    pub async fn findings(&mut self) -> Result<Vec<VerdictRow>, StoreError> {
+        self.call_within(LIMIT, "read the findings", async |conn| known(conn).await).await
     }
 
     /// Messages of sweeps that nobody has acknowledged.
@@ -173,7 +211,7 @@ async fn known(conn: &mut Conn) -> mysql_async::Result<Vec<VerdictRow>> {
 }
 
 /// The rows of the daemon, in their order, with those of sweeps among them by time.
-pub(super) fn in_time(online: Vec<VerdictRow>, swept: Vec<VerdictRow>) -> Vec<VerdictRow> {
+pub fn in_time(online: Vec<VerdictRow>, swept: Vec<VerdictRow>) -> Vec<VerdictRow> {
     let mut swept = VecDeque::from(swept);
     let mut rows = Vec::with_capacity(online.len() + swept.len());
     for row in online {

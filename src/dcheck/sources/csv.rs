@@ -89,7 +89,14 @@ impl CsvFile {
         }
         let known = names.join(", ");
         let unknown = kinds.keys().filter(|name| !names.contains(name));
-        wrong.extend(unknown.map(|name| format!("no column `{name}`; there are: {known}")));
+        let near = |name: &str| {
+            let near = names.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
+            let near = near.min().filter(|(distance, known)| *distance <= 2.max(known.len() / 3));
+            near.map(|(_, known)| format!("did you mean `{known}`? ")).unwrap_or_default()
+        };
+        wrong.extend(
+            unknown.map(|name| format!("no column `{name}`: {}there are: {known}", near(name))),
+        );
         if !wrong.is_empty() {
             return Err(bad(wrong.join("; ")));
         }
@@ -100,6 +107,10 @@ impl CsvFile {
 
     pub fn has(&self, column: &str) -> bool {
         self.columns.iter().any(|(name, _)| name == column)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
     }
 
     /// The next line; none at the end of the file.
@@ -305,7 +316,8 @@ mod tests {
             ("", "the file is empty"),
             ("order,order,amount,at_ms\n", "`order` is there twice"),
             ("order,,amount,at_ms\n", "column 2 has no name"),
-            ("order,amount\n", "no column `at_ms`; there are: order, amount"),
+            ("order,amount,at_sm\n", "no column `at_ms`: did you mean `at_sm`? there are"),
+            ("order,amount\n", "no column `at_ms`: there are: order, amount"),
         ] {
             let error = open(header.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -21,4 +21,13 @@ pub(super) static ROWS: &[Row] = &[
         example_zh: "值班人员会批准请求确认的预案",
         ..says("approver-on-duty", Kind::Given, |_| Ok(Sentence::ApproverOnDuty))
     },
+    Row {
+        en: "the books of the day are swept",
+        zh: "对当日账目做离线对账",
+        doc: "The reconciler's own sweep over the tables, by the same rules, once everything before it has come to rest: \
+              it tells what online has missed, and nothing twice.",
+        example_en: "the books of the day are swept",
+        example_zh: "对当日账目做离线对账",
+        ..says("books-swept", Kind::When, |_| Ok(Sentence::BooksSwept))
+    },
 ];

@@ -7,6 +7,9 @@
 use crate::clock::{CellTime, parse_rfc3339, rfc3339};
 use crate::dcheck::event::{Row, Value};
 
+/// Unix ms from 2000 to 2100: other digits are seconds, microseconds, or a date without its strokes.
+const UNIX_MS: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
+
 /// The end of a day, and how far before it nothing is in flight any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Books {
@@ -22,7 +25,7 @@ pub struct Books {
 pub enum Dated {
     In(CellTime),
     /// It is of a later day.
-    After,
+    After(CellTime),
 }
 
 impl Books {
@@ -64,22 +67,24 @@ impl Books {
                 let whole = text.split('.').next().and_then(|whole| whole.parse::<i64>().ok());
                 whole.and_then(|seconds| seconds.checked_mul(1000))
             }
-            (Value::Int(ms), _) => i64::try_from(*ms).ok(),
+            // Some tables write 0 for nothing.
+            (Value::Int(0), _) => Some(self.settled.0),
+            (Value::Int(ms), _) => i64::try_from(*ms).ok().filter(|ms| UNIX_MS.contains(ms)),
             (Value::Text(text), _) => self.instant(text),
             _ => None,
         };
-        let at = at.ok_or_else(|| format!("column `{column}`: `{value}` is no time"))?;
+        let at = at.ok_or_else(|| {
+            let wanted = "a date and time, or a column of integers that are Unix ms";
+            format!("column `{column}`: `{value}` is no time: wanted is {wanted}")
+        })?;
         match CellTime(at) {
-            at if at >= self.end => Ok(Dated::After),
+            at if at >= self.end => Ok(Dated::After(at)),
             at => Ok(Dated::In(at.max(self.settled))),
         }
     }
 
     fn instant(&self, text: &str) -> Option<i64> {
         let text = text.trim();
-        if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().ok();
-        }
         let local = || parse_rfc3339(&format!("{}{}", text.replacen(' ', "T", 1), self.offset));
         parse_rfc3339(text).or_else(local)
     }
@@ -117,19 +122,26 @@ mod tests {
     fn rows_are_dated_within_the_largest_window_and_left_after_the_end() {
         let books = Books::of("2026-01-05", "+08:00", 60_000).unwrap();
         let (end, settled) = (books.end, Dated::In(books.end.plus_ms(-60_001)));
-        let near = Dated::In(end.plus_ms(-1_000));
+        let (near, after) = (Dated::In(end.plus_ms(-1_000)), Dated::After(end));
         for (value, kind, expect) in [
             (Value::Null, None, Some(settled)),
             (Value::Int(0), Some("bigint"), Some(settled)),
             (Value::Int((end.0 - 1_000).into()), Some("bigint"), Some(near)),
-            (Value::Int(end.0.into()), Some("bigint"), Some(Dated::After)),
-            (Value::Int(end.0.div_euclid(1000).into()), Some("timestamp"), Some(Dated::After)),
+            (Value::Int(end.0.into()), Some("bigint"), Some(after)),
+            (Value::Int(end.0.div_euclid(1000).into()), Some("timestamp"), Some(after)),
             (Value::decimal("1767628799.250000").unwrap(), Some("timestamp of parts"), Some(near)),
             ("2026-01-05 23:59:59".into(), Some("datetime"), Some(near)),
             ("2026-01-05T15:59:59Z".into(), None, Some(near)),
-            ("2026-01-06 00:00:00".into(), Some("datetime"), Some(Dated::After)),
+            ("2026-01-06 00:00:00".into(), Some("datetime"), Some(after)),
             ("yesterday".into(), None, None),
             (Value::Bool(true), None, None),
+            // Digits that are another time than they seem, or none.
+            ("20260105".into(), None, None),
+            ("20260105235959".into(), None, None),
+            ("1767628799000".into(), None, None),
+            (Value::Int(1_767_628_799), Some("bigint"), None),
+            (Value::Int(20_260_105_235_959), Some("bigint"), None),
+            (Value::Int(-1), Some("bigint"), None),
         ] {
             let row = [("at".to_owned(), value.clone())].into();
             assert_eq!(books.date(&row, Some("at"), kind).ok(), expect, "{value}");

@@ -4,6 +4,7 @@
 //! `aggregate` and `conservation` judge it as online. Strategies about changes, their order or the watcher itself judge no state.
 
 use crate::dcheck::engine::RuleSet;
+use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::rules::Rule;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
@@ -24,7 +25,8 @@ const OF_CHANGES: &[(&str, &str)] = &[
 /// The rules that run, and of the others `id@version: why`.
 #[derive(Debug, Default)]
 pub struct Choice {
-    pub ids: Vec<String>,
+    /// `id@version`
+    pub names: Vec<String>,
     pub left_out: Vec<String>,
 }
 
@@ -32,12 +34,21 @@ pub struct Choice {
 pub fn choose(rules: &RuleSet, given: &[Stream], only: &[String]) -> Result<Choice, Vec<String>> {
     let mut choice = Choice::default();
     let wanted = |rule: &Rule| only.is_empty() || only.contains(&rule.head.id);
+    let mut off = Vec::new();
     for rule in rules.rules().iter().filter(|rule| wanted(rule)) {
+        let told = |why: &str| format!("{}: {why}", rule.name);
         match why_not(rule, given) {
-            None => choice.ids.push(rule.head.id.clone()),
-            Some(why) => choice.left_out.push(format!("{}: {why}", rule.name)),
+            _ if rules.rollout(rule) == Rollout::Off => {
+                off.push((rule, told("its rollout is off")))
+            }
+            None => choice.names.push(rule.name.clone()),
+            Some(why) => choice.left_out.push(told(&why)),
         }
     }
+    // A version that is off does not keep the other one from running.
+    let runs = |rule: &Rule| rules.versions(&rule.head.id).any(|v| choice.names.contains(&v.name));
+    let (beside, alone): (Vec<_>, Vec<_>) = off.into_iter().partition(|(rule, _)| runs(rule));
+    choice.left_out.extend(alone.into_iter().map(|(_, told)| told));
     let known: Vec<&str> = rules.heads().map(|head| head.id.as_str()).collect();
     let mut mistakes: Vec<String> = Vec::new();
     for id in only.iter().filter(|id| !known.contains(&id.as_str())) {
@@ -48,12 +59,11 @@ pub fn choose(rules: &RuleSet, given: &[Stream], only: &[String]) -> Result<Choi
     if !only.is_empty() {
         mistakes.append(&mut choice.left_out);
     }
-    if mistakes.is_empty() && choice.ids.is_empty() {
+    choice.left_out.extend(beside.into_iter().map(|(_, told)| told));
+    if mistakes.is_empty() && choice.names.is_empty() {
         mistakes.push("no rule can judge what is given:".to_owned());
         mistakes.append(&mut choice.left_out);
     }
-    // Two versions of a rule share an id: both run, or the one that cannot is named.
-    choice.ids.dedup();
     if mistakes.is_empty() { Ok(choice) } else { Err(mistakes) }
 }
 
@@ -105,8 +115,8 @@ mod tests {
     fn rules_run_where_all_that_they_need_is_given() {
         let flow = Stream::Topic("channel.flow".to_owned());
         let choice = choose(&rules(), &[table("pay_order"), flow], &[]).unwrap();
-        assert!(choice.ids.contains(&"forged-callback".to_owned()), "{choice:?}");
-        assert!(choice.ids.contains(&"charged-twice".to_owned()), "{choice:?}");
+        assert!(choice.names.contains(&"forged-callback@1".to_owned()), "{choice:?}");
+        assert!(choice.names.contains(&"charged-twice@1".to_owned()), "{choice:?}");
         let why = |id: &str| choice.left_out.iter().find(|line| line.starts_with(id)).unwrap();
         assert!(why("negative-balance@").contains("--table account"));
         assert!(why("alert-channel-dead@").contains("watches the watcher"));
@@ -115,7 +125,7 @@ mod tests {
     #[test]
     fn what_cannot_judge_rows_is_refused_by_name() {
         let only = |id: &str| choose(&rules(), &[table("account")], &[id.to_owned()]);
-        assert_eq!(only("negative-balance").unwrap().ids, ["negative-balance"]);
+        assert_eq!(only("negative-balance").unwrap().names, ["negative-balance@1"]);
         assert!(
             only("negative-balanse").unwrap_err()[0].contains("did you mean `negative-balance`?")
         );
@@ -148,7 +158,7 @@ mod tests {
             assert!(why.is_some_and(|why| why.contains(part)), "{id}: {choice:?}");
         }
         for id in ["aggregate", "conservation", "at-most-one", "two-sided-match"] {
-            assert!(choice.ids.iter().any(|ran| ran.starts_with(id)), "{id}: {choice:?}");
+            assert!(choice.names.iter().any(|ran| ran.starts_with(id)), "{id}: {choice:?}");
         }
     }
 
@@ -168,7 +178,7 @@ mod tests {
             let set = load(&[("r.yaml".into(), text)]).unwrap();
             let chosen = choose(&set, &[table("t")], &[]);
             match part {
-                None => assert_eq!(chosen.unwrap().ids, ["r"]),
+                None => assert_eq!(chosen.unwrap().names, ["r@1"]),
                 Some(part) => assert!(chosen.unwrap_err()[1].contains(part), "{on}"),
             }
         }

@@ -1,49 +1,52 @@
 //! `dcheck reconcile`: the same rules over tables and channel files of a day that is over (T+1).
 //!
-//! Owns the order of a sweep: choose the rules, read in chunks (`reading`), judge (`sweep`), commit each chunk with how far
-//! it is, close the books (`books`), tell what is new (`telling`), and the summary. A sweep that is broken off at any
-//! instant goes on behind its last commit, and tells nothing twice. What online has found is known: it shares results,
-//! fingerprints and silences with the daemon.
+//! Owns the order of a sweep: what is given (`given`), which rules run (`choose`) on the rollouts in force, read in chunks
+//! (`reading`), each committed with how far it is, judge when all rows are in (`sweep`), close the books (`books`), find out
+//! what is news (`findings`), tell it (`telling`), and the summary. A sweep that is broken off at any instant goes on behind
+//! its last commit, and tells nothing twice. What stands, by whomever it was raised, is known: results, fingerprints and
+//! silences are the daemon's.
 //!
-//! A row is one insert, as it is when it is read; strategies about changes are refused by name (`choose`). A bad line of a
-//! file is a gap: findings that rest on what is *missing* beside it are *unknown*. Try it: `dcheck reconcile --help`,
-//! `tests/dcheck/offline.rs`.
-//! Not covered: the end of alerts that online raised and that hold no more (online's), plans (a finding of yesterday starts
-//! none), other names for a file's columns, sweeps of more than one process.
+//! A row is one insert, as it is when it is read; strategies about changes are refused by name. A bad line of a file is a gap:
+//! findings that rest on what is *missing* beside it are *unknown*. Rows of a later day are compared with, and accuse nobody.
+//! Try it: `dcheck reconcile --help`, `tests/dcheck/offline.rs`.
+//! Not covered: the end of alerts that hold no more (online's), plans (a finding of yesterday starts none), other names for a file's
+//! columns, sweeps of more than one process, a results database that holds its locks on another server than its rows.
 
 mod books;
 mod choose;
+mod findings;
+mod given;
 mod options;
+mod pace;
 mod reading;
 mod summary;
 mod sweep;
 mod telling;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::Conn;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use tokio::time::Instant;
 
 pub use options::{EXAMPLE, ReconcileOptions};
 
-use super::recording::digest_of;
 use super::start::Mistakes;
 use crate::clock::Clock;
-use crate::dcheck::alerts::{Alerting, reading::nearest};
+use crate::dcheck::alerts::{Alerting, Policy};
+use crate::dcheck::engine::gate::Rollout;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{RuleSet, Snapshot, rules};
 use crate::dcheck::log;
 use crate::dcheck::results::sql::SqlClient;
-use crate::dcheck::results::sweep::{SweepId, lock};
-use crate::dcheck::results::{Batch, Store, VerdictRow};
+use crate::dcheck::results::sweep::{SWEEP_SEQ, SweepId, SweepLock, lock};
+use crate::dcheck::results::{Batch, Message, Store, VerdictRow};
 use crate::dcheck::sources::table;
 use books::Books;
+use findings::Known;
+use pace::Pace;
 use reading::{Cursor, Reading};
 use summary::Summary;
 use sweep::{Start, Sweep};
@@ -65,6 +68,9 @@ struct Progress {
     cursors: BTreeMap<String, Cursor>,
     engine: Option<Snapshot>,
     summary: Summary,
+    /// Numbers of the first and the last row of what it found, once the books are closed.
+    #[serde(default)]
+    found: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,97 +94,32 @@ pub async fn run(options: ReconcileOptions) -> Result<ExitCode, Mistakes> {
         return Err(Mistakes(mistakes));
     }
     let alerting = telling::alerting(&options).map_err(Mistakes)?;
-    let set = rules::load_dir(&options.rules);
-    let set = set.map_err(|errors| Mistakes(errors.iter().map(ToString::to_string).collect()))?;
-    let streams = streams(&options, &set).map_err(Mistakes)?;
+    let files = rules::load_dir(&options.rules);
+    let files =
+        files.map_err(|errors| Mistakes(errors.iter().map(ToString::to_string).collect()))?;
+    let streams = given::streams(&options, &files).map_err(Mistakes)?;
+    let results = options.results.as_ref().unwrap_or(&options.sql);
+    let mut store = Store::new(results).map_err(stop)?;
+    let stored = store.open().await.map_err(stop)?;
+    let set = given::in_force(&files, stored.checkpoint.as_deref()).map_err(stop)?;
     let choice = choose::choose(&set, &streams, &options.only).map_err(Mistakes)?;
-    let rules = Arc::new(set.only(&choice.ids));
+    let rules = Arc::new(set.chosen(&choice.names));
     let window_ms = rules.largest_window_ms().unwrap_or(0);
     let books = Books::of(&options.day, &options.utc_offset, window_ms).map_err(stop)?;
     let clock = Clock::system();
     books.is_over(clock.now()).map_err(stop)?;
     let mut conn = table::connect(&options.sql).await.map_err(stop)?;
-    let readings = readings(&options, &streams, &rules, &mut conn).await.map_err(Mistakes)?;
-    let results = options.results.as_ref().unwrap_or(&options.sql);
-    let mut store = Store::new(results).map_err(stop)?;
-    store.open().await.map_err(stop)?;
-    let _lock = lock(results).await.map_err(stop)?.ok_or_else(|| {
+    let readings = given::readings(&options, &streams, &rules, &mut conn).await;
+    let readings = readings.map_err(Mistakes)?;
+    let lock = lock(results).await.map_err(stop)?.ok_or_else(|| {
         stop("another sweep stores its results there: wait for its end, one runs at a time")
     })?;
     let lookups = options.lookups.as_ref().unwrap_or(&options.sql);
     let lookups = Arc::new(SqlClient::new(lookups).map_err(stop)?);
     let id = SweepId { run: options.run.clone(), day: options.day.clone() };
-    let shape = shape(&options, &rules, &books);
-    let run = Run { options, id, shape, books, rules, readings, conn, store, lookups, clock };
+    let shape = given::shape(&options, &rules, &books);
+    let run = Run { options, id, shape, books, rules, readings, conn, store, lock, lookups, clock };
     run.to_its_end(alerting, choice.left_out).await
-}
-
-/// What is given, in the order in which it is read.
-fn streams(options: &ReconcileOptions, set: &RuleSet) -> Result<Vec<Stream>, Vec<String>> {
-    let topics: BTreeSet<&str> =
-        set.heads().flat_map(|head| head.topics.iter().map(String::as_str)).collect();
-    let tables: BTreeSet<&str> =
-        set.heads().flat_map(|head| head.tables.iter().map(String::as_str)).collect();
-    let (mut streams, mut mistakes) = (Vec::new(), Vec::new());
-    let mut unknown = |kind: &str, name: &str, known: Vec<&str>| {
-        let near = nearest(name, &known).map(|near| format!(": did you mean `{near}`?"));
-        mistakes.push(format!("no rule reads {kind} `{name}`{}", near.unwrap_or_default()));
-    };
-    for name in &options.tables {
-        match tables.contains(name.as_str()) {
-            true => streams.push(Stream::Table(name.clone())),
-            false => unknown("table", name, tables.iter().copied().collect()),
-        }
-    }
-    for (name, _) in &options.files {
-        match (topics.contains(name.as_str()), tables.contains(name.as_str())) {
-            (true, _) => streams.push(Stream::Topic(name.clone())),
-            (_, true) => streams.push(Stream::Table(name.clone())),
-            _ => unknown("topic or table", name, topics.union(&tables).copied().collect()),
-        }
-    }
-    if mistakes.is_empty() { Ok(streams) } else { Err(mistakes) }
-}
-
-async fn readings(
-    options: &ReconcileOptions,
-    streams: &[Stream],
-    rules: &RuleSet,
-    conn: &mut Conn,
-) -> Result<Vec<Reading>, Vec<String>> {
-    let (mut readings, mut mistakes) = (Vec::new(), Vec::new());
-    let schema = options.sql.rsplit_once('/').map(|(_, path)| path).unwrap_or_default();
-    let schema = schema.split('?').next().unwrap_or_default();
-    for stream in streams {
-        let file = options.files.iter().find(|(name, _)| name == stream.name());
-        let reading = match file {
-            Some((_, path)) => Reading::file(stream.clone(), Path::new(path), options),
-            None => Reading::table(conn, schema, stream.name(), options).await,
-        };
-        match reading {
-            Ok(reading) => readings.push(reading),
-            Err(why) => mistakes.push(why),
-        }
-    }
-    for reading in &readings {
-        for rule in rules.rules() {
-            let of_table = rule.columns.iter().filter(|(table, _)| table == reading.stream.name());
-            let lacking = of_table.filter(|(_, column)| reading.lacks(column));
-            let name = &rule.name;
-            mistakes.extend(lacking.map(|(table, column)| {
-                format!("rule {name} names column `{column}`, which `{table}` does not have")
-            }));
-        }
-    }
-    if mistakes.is_empty() { Ok(readings) } else { Err(mistakes) }
-}
-
-/// A sweep goes on only as the one that it was.
-fn shape(options: &ReconcileOptions, rules: &RuleSet, books: &Books) -> String {
-    let ReconcileOptions { tables, filters, files, columns, times, .. } = options;
-    let files: Vec<&String> = files.iter().map(|(stream, _)| stream).collect();
-    let given = format!("{tables:?} {filters:?} {files:?} {columns:?} {times:?} {books:?}");
-    hex::encode(&Sha256::digest(format!("{given} {}", digest_of(rules)))[..8])
 }
 
 struct Run {
@@ -190,6 +131,7 @@ struct Run {
     readings: Vec<Reading>,
     conn: Conn,
     store: Store,
+    lock: SweepLock,
     lookups: Arc<SqlClient>,
     clock: Clock,
 }
@@ -211,23 +153,19 @@ impl Run {
         };
         self.announce(&progress)?;
         progress.summary.left_out = left_out;
+        progress.summary.rollouts = not_full(&self.rules);
         let mut seq = before.last_seq;
         if progress.stage == Stage::Reading {
             let groups = before.groups.iter().map(|body| serde_json::from_str(body));
             let groups = groups.collect::<Result<_, _>>().map_err(stop)?;
-            seq = self.read(&mut progress, &before.known, groups, seq).await?;
+            seq = self.read(&mut progress, groups, seq).await?;
         }
         let routes = telling::routes(&alerting).map_err(stop)?;
         if progress.stage == Stage::Closed {
-            let found = self.store.swept(progress.first_seq).await.map_err(stop)?;
             let mut batch = Batch { at_ms: self.books.end.0, ..Batch::default() };
             if routes.is_some() {
-                // Its own are not known of before: after a stop in between they would be.
-                let others: Vec<VerdictRow> =
-                    before.known.into_iter().filter(|row| row.seq < progress.first_seq).collect();
-                let (silences, now) = (before.silences, self.clock.now());
                 let policy = alerting.policy.clone();
-                batch.messages = telling::messages(policy, &found, &others, silences, seq, now);
+                batch.messages = self.news(&progress, policy, before.silences, seq).await?;
             }
             progress.stage = Stage::Told;
             self.commit(&progress, batch).await?;
@@ -265,14 +203,41 @@ impl Run {
         Ok(())
     }
 
-    /// Reads all that is left and closes the books; the number of the last row.
+    /// The messages about what was found.
+    async fn news(
+        &mut self,
+        progress: &Progress,
+        policy: Policy,
+        silences: Vec<(String, String)>,
+        seq: u64,
+    ) -> Result<Vec<Message>, Mistakes> {
+        let Some((first, last)) = progress.found else { return Ok(Vec::new()) };
+        let found = self.store.swept((first, last)).await.map_err(stop)?;
+        let new: u64 = progress.summary.findings.values().map(|findings| findings.new).sum();
+        if found.len() as u64 != new {
+            let told = format!(
+                "{new} findings are new, and {} of them stand in dcheck.result to be told: some share their key with others",
+                found.len()
+            );
+            log::warn("reconcile", &told);
+        }
+        // Its own are not known of before: after a stop in between they would be.
+        let others = self.store.findings().await.map_err(stop)?.into_iter();
+        let others: Vec<VerdictRow> =
+            others.filter(|row| !(first..=last).contains(&row.seq)).collect();
+        let now = self.clock.now();
+        Ok(telling::messages(policy, &found, &others, silences, seq, now))
+    }
+
+    /// Reads all that is left, judges it and closes the books; the number of the last row.
     async fn read(
         &mut self,
         progress: &mut Progress,
-        known: &[VerdictRow],
         groups: Vec<serde_json::Value>,
         seq: u64,
     ) -> Result<u64, Mistakes> {
+        // Where there are too many, that is known before an hour of reading.
+        self.store.findings().await.map_err(stop)?;
         let sources: BTreeSet<String> =
             self.readings.iter().map(|reading| reading.source.clone()).collect();
         let sources: Vec<String> = sources.into_iter().collect();
@@ -285,65 +250,78 @@ impl Run {
             lookups: Arc::clone(&self.lookups),
             summary: std::mem::take(&mut progress.summary),
             seq,
-            segment: format!("sweep {} {}", self.id.run, self.id.day),
+            segment: self.id.segment(),
         };
-        let mut sweep = Sweep::new(start, known).map_err(stop)?;
-        let mut throttle = Throttle::new(self.options.rows_per_second);
+        let mut sweep = Sweep::new(start).map_err(stop)?;
+        let mut pace = Pace::per_second(self.options.rows_per_second);
         let mut readings = std::mem::take(&mut self.readings);
         for reading in &mut readings {
-            let name = reading.stream.name().to_owned();
-            if let Some(cursor) = progress.cursors.get(&name) {
+            let name = reading.stream.name();
+            if let Some(cursor) = progress.cursors.get(name) {
                 reading.go_on(cursor.clone()).map_err(stop)?;
             }
             while !reading.cursor.done {
-                let limit = self.options.chunk as usize;
-                let chunk = reading.chunk(&mut self.conn, &self.books, limit).await;
-                let chunk = chunk.map_err(stop)?;
-                for event in chunk.events {
-                    sweep.take(event).await;
-                }
-                for (place, why) in &chunk.bad {
-                    sweep.summary.tell_bad(place, why);
-                }
-                let read = sweep.summary.read.entry(name.clone()).or_default();
-                read.rows += chunk.read.rows;
-                read.later += chunk.read.later;
-                read.bad += chunk.read.bad;
-                let rows = chunk.read.rows + chunk.read.later + chunk.read.bad;
-                if sweep.summary.read.values().map(|read| read.rows).sum::<u64>() > ROWS_MAX {
-                    return Err(stop(format!(
-                        "more than {ROWS_MAX} rows in one sweep: sweep fewer rules (--rule), or fewer rows (--where)"
-                    )));
-                }
-                progress.cursors.insert(name.clone(), reading.cursor.clone());
-                self.store_chunk(progress, &mut sweep).await?;
-                throttle.took(rows).await;
+                let rows = self.read_chunk(reading, progress, &mut sweep).await?;
+                pace.took(rows).await;
             }
         }
         let blind = blind(&sweep.summary, &readings);
-        sweep.close(&sources, &blind).await;
-        progress.stage = Stage::Closed;
-        self.store_chunk(progress, &mut sweep).await?;
+        sweep.judge(&sources, &blind).await;
+        sweep.summary.left_open = left_open(&sweep.summary, &self.rules, &readings);
+        // What online has found meanwhile is known.
+        let known = Known::of(&self.store.findings().await.map_err(stop)?);
+        let (first, mark) = (sweep.seq + 1, format!("s{}", progress.first_seq - SWEEP_SEQ));
+        let batch = sweep.close(known, (&mark, self.clock.now()));
+        progress.found = (sweep.seq >= first).then_some((first, sweep.seq));
+        (progress.stage, progress.engine) = (Stage::Closed, None);
         progress.summary = sweep.summary;
+        self.commit(progress, batch).await?;
         Ok(sweep.seq)
     }
 
-    async fn store_chunk(
+    /// Reads and stores one chunk; how many rows it had.
+    async fn read_chunk(
         &mut self,
+        reading: &mut Reading,
         progress: &mut Progress,
         sweep: &mut Sweep,
-    ) -> Result<(), Mistakes> {
-        let (batch, snapshot) = sweep.chunk().await;
-        progress.engine = (progress.stage == Stage::Reading).then_some(snapshot);
+    ) -> Result<u64, Mistakes> {
+        let limit = self.options.chunk as usize;
+        let chunk = reading.chunk(&mut self.conn, &self.books, limit).await.map_err(stop)?;
+        chunk.events.into_iter().for_each(|event| sweep.take(event));
+        for (place, why) in &chunk.bad {
+            sweep.summary.tell_bad(place, why);
+        }
+        let name = reading.stream.name().to_owned();
+        let read = sweep.summary.read.entry(name.clone()).or_default();
+        read.is_file = reading.is_file();
+        read.rows += chunk.read.rows;
+        read.later += chunk.read.later;
+        read.bad += chunk.read.bad;
+        if sweep.summary.read.values().map(|read| read.rows + read.later).sum::<u64>() > ROWS_MAX {
+            return Err(stop(format!(
+                "more than {ROWS_MAX} rows in one sweep: sweep fewer rules (--rule), or fewer rows (--where)"
+            )));
+        }
+        progress.cursors.insert(name, reading.cursor.clone());
+        let (batch, snapshot) = sweep.chunk();
+        progress.engine = Some(snapshot);
         progress.summary.clone_from(&sweep.summary);
-        self.commit(progress, batch).await
+        self.commit(progress, batch).await?;
+        Ok(chunk.read.rows + chunk.read.later + chunk.read.bad)
     }
 
     async fn commit(&mut self, progress: &Progress, batch: Batch) -> Result<(), Mistakes> {
         let body = serde_json::to_string(progress).map_err(stop)?;
         for attempt in 1.. {
-            match self.store.commit_sweep(&self.id, batch.clone(), &body).await {
-                Ok(()) => break,
+            match self.store.commit_sweep((&self.id, &self.lock), batch.clone(), &body).await {
+                Ok(true) => break,
+                Ok(false) => {
+                    return Err(stop(
+                        "the lock that lets one sweep run at a time is lost (did the results database fail over?), and \
+                         nothing was stored since: the same command goes on from here",
+                    ));
+                }
                 Err(error) if attempt == COMMITS => {
                     return Err(stop(format!("{error}; the same command goes on from here")));
                 }
@@ -366,21 +344,20 @@ fn blind(summary: &Summary, readings: &[Reading]) -> BTreeMap<String, String> {
     blind
 }
 
-/// The most that is read in a second, on the average.
-struct Throttle {
-    rows_per_second: u64,
-    next: Instant,
+/// What waits for the next day and is a line of a file, or waits for one.
+fn left_open(summary: &Summary, rules: &RuleSet, readings: &[Reading]) -> u64 {
+    let files = readings.iter().filter(|reading| reading.is_file());
+    let files: BTreeSet<&Stream> = files.map(|reading| &reading.stream).collect();
+    let of_files =
+        |rule: &&Arc<rules::Rule>| rule.sides.iter().any(|side| files.contains(&side.stream));
+    let open =
+        rules.rules().iter().filter(of_files).filter_map(|rule| summary.counts.get(&rule.name));
+    open.map(|counts| counts.pending).sum()
 }
 
-impl Throttle {
-    fn new(rows_per_second: u32) -> Throttle {
-        Throttle { rows_per_second: rows_per_second.into(), next: Instant::now() }
-    }
-
-    async fn took(&mut self, rows: u64) {
-        let pause = Duration::from_micros(rows * 1_000_000 / self.rows_per_second);
-        // Time that was not used is not saved up for a burst.
-        self.next = (self.next + pause).max(Instant::now());
-        tokio::time::sleep_until(self.next).await;
-    }
+/// Rollouts of rules that do not raise all that they find.
+fn not_full(rules: &RuleSet) -> BTreeMap<String, String> {
+    let of = |rule: &Arc<rules::Rule>| (rule.name.clone(), rules.rollout(rule));
+    let partial = rules.rules().iter().map(of).filter(|(_, rollout)| *rollout != Rollout::Full);
+    partial.map(|(name, rollout)| (name, rollout.to_string())).collect()
 }

@@ -59,14 +59,15 @@ pub struct ReconcileOptions {
     /// What a column of a file holds; text where nothing is said.
     #[arg(long = "column", value_name = "STREAM.COLUMN=KIND", value_parser = column)]
     pub columns: Vec<(String, String, Kind)>,
-    /// The column that dates rows of a table or file: Unix ms, a date and time, or a TIMESTAMP. Rows after the day are left
-    /// to the next one, and windows that are still open at its end stay open. Without it all rows count as settled.
+    /// The column that dates rows of a table or file: integers that are Unix ms, a date and time, or a TIMESTAMP. Rows after the
+    /// day are compared with and left to the next one, and windows that are still open at its end stay open. Without it all rows
+    /// count as settled.
     #[arg(long = "time", value_name = "STREAM=COLUMN", value_parser = pair)]
     pub times: Vec<(String, String)>,
     /// Rows in one read and one commit.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=CHUNK_MAX))]
     pub chunk: u32,
-    /// The most that is read of tables and files in a second.
+    /// The most that is read of tables and files in a second; rules' own `rate` sheds nothing here.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub rows_per_second: u32,
     /// Where alerts are posted (Alertmanager webhook, version 4), unless `--alerting` names a first channel.

@@ -9,6 +9,7 @@ use super::books::{Books, Dated};
 use super::options::ReconcileOptions;
 use super::summary::Read;
 use crate::clock::CellTime;
+use crate::dcheck::alerts::reading::nearest;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::{Event, Op, Row, Value};
 use crate::dcheck::sources::BINLOG;
@@ -85,7 +86,12 @@ impl Reading {
         let file = CsvFile::open(path, &options.kinds(&name)).map_err(|error| error.to_string())?;
         let time = options.time_of(&name).map(str::to_owned);
         if let Some(column) = time.as_deref().filter(|column| !file.has(column)) {
-            return Err(format!("--time {name}={column}: {} has no such column", path.display()));
+            let (path, known) = (path.display(), file.names().collect::<Vec<_>>());
+            let near = nearest(column, &known).map(|near| format!("did you mean `{near}`? "));
+            let (near, known) = (near.unwrap_or_default(), known.join(", "));
+            return Err(format!(
+                "--time {name}={column}: {path}:1: no such column: {near}there are: {known}"
+            ));
         }
         let source = match stream {
             Stream::Table(_) => BINLOG.to_owned(),
@@ -101,12 +107,23 @@ impl Reading {
         })
     }
 
-    /// Columns that `rule columns` may name and a table does not have.
-    pub fn lacks(&self, column: &str) -> bool {
+    pub fn columns(&self) -> Vec<&str> {
         match &self.reader {
-            Reader::Table(table) => table.type_of(column).is_none(),
-            Reader::File(file, _) => !file.has(column),
+            Reader::Table(table) => table.columns.iter().map(|(name, _)| name.as_str()).collect(),
+            Reader::File(file, _) => file.names().collect(),
         }
+    }
+
+    /// Where its columns are named.
+    pub fn head(&self) -> String {
+        match &self.reader {
+            Reader::Table(table) => format!("table `{}`", table.name),
+            Reader::File(_, path) => format!("{}:1: header", path.display()),
+        }
+    }
+
+    pub fn is_file(&self) -> bool {
+        matches!(self.reader, Reader::File(..))
     }
 
     /// Goes on where `cursor` stands.
@@ -185,12 +202,12 @@ impl Chunk {
     fn take(&mut self, stream: Stream, source: &str, row: Row, position: String, dated: Dated) {
         let at: CellTime = match dated {
             Dated::In(at) => at,
-            Dated::After => {
+            Dated::After(at) => {
                 self.read.later += 1;
-                return;
+                at
             }
         };
-        self.read.rows += 1;
+        self.read.rows += u64::from(matches!(dated, Dated::In(_)));
         let op = if matches!(stream, Stream::Table(_)) { Op::Insert } else { Op::Message };
         self.events.push(Event {
             source: source.to_owned(),

@@ -16,8 +16,11 @@ const BAD_KEPT: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Read {
     pub rows: u64,
-    /// Rows of a later day: left to it.
+    /// Rows of a later day: compared with, and left to it.
     pub later: u64,
+    /// It is a file: what is left of it to the next day, the next day's file does not have.
+    #[serde(default)]
+    pub is_file: bool,
     /// Lines that are no rows.
     pub bad: u64,
 }
@@ -45,6 +48,12 @@ pub struct Summary {
     pub findings: BTreeMap<String, Findings>,
     pub bad_lines: Vec<String>,
     pub left_out: Vec<String>,
+    /// Rules that do not raise all that they find, by `id@version`: their rollout.
+    #[serde(default)]
+    pub rollouts: BTreeMap<String, String>,
+    /// What is open at the end of the day, and is a line of a file or waits for one.
+    #[serde(default)]
+    pub left_open: u64,
 }
 
 impl Sums {
@@ -88,8 +97,15 @@ impl Summary {
     /// Nothing was found, and everything could be judged.
     pub fn balances(&self) -> bool {
         let found = self.findings.values().map(|findings| findings.new + findings.known);
-        let unjudged = self.counts.values().map(|counts| counts.unknown + counts.refused);
-        found.chain(unjudged).sum::<u64>() == 0 && self.bad() == 0
+        let unjudged = |counts: &Counts| counts.unknown + counts.refused + counts.shed;
+        let unjudged = self.counts.values().map(unjudged);
+        let unread = self.bad() + self.left_open + self.later_lines();
+        found.chain(unjudged).sum::<u64>() == 0 && unread == 0
+    }
+
+    /// Lines of files that are of a later day: nobody judges them, unless that day's file has them too.
+    fn later_lines(&self) -> u64 {
+        self.read.values().filter(|read| read.is_file).map(|read| read.later).sum()
     }
 
     pub fn bad(&self) -> u64 {
@@ -99,13 +115,18 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, Read { rows, later, bad }) in &self.read {
-            writeln!(f, "read {name}: {rows} rows, {later} of a later day, {bad} bad lines")?;
-        }
-        for (rule, c) in &self.counts {
+        for (name, Read { rows, later, bad, .. }) in &self.read {
             writeln!(
                 f,
-                "rule {rule}: {} taken: {} matched, {} mismatched, {} unknown, {} expired, {} refused, \
+                "read {name}: {rows} rows, {later} of a later day (compared with, not judged), {bad} bad lines"
+            )?;
+        }
+        for (rule, c) in &self.counts {
+            let rollout = self.rollouts.get(rule);
+            let rollout = rollout.map(|rollout| format!(" ({rollout})")).unwrap_or_default();
+            writeln!(
+                f,
+                "rule {rule}{rollout}: {} taken: {} matched, {} mismatched, {} unknown, {} expired, {} refused, \
                  {} open at the end",
                 c.taken, c.matched, c.mismatched, c.unknown, c.expired, c.refused, c.pending
             )?;
@@ -124,6 +145,14 @@ impl fmt::Display for Summary {
         }
         for line in &self.left_out {
             writeln!(f, "left out {line}")?;
+        }
+        let (later, open) = (self.later_lines(), self.left_open);
+        if later + open > 0 {
+            writeln!(
+                f,
+                "not judged: {later} lines of files that are of a later day, and {open} rows and lines that wait for its \
+                 lines: nobody judges them, unless that day's sweep reads them again"
+            )?;
         }
         let (rows, bad) = (self.read.values().map(|read| read.rows).sum::<u64>(), self.bad());
         write!(
@@ -151,6 +180,10 @@ mod tests {
         assert_eq!(sums.to_string(), "more CNY than can be told");
     }
 
+    fn of_a_file(later: u64) -> Read {
+        Read { later, is_file: true, ..Read::default() }
+    }
+
     #[test]
     fn books_balance_only_where_all_was_judged_and_nothing_found() {
         let with = |change: fn(&mut Summary)| {
@@ -162,10 +195,15 @@ mod tests {
         let found = |new, known| Findings { new, known, ..Findings::default() };
         assert!(with(|_| {}));
         assert!(with(|s| s.counts.get_mut("r@1").unwrap().pending = 1), "left to the next day");
+        assert!(with(|s| s.read.entry("t".into()).or_default().later = 1), "left to the next day");
+        assert!(with(|s| drop(s.read.insert("f".into(), of_a_file(0)))));
         for (nth, balances) in [
             with(|s| s.counts.get_mut("r@1").unwrap().unknown = 1),
             with(|s| s.counts.get_mut("r@1").unwrap().refused = 1),
+            with(|s| s.counts.get_mut("r@1").unwrap().shed = 1),
             with(|s| s.read.entry("f".into()).or_default().bad = 1),
+            with(|s| s.left_open = 1),
+            with(|s| drop(s.read.insert("f".into(), of_a_file(1)))),
         ]
         .into_iter()
         .enumerate()

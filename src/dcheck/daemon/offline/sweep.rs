@@ -1,26 +1,24 @@
-//! The engine of a sweep: rows in, verdicts into the batch of their chunk, the books closed at the end.
+//! The engine of a sweep: rows are gathered, and judged when all of them are in.
 //!
-//! Owns what is new and what is known: a verdict whose key is stored, or whose alert stands open, is known and not told
-//! again. The engine's time stands still at the end of the books, so that the same rows give the same verdicts however
-//! often a sweep is broken off.
+//! The engine's time stands still at the end of the books, so that the same rows give the same verdicts however often a sweep is
+//! broken off, and in whatever order they were read. Asks what rules look up, no faster than they allow.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::summary::{Findings, Summary};
+use super::findings::{Found, Known};
+use super::pace::Pace;
+use super::summary::Summary;
 use crate::clock::CellTime;
-use crate::dcheck::alerts::fingerprint;
-use crate::dcheck::daemon::channels::open_alerts;
-use crate::dcheck::daemon::record::{key, verdict_row};
+use crate::dcheck::daemon::record::verdict_row;
 use crate::dcheck::engine::rules::ask::Ask;
-use crate::dcheck::engine::{Engine, Input, Output, RuleSet, Snapshot, Verdict, VerdictKey};
+use crate::dcheck::engine::{Engine, Input, Output, RuleSet, Snapshot};
 use crate::dcheck::event::{Event, Row, Value};
+use crate::dcheck::results::Batch;
 use crate::dcheck::results::sql::{SqlClient, View};
-use crate::dcheck::results::{Batch, VerdictRow};
-use crate::wire::Judgement;
 
 /// Questions at the same time.
 const ASKED_AT_ONCE: usize = 8;
@@ -28,9 +26,12 @@ const ASKED_AT_ONCE: usize = 8;
 const ASK_LIMIT_MS: u64 = 10_000;
 /// What a rule's retries of a lookup may take, in the engine's time: they are asked at once.
 const RETRIES_MS: i64 = 3_600_000;
+/// Groups judged in one go: their verdicts are in memory together.
+const JUDGED_AT_ONCE: usize = 1_000;
 
 struct Question {
     id: u64,
+    rule: String,
     ask: Ask,
     params: Vec<(String, Value)>,
     limit: Duration,
@@ -41,10 +42,10 @@ pub struct Sweep {
     end: CellTime,
     lookups: Arc<SqlClient>,
     questions: Vec<Question>,
-    known: HashSet<VerdictKey>,
-    /// Fingerprints of the alerts that stand.
-    open: HashSet<String>,
-    pub batch: Batch,
+    /// By rule: how fast it may ask.
+    paces: HashMap<String, Pace>,
+    found: Found,
+    batch: Batch,
     pub summary: Summary,
     /// The number of the last row or message.
     pub seq: u64,
@@ -65,66 +66,93 @@ pub struct Start {
 }
 
 impl Sweep {
-    /// `known` are the stored findings, in the order of time.
-    pub fn new(start: Start, known: &[VerdictRow]) -> Result<Sweep, String> {
+    pub fn new(start: Start) -> Result<Sweep, String> {
         let Start { rules, sources, snapshot, end, lookups, summary, seq, segment } = start;
-        let engine = match snapshot {
+        let rates = rules.rules().iter().filter_map(|rule| {
+            let rate = rule.lookup.as_ref()?.rate?;
+            Some((rule.head.id.clone(), Pace::of(rate)))
+        });
+        let paces = rates.collect();
+        let mut engine = match snapshot {
             None => Engine::new(rules, &sources, HashSet::new()),
             Some(snapshot) => Engine::restore(rules, &sources, HashSet::new(), &snapshot)
                 .map_err(|error| format!("{error}; or sweep --again"))?,
         };
-        let open = open_alerts(known).map(|(print, _)| print).collect();
-        let known = known.iter().map(key).collect();
-        let (questions, batch) = (Vec::new(), Batch::default());
-        Ok(Sweep { engine, end, lookups, questions, known, open, batch, summary, seq, segment })
+        engine.gather_until(end);
+        let (questions, found, batch) = (Vec::new(), Found::default(), Batch::default());
+        Ok(Sweep { engine, end, lookups, questions, paces, found, batch, summary, seq, segment })
     }
 
-    pub async fn take(&mut self, event: Event) {
-        self.step(Input::Event(event), self.end);
-        if self.questions.len() >= ASKED_AT_ONCE {
-            self.ask().await;
+    /// A row is gathered. That it cannot be read is stored with its chunk.
+    pub fn take(&mut self, event: Event) {
+        for output in self.engine.gather(event, self.end) {
+            if let Output::Verdict(verdict) = output {
+                self.seq += 1;
+                self.batch.verdicts.push(verdict_row(&verdict, self.seq, false));
+            }
         }
     }
 
-    /// What is told of the rows so far, for one commit.
-    pub async fn chunk(&mut self) -> (Batch, Snapshot) {
-        self.ask().await;
+    /// The rows so far, for one commit.
+    pub fn chunk(&mut self) -> (Batch, Snapshot) {
         let changes = self.engine.take_changes().into_iter();
         self.batch.groups =
             changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
+        self.engine.tell_counts(&mut self.summary.counts);
         self.batch.at_ms = self.end.0;
         (std::mem::take(&mut self.batch), self.engine.checkpoint())
     }
 
-    /// The end of the books: `blind` are sources of which something could not be read, and what.
-    pub async fn close(&mut self, sources: &[String], blind: &BTreeMap<String, String>) {
+    /// All rows are in: judges them. `blind` are sources of which something could not be read, and what.
+    pub async fn judge(&mut self, sources: &[String], blind: &BTreeMap<String, String>) {
         for (source, what) in blind {
-            let (source, what) = (source.clone(), what.clone());
-            self.step(Input::Missed { source, id: self.segment.clone(), what }, self.end);
+            self.engine.lacks(source, self.segment.clone(), what.clone());
         }
         for source in sources {
-            let (source, at) = (source.clone(), self.end.plus_ms(1));
-            self.step(Input::SourceEnd { source, at }, self.end);
+            self.engine.all_in(source, self.end.plus_ms(1));
         }
-        self.step(Input::Tick, self.end);
-        self.ask().await;
+        self.judge_gathered().await;
         // A lookup that failed is due again later: time alone moves, nothing more is read.
         let last = self.end.plus_ms(RETRIES_MS);
+        let outputs = self.engine.step(Input::Tick, self.end);
+        self.put(outputs);
+        self.judge_gathered().await;
         while let Some(at) = self.engine.next_due().filter(|at| *at <= last) {
-            self.step(Input::Tick, at);
-            self.ask().await;
+            let outputs = self.engine.step(Input::Tick, at);
+            self.put(outputs);
+            self.judge_gathered().await;
         }
         self.engine.tell_counts(&mut self.summary.counts);
     }
 
-    fn step(&mut self, input: Input, now: CellTime) {
-        for output in self.engine.step(input, now) {
+    /// The books are closed: what is stored of it, and what is news to `known`. `mark` tells this sweep's revisions from others.
+    pub fn close(&mut self, known: Known, mark: (&str, CellTime)) -> Batch {
+        let found = std::mem::take(&mut self.found);
+        let mut batch = Batch { at_ms: self.end.0, ..Batch::default() };
+        for ((rule, version), count) in &found.matched {
+            let key = (rule.clone(), version.clone(), self.segment.clone());
+            batch.matched.insert(key, *count);
+        }
+        batch.verdicts = found.close(known, &mut self.seq, mark, &mut self.summary);
+        batch
+    }
+
+    async fn judge_gathered(&mut self) {
+        loop {
+            self.ask().await;
+            let Some(outputs) = self.engine.judge_gathered(JUDGED_AT_ONCE) else { return };
+            self.put(outputs);
+        }
+    }
+
+    fn put(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
             match output {
-                Output::Lookup { id, ask, params, timeout_ms, .. } => {
+                Output::Lookup { id, rule, ask, params, timeout_ms } => {
                     let limit = Duration::from_millis(timeout_ms.min(ASK_LIMIT_MS));
-                    self.questions.push(Question { id, ask, params, limit });
+                    self.questions.push(Question { id, rule, ask, params, limit });
                 }
-                Output::Verdict(verdict) => self.record(&verdict),
+                Output::Verdict(verdict) => self.found.take(*verdict),
                 // Rules that watch the watcher do not run here.
                 Output::Blind(_) | Output::Unblind(_) => {}
             }
@@ -138,7 +166,13 @@ impl Sweep {
             let asked: Vec<Question> = self.questions.drain(..count).collect();
             let answers = join_all(asked.iter().map(|question| self.answer(question))).await;
             for (question, result) in asked.iter().zip(answers) {
-                self.step(Input::Answer { lookup: question.id, result }, self.end);
+                let outputs = self.engine.take_answer(question.id, &result);
+                self.put(outputs);
+            }
+            for question in &asked {
+                if let Some(pace) = self.paces.get_mut(&question.rule) {
+                    pace.took(1).await;
+                }
             }
         }
     }
@@ -151,45 +185,6 @@ impl Sweep {
                 answer.map(|answer| answer.rows).map_err(|error| error.to_string())
             }
             Ask::Http { target, .. } => Err(format!("http: a sweep does not ask {target}")),
-        }
-    }
-
-    fn record(&mut self, verdict: &Verdict) {
-        let name = format!("{}@{}", verdict.rule, verdict.version);
-        if verdict.judgement == Judgement::Matched && !verdict.resolved {
-            let key = (verdict.rule.clone(), verdict.version.clone(), self.segment.clone());
-            *self.batch.matched.entry(key).or_default() += 1;
-            return;
-        }
-        let print = fingerprint(&verdict.rule, &verdict.subject, &verdict.occurrence);
-        let (is_stored, was_open) =
-            (self.known.contains(&verdict.key()), self.open.contains(&print));
-        let mut alerting = false;
-        if verdict.is_firing() {
-            alerting = !is_stored && !was_open;
-            let findings: &mut Findings = self.summary.findings.entry(name).or_default();
-            match alerting {
-                true => {
-                    findings.new += 1;
-                    findings.new_money.add(verdict.at_risk);
-                }
-                false => {
-                    findings.known += 1;
-                    findings.known_money.add(verdict.at_risk);
-                }
-            }
-            if alerting {
-                self.open.insert(print);
-            }
-        } else if verdict.judgement == Judgement::Mismatched && verdict.shadow {
-            self.summary.findings.entry(name).or_default().shadow += 1;
-        } else if verdict.resolved {
-            alerting = !is_stored && self.open.remove(&print);
-        }
-        if !is_stored {
-            self.seq += 1;
-            self.known.insert(verdict.key());
-            self.batch.verdicts.push(verdict_row(verdict, self.seq, alerting));
         }
     }
 }

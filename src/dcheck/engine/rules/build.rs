@@ -32,7 +32,7 @@ pub fn rule(node: &Node, mistakes: &Mistakes) -> Option<(Rule, usize)> {
     let built = read(fields);
     let is_clean = mistakes.list.borrow().len() == told;
     built.filter(|_| is_clean).map(|mut rule| {
-        rule.columns = columns(node, &rule.sides);
+        (rule.columns, rule.of_messages) = columns(node, &rule.sides);
         rule.uses = mistakes.uses.take();
         (rule, line)
     })
@@ -167,6 +167,7 @@ fn judging(
         place: Default::default(),
         uses: Vec::new(),
         columns: BTreeSet::new(),
+        of_messages: BTreeSet::new(),
     })
 }
 

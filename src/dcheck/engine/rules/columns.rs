@@ -1,4 +1,4 @@
-//! Which columns of which tables a rule names, by its texts.
+//! Which columns of which tables a rule names, and which fields of messages, by its texts.
 //!
 //! A word scan of what is compiled elsewhere: `after.x` and `before.x` are of the rule's own side, inside `counterpart` of the
 //! other one, which the rest of the rule calls `other.x`. Not covered: columns that only the SQL of a look-up names.
@@ -13,15 +13,22 @@ use super::yaml::{Node, Shape};
 /// Keys whose texts are for people, or name columns of other tables.
 const PLAIN: [&str; 2] = ["title", "sql"];
 
-/// (table, column), of the sides that read tables.
-pub fn columns(node: &Node, sides: &[Side]) -> BTreeSet<(String, String)> {
+/// Names by the table, or topic, that has them.
+pub type Named = BTreeSet<(String, String)>;
+
+/// (table, column), of the sides that read tables, and (topic, field), of those that read topics.
+pub fn columns(node: &Node, sides: &[Side]) -> (Named, Named) {
     let mut found = BTreeSet::new();
     scan(node, 0, &mut found);
-    let table = |side: usize| match &sides.get(side)?.stream {
-        Stream::Table(table) => Some(table.clone()),
-        Stream::Topic(_) => None,
-    };
-    found.into_iter().filter_map(|(side, column)| Some((table(side)?, column))).collect()
+    let (mut columns, mut fields) = (Named::new(), Named::new());
+    for (side, name) in found {
+        match sides.get(side).map(|side| &side.stream) {
+            Some(Stream::Table(table)) => columns.insert((table.clone(), name)),
+            Some(Stream::Topic(topic)) => fields.insert((topic.clone(), name)),
+            None => false,
+        };
+    }
+    (columns, fields)
 }
 
 fn scan(node: &Node, own: usize, found: &mut BTreeSet<(usize, String)>) {

@@ -50,6 +50,8 @@ pub struct Rule {
     pub uses: Vec<Use>,
     /// (table, column), of all that it names.
     pub columns: BTreeSet<(String, String)>,
+    /// (topic, field), of all that it names.
+    pub of_messages: BTreeSet<(String, String)>,
 }
 
 /// Events of one side of a pair.
@@ -104,6 +106,39 @@ impl Side {
 }
 
 impl Rule {
+    /// What it judges and says, as a text: the same wherever it stands and however it is laid out, and on any rollout.
+    pub fn meaning(&self) -> String {
+        // Taken apart, so that whoever adds a field says whether it means anything.
+        let Rule {
+            name,
+            head,
+            subject_kind,
+            subject_id,
+            occurrence,
+            revision,
+            sides,
+            applies,
+            lookup,
+            rate,
+            carries,
+            at_risk,
+            expected,
+            actual,
+            fields,
+            remember_ms,
+            rollout: _,
+            strategy,
+            ignores: _,
+            place: _,
+            uses: _,
+            columns: _,
+            of_messages: _,
+        } = self;
+        let names = (name, head, subject_kind, subject_id, occurrence, revision);
+        let ways = (sides, applies, lookup, rate, strategy, remember_ms);
+        format!("{names:?} {ways:?} {:?}", (carries, at_risk, expected, actual, fields))
+    }
+
     pub fn subject_of(&self, event: &Event) -> Result<Subject, Unreadable> {
         let id = text_of("subject", &self.subject_id, event)?;
         Ok(Subject::new(self.subject_kind.clone(), id))

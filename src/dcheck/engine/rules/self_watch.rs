@@ -102,5 +102,6 @@ pub fn rule(
         place: Default::default(),
         uses: Vec::new(),
         columns: Default::default(),
+        of_messages: Default::default(),
     })
 }

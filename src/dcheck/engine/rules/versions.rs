@@ -74,6 +74,25 @@ impl RuleSet {
         RuleSet::with(self.rules.clone(), rollouts, self.advice.clone())
     }
 
+    /// The rules of these names (`id@version`) alone, each on the rollout in force.
+    pub fn chosen(&self, names: &[String]) -> RuleSet {
+        let is_chosen = |rule: &&Arc<Rule>| names.contains(&rule.name);
+        let rules: Vec<Arc<Rule>> = self.rules.iter().filter(is_chosen).cloned().collect();
+        let rollouts = rules.iter().map(|rule| self.rollout(rule)).collect();
+        RuleSet::with(rules, rollouts, Vec::new())
+    }
+
+    /// The rules in the order of `names` (`id@version`) and on these rollouts; none where it is not the same rules.
+    pub fn ordered(&self, names: &[(String, Rollout)]) -> Option<RuleSet> {
+        let named = |(name, _): &(String, Rollout)| {
+            self.by_name.get(name).map(|number| Arc::clone(&self.rules[*number]))
+        };
+        let rules: Vec<Arc<Rule>> = names.iter().map(named).collect::<Option<_>>()?;
+        let rollouts = names.iter().map(|(_, rollout)| *rollout).collect();
+        let set = RuleSet::with(rules, rollouts, self.advice.clone());
+        (set.by_name.len() == self.by_name.len()).then_some(set)
+    }
+
     /// The rollout in force.
     pub fn rollout(&self, rule: &Rule) -> Rollout {
         let number = self.by_name.get(&rule.name);

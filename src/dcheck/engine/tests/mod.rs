@@ -2,6 +2,7 @@
 
 mod fit;
 mod gaps;
+mod gathering;
 mod handover;
 mod interleaving;
 mod lookups;
