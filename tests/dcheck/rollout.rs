@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use lossdrill::wire::WebhookAlert;
 use mysql_async::prelude::Queryable;
 use serde_json::Value;
 
 use crate::cases::ALL;
-use crate::cell::{Cell, LIMIT};
+use crate::cell::{Cell, Heard, LIMIT};
 use crate::servers::Servers;
 
 const TOKEN: &str = "0123456789abcdef-anna";
@@ -141,23 +142,34 @@ pub async fn a_candidate_is_compared_promoted_and_rolled_back(servers: &Servers)
     let audit: Vec<String> = audit.iter().map(|(who, what)| format!("{who} {what}")).collect();
     assert_eq!(audit, ["anna rule-promoted", "anna rule-rolled-back"]);
 
+    files_that_change_while_it_is_down(&mut cell, &own, &files).await;
+
     // A rule that the tables contradict refuses the whole set, when it is loaded and when dcheck starts.
     std::fs::write(&own, files.replacen("after.price <= 100", "after.prise <= 100", 1)).unwrap();
     let url = format!("{}/rules/reload", cell.console);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = http.post(&url).send().await.unwrap();
+    let unknown = http.post(&url).send().await.unwrap();
+    assert_eq!(unknown.status(), 401, "with people, only they reload");
+    let answer = http.post(&url).bearer_auth(TOKEN).send().await.unwrap();
     assert_eq!(answer.status(), 422);
     let why = answer.text().await.unwrap();
     assert!(why.contains("`bid.prise`, which is not there (did you mean `price`?)"), "{why}");
     assert_eq!(rollouts(&cell).await, ["1 full", "2 shadow"], "the set from before stays");
+    cell.until("that the reload was refused", |heard| {
+        is_told(heard, "rules-reload-refused", "firing")
+    })
+    .await;
+    // It was told from memory; a restart knows what was stored.
+    let seq = cell.mark().await;
+    cell.rest(seq, &ALL).await;
     // A start that goes on tells it, and the others judge; one that has judged nothing yet refuses.
     cell.kill();
     cell.start().await;
+    // What stood when it was killed ends: the files were loaded.
+    cell.until("its end", |heard| is_told(heard, "rules-reload-refused", "resolved")).await;
     cell.until("the rule that does not fit", |heard| {
         let alerts = heard.alerts.lock().unwrap();
-        let told = |alert: &&lossdrill::wire::WebhookAlert| {
-            alert.labels["alertname"] == "rule-broken-by-ddl"
-        };
+        let told = |alert: &&WebhookAlert| alert.labels["alertname"] == "rule-broken-by-ddl";
         alerts
             .iter()
             .find(told)
@@ -173,4 +185,31 @@ pub async fn a_candidate_is_compared_promoted_and_rolled_back(servers: &Servers)
         .unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.code() == Some(2) && said.contains("`bid.prise`"), "{said}");
+}
+
+fn is_told(heard: &Heard, rule: &str, status: &str) -> bool {
+    let alerts = heard.alerts.lock().unwrap();
+    alerts.iter().any(|alert| alert.labels["alertname"] == rule && alert.status == status)
+}
+
+/// Other files at a restart hand findings over as an order does; what stood is not told again.
+async fn files_that_change_while_it_is_down(cell: &mut Cell, own: &Path, files: &str) {
+    let of = |heard: &Heard, status: &str| {
+        let alerts = heard.alerts.lock().unwrap();
+        let own = |a: &&WebhookAlert| a.labels["subject"] == "K-B-2" && a.status == status;
+        alerts.iter().filter(own).count()
+    };
+    let promoted = rule(1, 100, "shadow") + &rule(2, 50, "full");
+    for (text, status) in [(promoted.as_str(), "firing"), (files, "resolved")] {
+        let before = of(&cell.heard, status);
+        std::fs::write(own, text).unwrap();
+        cell.kill();
+        cell.start().await;
+        cell.until(status, |heard| of(heard, status) > before).await;
+        cell.kill();
+        cell.start().await;
+        let seq = cell.mark().await;
+        cell.rest(seq, &ALL).await;
+        assert_eq!(of(&cell.heard, status), before + 1, "told once");
+    }
 }

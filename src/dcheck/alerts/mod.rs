@@ -14,6 +14,7 @@ mod policy;
 pub mod reading;
 mod router;
 mod routes;
+mod signs;
 mod webhook;
 
 pub use channels::{Channel, ChannelSpec, Producer, post};

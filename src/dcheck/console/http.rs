@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::metrics::{CONTENT_TYPE, Deeds, open_metrics};
-use super::people::People;
+use super::people::{People, person};
 use super::plans::{self, PlanOrder, Plans};
 use super::rollouts::Wish;
 use super::view::{Figures, View};
@@ -34,10 +34,15 @@ pub enum Order {
         seq: u64,
     },
     Plan(PlanOrder),
-    Silence(Silence),
+    Silence {
+        silence: Silence,
+        /// Told once it is stored.
+        stored: oneshot::Sender<()>,
+    },
     Unsilence {
         id: String,
         who: String,
+        stored: oneshot::Sender<()>,
     },
     /// To be raised by another share of its subjects.
     RollOut {
@@ -48,8 +53,16 @@ pub enum Order {
     Rules(Loaded),
 }
 
-/// A set of rules that is in order, or the lines of what is not.
-pub type Loaded = Result<Arc<RuleSet>, Vec<String>>;
+/// A set of rules that is in order.
+#[derive(Clone, Debug)]
+pub struct Files {
+    pub rules: Arc<RuleSet>,
+    /// It was held against the tables; else nobody could look at them.
+    pub fitted: bool,
+}
+
+/// The rule files as they are, or the lines of what is not in order.
+pub type Loaded = Result<Files, Vec<String>>;
 
 /// What the other tasks know, once they run.
 pub struct Tasks {
@@ -224,10 +237,18 @@ async fn sources(State(console): Shared) -> Response {
     Json(&console.view().sources).into_response()
 }
 
-/// 200 with the number of rules, or 422 with every mistake: then the set from before stays.
-async fn reload(State(console): Shared) -> Response {
+/// 200 with the number of rules, or 422 with every mistake: then the set from before stays. With `--people` it takes a person's
+/// token; without, whoever reaches the console may order what the files say already.
+async fn reload(State(console): Shared, headers: HeaderMap) -> Response {
+    if console.tasks().is_some_and(|tasks| !tasks.people.is_empty())
+        && let Err(refusal) = person(&console, &headers, "reload rules")
+    {
+        return *refusal;
+    }
     match console.reload().await {
-        Some(Ok(rules)) => Json(json!({"rules": rules.rules().len()})).into_response(),
+        Some(Ok(Files { rules, .. })) => {
+            Json(json!({"rules": rules.rules().len()})).into_response()
+        }
         Some(Err(mistakes)) => {
             (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"refused": mistakes}))).into_response()
         }

@@ -71,7 +71,7 @@ pub const FAMILIES: &[Family] = &[
         "dcheck_occurrences",
         "gauge",
         &["rule", "judgement"],
-        "Occurrences by what was said of them last; with dcheck_pending they add up to dcheck_taken.",
+        "Occurrences by what was said of them last; with dcheck_pending and dcheck_shed they add up to dcheck_taken.",
     ),
     family("dcheck_taken", "counter", &["rule"], "Occurrences that became a rule's to judge."),
     family("dcheck_duplicates", "counter", &["rule"], "Redeliveries of what was taken."),
@@ -262,6 +262,7 @@ fn of_lookups(view: &View) -> ByName {
             ("shared", counts.shared),
             ("delayed", counts.delayed),
             ("shed", counts.shed),
+            ("given-up", counts.given_up),
         ] {
             asked.push((vec![rule.clone(), outcome.to_owned()], count.to_string()));
         }

@@ -15,7 +15,7 @@ mod services;
 mod silences;
 mod view;
 
-pub use http::{Console, Loaded, Order, Tasks, serve};
+pub use http::{Console, Files, Loaded, Order, Tasks, serve};
 pub use people::People;
 pub use plans::{PlanOrder, Plans};
 pub use rollouts::{Rollouts, Wish};

@@ -239,7 +239,7 @@ pub async fn halt(State(console): Shared, headers: HeaderMap, body: Bytes) -> Re
     }
     let (stored, wait) = oneshot::channel();
     give(&console, PlanOrder::Halted { halt, stored }).await;
-    once_stored(wait, "in force, not stored yet").await
+    told_once_stored(wait, "in force, not stored yet").await
 }
 
 pub async fn resume(State(console): Shared, headers: HeaderMap, body: Bytes) -> Response {
@@ -254,7 +254,7 @@ pub async fn resume(State(console): Shared, headers: HeaderMap, body: Bytes) -> 
     };
     let (word, (stored, wait)) = (Word { who, why: request.why }, oneshot::channel());
     give(&console, PlanOrder::Resumed { halt, word, stored }).await;
-    once_stored(wait, "lifted, not stored yet").await
+    told_once_stored(wait, "lifted, not stored yet").await
 }
 
 /// None: all plans.
@@ -305,11 +305,19 @@ async fn give(console: &Console, order: PlanOrder) {
     send(console, Order::Plan(order)).await;
 }
 
-/// 200 where it survives a crash from here on; else 202 and what is so far.
-async fn once_stored(stored: oneshot::Receiver<()>, so_far: &'static str) -> Response {
+/// 200 where it survives a crash from here on; else 202.
+pub(super) async fn once_stored(stored: oneshot::Receiver<()>) -> StatusCode {
     match tokio::time::timeout(STORED_LIMIT, stored).await {
-        Ok(Ok(())) => StatusCode::OK.into_response(),
-        _ => (StatusCode::ACCEPTED, so_far).into_response(),
+        Ok(Ok(())) => StatusCode::OK,
+        _ => StatusCode::ACCEPTED,
+    }
+}
+
+/// Where it is not stored yet, what is so far.
+async fn told_once_stored(stored: oneshot::Receiver<()>, so_far: &'static str) -> Response {
+    match once_stored(stored).await {
+        StatusCode::OK => StatusCode::OK.into_response(),
+        status => (status, so_far).into_response(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Silences over HTTP: `GET`, `POST /silences` and `DELETE /silences/{id}`, the last two with a person's token.
 //!
-//! Owns the words of a request. The owner of a silence is the person whose token it came with. An order is taken, not done, when it
-//! is answered (202): `GET /silences` lists a silence from when it is stored.
+//! Owns the words of a request. The owner of a silence is the person whose token it came with. An order is answered 200 when it is
+//! stored; 202 where that takes long: `GET /silences` lists a silence from then.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,9 +13,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::http::{Console, Order, send};
 use super::people::person;
+use super::plans::once_stored;
 use crate::clock::{CellTime, parse_rfc3339, rfc3339};
 use crate::dcheck::alerts::Silence;
 use crate::dcheck::alerts::reading::parse_duration_ms;
@@ -55,9 +57,9 @@ pub async fn add(State(console): Shared, headers: HeaderMap, body: Bytes) -> Res
     let number = tasks.numbers.fetch_add(1, Ordering::AcqRel) + 1;
     match read(request, owner, number, console.clock.now()) {
         Ok(silence) => {
-            let answer = (StatusCode::ACCEPTED, Json(told(&silence))).into_response();
-            order(&console, Order::Silence(silence)).await;
-            answer
+            let (body, (stored, wait)) = (Json(told(&silence)), oneshot::channel());
+            order(&console, Order::Silence { silence, stored }).await;
+            (once_stored(wait).await, body).into_response()
         }
         Err(mistakes) => refused(mistakes),
     }
@@ -72,8 +74,9 @@ pub async fn end(State(console): Shared, Path(id): Path<String>, headers: Header
         let why = format!("no silence `{id}`: GET /silences lists them");
         return (StatusCode::NOT_FOUND, why).into_response();
     }
-    order(&console, Order::Unsilence { id, who }).await;
-    StatusCode::ACCEPTED.into_response()
+    let (stored, wait) = oneshot::channel();
+    order(&console, Order::Unsilence { id, who, stored }).await;
+    once_stored(wait).await.into_response()
 }
 
 pub(super) async fn order(console: &Console, order: Order) {

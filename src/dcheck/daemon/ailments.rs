@@ -7,7 +7,7 @@ use super::core::Core;
 use super::ends::LOOK_US;
 use super::parts::RULES;
 use crate::clock::{CellTime, rfc3339};
-use crate::dcheck::console::Loaded;
+use crate::dcheck::console::{Files, Loaded};
 use crate::dcheck::engine::{Input, Ward};
 use crate::dcheck::sources::Undecodable;
 
@@ -39,6 +39,13 @@ const POISON_MS: i64 = 600_000;
 pub struct Poison {
     at: VecDeque<CellTime>,
     told: bool,
+}
+
+impl Poison {
+    /// Of before a restart: over once nothing was undecodable for long enough.
+    pub fn told_before(now: CellTime) -> Poison {
+        Poison { at: [now].into(), told: true }
+    }
 }
 
 impl Core {
@@ -161,9 +168,12 @@ impl Core {
         let (ward, id) = (Ward::Rules, RULES.to_owned());
         self.pending.dirty = true;
         match loaded {
-            Ok(rules) => {
+            Ok(Files { rules, fitted }) => {
                 let rules = self.with_orders(&rules);
                 self.step(Input::Replace(rules));
+                if fitted {
+                    self.step(Input::Fitted);
+                }
                 self.step(Input::Recovered { ward, id });
             }
             Err(mistakes) => {

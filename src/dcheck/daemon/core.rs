@@ -13,7 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::ailments::{Late, Poison};
 use super::ends::{KnownEnds, LOOK_US, Patience};
-use super::lookups::Lookups;
+use super::lookups::{Lookups, NoAnswer, answered};
 use super::options::ResultsKept;
 use super::parts::Parts;
 use super::record::{InFlight, Pending};
@@ -42,7 +42,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(1);
 
 /// What other tasks of the daemon bring back.
 pub enum Back {
-    Answer { lookup: u64, result: Result<Vec<Row>, String> },
+    Answer { lookup: u64, result: Result<Vec<Row>, NoAnswer> },
     Committed,
 }
 
@@ -298,7 +298,7 @@ impl Core {
             && !state.ends.is_open()
         {
             state.caught_up = true;
-            self.step(Input::CaughtUp { source: source.to_owned() });
+            self.first_caught_up(source);
         }
     }
 
@@ -347,7 +347,7 @@ impl Core {
         match back {
             Back::Answer { lookup, result } => {
                 self.pending.dirty = true;
-                self.step(Input::Answer { lookup, result });
+                self.step(answered(lookup, result));
             }
             Back::Committed => self.committed(),
         }

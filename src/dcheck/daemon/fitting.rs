@@ -10,7 +10,7 @@ use mysql_async::{Opts, OptsBuilder};
 
 use super::options::RunOptions;
 use super::start::Mistakes;
-use crate::dcheck::console::Loaded;
+use crate::dcheck::console::{Files, Loaded};
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::engine::rules::Rule;
 use crate::dcheck::plans::Known;
@@ -20,11 +20,11 @@ use crate::dcheck::sources::binlog::tables_anew;
 /// A server that takes longer to tell its columns is not waited for.
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Every rule that the tables contradict.
-async fn check(options: &RunOptions, schema: &str, rules: &RuleSet) -> Result<(), Mistakes> {
-    let Some(tables) = tables(options, schema).await? else { return Ok(()) };
+/// Every rule that the tables contradict; else whether anybody could look at the tables.
+async fn check(options: &RunOptions, schema: &str, rules: &RuleSet) -> Result<bool, Mistakes> {
+    let Some(tables) = tables(options, schema).await? else { return Ok(false) };
     let misfits: Vec<String> = rules.misfits(&tables).iter().map(ToString::to_string).collect();
-    if misfits.is_empty() { Ok(()) } else { Err(Mistakes(misfits)) }
+    if misfits.is_empty() { Ok(true) } else { Err(Mistakes(misfits)) }
 }
 
 /// At the start: the same, where nothing was judged before. Where something was (`goes_on`), a column that went meanwhile must not
@@ -74,8 +74,8 @@ pub fn reload(options: &RunOptions, schema: &str) -> Box<dyn Fn() -> Loaded + Se
     let tasks = tokio::runtime::Handle::current();
     Box::new(move || {
         let loaded = super::load(&options.files, &known).and_then(|(rules, _)| {
-            tasks.block_on(check(&options, &schema, &rules))?;
-            Ok::<Arc<RuleSet>, Mistakes>(rules)
+            let fitted = tasks.block_on(check(&options, &schema, &rules))?;
+            Ok::<Files, Mistakes>(Files { rules, fitted })
         });
         loaded.map_err(|mistakes| mistakes.0)
     })

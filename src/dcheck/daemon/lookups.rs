@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::core::Back;
 use crate::dcheck::console::LoadView;
+use crate::dcheck::engine::Input;
 use crate::dcheck::engine::rules::ask::Ask;
 use crate::dcheck::event::{Row, Value};
 use crate::dcheck::results::sql::{SqlClient, View};
@@ -57,6 +58,31 @@ pub struct Question {
     pub view: View,
 }
 
+/// Why there is no answer, and whose fault that is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The question's own: it cannot be asked with this key, or the key is not known.
+    Key(String),
+    Place(String),
+}
+
+impl From<String> for NoAnswer {
+    fn from(why: String) -> NoAnswer {
+        NoAnswer::Place(why)
+    }
+}
+
+impl NoAnswer {
+    /// What an answer of HTTP that is none says.
+    fn of(status: reqwest::StatusCode, why: String) -> NoAnswer {
+        use reqwest::StatusCode as S;
+        match status {
+            S::BAD_REQUEST | S::NOT_FOUND | S::GONE | S::UNPROCESSABLE_ENTITY => NoAnswer::Key(why),
+            _ => NoAnswer::Place(why),
+        }
+    }
+}
+
 impl Pace {
     fn new(per_second: u32) -> Pace {
         let (next, [asked, delayed, refused]) = (Mutex::default(), Default::default());
@@ -77,6 +103,16 @@ impl Pace {
         self.delayed.fetch_add(u64::from(!wait.is_zero()), Ordering::Relaxed);
         Some(wait)
     }
+}
+
+/// What the engine hears of it.
+pub fn answered(lookup: u64, result: Result<Vec<Row>, NoAnswer>) -> Input {
+    let result = match result {
+        Ok(rows) => Ok(rows),
+        Err(NoAnswer::Key(why)) => return Input::NoAnswer { lookup, why },
+        Err(NoAnswer::Place(why)) => Err(why),
+    };
+    Input::Answer { lookup, result }
 }
 
 impl Lookups {
@@ -100,28 +136,29 @@ impl Lookups {
                     tokio::time::sleep(wait).await;
                     asker.answer(question).await
                 }
-                None => Err(format!(
+                None => Err(NoAnswer::Place(format!(
                     "more than {} lookups a second for {} s",
                     asker.pace.per_second,
                     LONGEST_TURN.as_secs()
-                )),
+                ))),
             };
             let _ = back.send(Back::Answer { lookup, result }).await;
         });
     }
 
-    async fn answer(&self, question: Question) -> Result<Vec<Row>, String> {
+    async fn answer(&self, question: Question) -> Result<Vec<Row>, NoAnswer> {
         let Question { ask, params, timeout_ms, view } = question;
         let limit = Duration::from_millis(timeout_ms.min(LOOKUP_LIMIT_MS));
         match ask {
             Ask::Sql(sql) => {
                 let answer = self.sql.named(&sql, &params, view, limit).await;
-                answer.map(|answer| answer.rows).map_err(|error| error.to_string())
+                answer.map(|answer| answer.rows).map_err(|error| error.to_string().into())
             }
             Ask::Http { target, path, read } => {
                 let got = tokio::time::timeout(limit, self.get(&target, &path, &params)).await;
                 let late = || {
-                    Err(format!("http: {target} gives no answer within {} ms", limit.as_millis()))
+                    let limit_ms = limit.as_millis();
+                    Err(format!("http: {target} gives no answer within {limit_ms} ms").into())
                 };
                 let body = got.unwrap_or_else(|_| late())?;
                 Ok(vec![row_of(&body, &read).map_err(|why| format!("http: {target}: {why}"))?])
@@ -129,20 +166,24 @@ impl Lookups {
         }
     }
 
-    async fn get(&self, target: &str, path: &str, params: &Params) -> Result<Vec<u8>, String> {
+    async fn get(&self, target: &str, path: &str, params: &Params) -> Result<Vec<u8>, NoAnswer> {
         let base = self.targets.get(target);
         let base = base.ok_or_else(|| format!("http: no --target is named {target}"))?;
-        let url = format!("{}{}", base.trim_end_matches('/'), filled(path, params)?);
+        let path = filled(path, params).map_err(NoAnswer::Key)?;
+        let url = format!("{}{path}", base.trim_end_matches('/'));
         let shown = |error: reqwest::Error| format!("http: {target}: {}", error.without_url());
         let mut answer = self.http.get(url).send().await.map_err(shown)?;
         if answer.status() != reqwest::StatusCode::OK {
-            return Err(format!("http: {target} answers {}", answer.status()));
+            let (status, why) =
+                (answer.status(), format!("http: {target} answers {}", answer.status()));
+            return Err(NoAnswer::of(status, why));
         }
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(shown)? {
             body.extend_from_slice(&chunk);
             if body.len() > ANSWER_BYTES {
-                return Err(format!("http: {target}: an answer of more than {ANSWER_BYTES} bytes"));
+                let why = format!("http: {target}: an answer of more than {ANSWER_BYTES} bytes");
+                return Err(why.into());
             }
         }
         Ok(body)
@@ -297,10 +338,10 @@ mod tests {
         let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         for (answer, expect) in [
             (whole, Ok("12.50")),
-            (moved, Err("shop answers 302")),
-            (gone, Err("shop answers 404")),
-            ("", Err("no answer within 200 ms")),
-            ("nonsense", Err("http: shop")),
+            (moved, Err(("shop answers 302", false))),
+            (gone, Err(("shop answers 404", true))),
+            ("", Err(("no answer within 200 ms", false))),
+            ("nonsense", Err(("http: shop", false))),
         ] {
             let (url, mut seen) = server(answer).await;
             let sql = Arc::new(SqlClient::new("mysql://root@127.0.0.1:1/shop").unwrap());
@@ -316,8 +357,11 @@ mod tests {
             assert_eq!(seen.recv().await.as_deref(), Some("GET /prices/K-1 HTTP/1.1"));
             match (found, expect) {
                 (Ok(rows), Ok(text)) => assert_eq!(rows[0]["median"].to_string(), text),
-                (Err(why), Err(part)) => {
+                (Err(none), Err((part, of_key))) => {
+                    let is_of_key = matches!(none, NoAnswer::Key(_));
+                    let (NoAnswer::Key(why) | NoAnswer::Place(why)) = none;
                     assert!(why.contains(part) && !why.contains("secret"), "{why}");
+                    assert_eq!(is_of_key, of_key, "{why}");
                 }
                 (found, expect) => panic!("{answer}: {found:?}, not {expect:?}"),
             }

@@ -24,6 +24,7 @@ mod plan_orders;
 mod record;
 mod recording;
 mod replay;
+mod resume;
 mod rollout;
 mod rules_command;
 mod services;

@@ -23,8 +23,14 @@ impl Core {
             }
             Order::Rules(loaded) => self.take_rules(loaded),
             Order::Plan(order) => self.obey_plan(order),
-            Order::Silence(silence) => self.silence(silence),
-            Order::Unsilence { id, who } => self.unsilence(&id, &who),
+            Order::Silence { silence, stored } => {
+                let is_taken = self.silence(silence);
+                self.pending.switched.extend(is_taken.then_some(stored));
+            }
+            Order::Unsilence { id, who, stored } => {
+                let is_ended = self.unsilence(&id, &who);
+                self.pending.switched.extend(is_ended.then_some(stored));
+            }
             Order::RollOut { wish, who } => self.roll_out(&wish, &who),
         }
         self.activity += 1;
@@ -32,22 +38,27 @@ impl Core {
         self.console.inbound.fetch_sub(1, Ordering::AcqRel);
     }
 
-    fn silence(&mut self, silence: Silence) {
+    fn silence(&mut self, silence: Silence) -> bool {
         let (who, body) = (silence.owner.clone(), json!(silence));
-        match self.router.silence(silence) {
+        let taken = self.router.silence(silence);
+        let is_taken = taken.is_ok();
+        match taken {
             Ok(()) => self.note(&who, "silence", body),
             // The console asked before; only a race for the last place comes here.
             Err(mistakes) => self.note(&who, "silence-refused", json!({"mistakes": mistakes})),
         }
         self.tell_due();
+        is_taken
     }
 
-    fn unsilence(&mut self, id: &str, who: &str) {
-        let now = self.clock.now();
-        if let Some(silence) = self.router.unsilence(id, now) {
+    fn unsilence(&mut self, id: &str, who: &str) -> bool {
+        let ended = self.router.unsilence(id, self.clock.now());
+        let is_ended = ended.is_some();
+        if let Some(silence) = ended {
             self.note(who, "silence-ended", json!(silence));
         }
         self.tell_due();
+        is_ended
     }
 
     /// A line of the audit log, in the next commit.

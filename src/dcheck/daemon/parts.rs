@@ -5,8 +5,9 @@
 //! that does not get on. Must not judge: whether an ailment is an alert is a rule's
 //! (`strategy: self-watch`). What is due or not heard yet counts as busy.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -31,7 +32,7 @@ const SIGNS: usize = 64;
 pub const ALERT_CHANNEL: &str = "alert-channel";
 pub const SECOND_ALERT_CHANNEL: &str = "second-alert-channel";
 pub const RULES: &str = "rules";
-const PLAN_EXECUTOR: &str = "plan-executor";
+pub const PLAN_EXECUTOR: &str = "plan-executor";
 
 /// The way of a part to the engine; clones share it.
 #[derive(Clone)]
@@ -40,13 +41,16 @@ pub struct Parts {
     signs: mpsc::Sender<Input>,
     untold: Arc<AtomicU64>,
     next_check: Arc<AtomicI64>,
+    /// Parts that ailed when the process before this one ended.
+    doubted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Parts {
     pub fn new(clock: Clock) -> (Parts, mpsc::Receiver<Input>) {
         let (signs, inbox) = mpsc::channel(SIGNS);
         let next_check = Arc::new(AtomicI64::new(clock.now().plus_ms(CHECK_MS).0));
-        (Parts { clock, signs, untold: Arc::default(), next_check }, inbox)
+        let (untold, doubted) = Default::default();
+        (Parts { clock, signs, untold, next_check, doubted }, inbox)
     }
 
     /// `why`: the part ails; none: it is well.
@@ -59,6 +63,28 @@ impl Parts {
         self.untold.fetch_add(1, Ordering::AcqRel);
         if self.signs.try_send(sign).is_err() {
             self.heard();
+        }
+    }
+
+    /// `id` ailed before this process: the next check-up says whether it still does.
+    pub fn doubt(&self, id: String) {
+        self.doubted().insert(id);
+    }
+
+    fn doubted(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.doubted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the check-up of the channels has shown of those in doubt: a dead one is told by its way.
+    fn clear_channels(&self, routes: &Routes) {
+        for (id, is_dead) in [
+            (ALERT_CHANNEL, routes.is_first_dead()),
+            (SECOND_ALERT_CHANNEL, routes.is_second_dead()),
+        ] {
+            let was_in_doubt = self.doubted().remove(id);
+            if was_in_doubt && !is_dead {
+                self.tell(Ward::AlertChannel, id, None);
+            }
         }
     }
 
@@ -81,7 +107,9 @@ impl Parts {
             self.clock.sleep_until(at).await;
             let ((), silent) = tokio::join!(routes.beat(), silent_target(&targets));
             let why = trouble(silent, &waiting(&runs.list()), self.clock.now());
-            if why.is_some() || ails {
+            self.clear_channels(&routes);
+            let was_in_doubt = self.doubted().remove(PLAN_EXECUTOR);
+            if why.is_some() || ails || was_in_doubt {
                 self.tell(Ward::PlanExecutor, PLAN_EXECUTOR, why.as_deref());
             }
             ails = why.is_some();
@@ -151,6 +179,35 @@ mod tests {
             updated_at: rfc3339(updated_ms),
             reverts_at: None,
             note: String::new(),
+        }
+    }
+
+    /// A channel that was dead before this process: well by its first check-up, or dead still, which its way tells.
+    #[tokio::test]
+    async fn what_is_in_doubt_after_a_start_is_told_well_where_it_is() {
+        use crate::dcheck::alerts::{Channel, ChannelSpec, Ladder, Way};
+        for (ids, beats, told) in [
+            (&[ALERT_CHANNEL, SECOND_ALERT_CHANNEL][..], false, 2),
+            (&[ALERT_CHANNEL, SECOND_ALERT_CHANNEL], true, 1),
+            (&[ALERT_CHANNEL], true, 0),
+            (&[], false, 0),
+        ] {
+            let (parts, mut inbox) = Parts::new(Clock::system());
+            let nobody = ChannelSpec::WebhookV4 { url: "http://127.0.0.1:1/".to_owned() };
+            let channel = Channel::new(nobody, reqwest::Client::new());
+            let routes = Routes::new(Way::new(channel, None), None, Ladder::Steady);
+            if beats {
+                routes.beat().await;
+            }
+            ids.iter().for_each(|id| parts.doubt((*id).to_owned()));
+            parts.clear_channels(&routes);
+            let mut heard = 0;
+            while let Ok(sign) = inbox.try_recv() {
+                assert!(matches!(sign, Input::Recovered { ward: Ward::AlertChannel, .. }));
+                heard += 1;
+            }
+            parts.clear_channels(&routes);
+            assert_eq!((heard, inbox.try_recv().is_err()), (told, true), "{ids:?} {beats}");
         }
     }
 

@@ -73,7 +73,7 @@ fn keep(batch: &mut Batch, plan: &str, halt: Option<&Halt>) {
     batch.halts.insert(plan.to_owned(), halt.map(|halt| json!(halt).to_string()));
 }
 
-fn part(plan: &str) -> String {
+pub(super) fn part(plan: &str) -> String {
     match plan {
         ALL => KILL_SWITCH.to_owned(),
         plan => format!("{KILL_SWITCH}-{plan}"),

@@ -60,7 +60,7 @@ pub struct Pending {
     pub(super) early: HashSet<u64>,
     starts: Vec<PlanRun>,
     joins: Vec<(String, String, Finding)>,
-    /// Who waits until a kill switch is stored.
+    /// Who waits until a kill switch or a silence is stored.
     pub(super) switched: Vec<oneshot::Sender<()>>,
 }
 

@@ -60,14 +60,6 @@ impl Core {
         self.pending.dirty = true;
     }
 
-    /// Rules that do not fit their tables, and judge what they still can.
-    pub(super) fn start_unfit(&mut self, unfit: Vec<(String, String)>) {
-        for (rule, why) in unfit {
-            self.pending.dirty = true;
-            self.step(Input::Unfit { rule, why });
-        }
-    }
-
     /// Rules of files that were loaded, with the orders that stand.
     pub(super) fn with_orders(&mut self, files: &RuleSet) -> Arc<RuleSet> {
         let (rules, ended) = self.rollouts.apply(files);

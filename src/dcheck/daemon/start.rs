@@ -111,7 +111,7 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     let goes_on = stored.checkpoint.is_some();
     let unfit = fitting::at_start(&start.options, &start.schema, &start.rules, goes_on).await?;
     let (mut core, inboxes) = start.assemble(store, stored, orders_inbox, stop)?;
-    core.start_unfit(unfit);
+    core.resume(unfit);
     core.run(inboxes).await;
     Ok(())
 }

@@ -4,7 +4,9 @@
 //! Owns, per ward, since when it ails and why, and which blind alerts stand. Knows no lag, channel
 //! or plan: the daemon says who ails.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::clock::{CellTime, rfc3339};
 use crate::wire::{Judgement, Subject};
@@ -13,9 +15,10 @@ use super::judge::blank;
 use super::port::Ward;
 use super::rules::Rule;
 use super::rules::strategy::Watch;
+use super::unanswered::place_of;
 use super::{Engine, Output, RuleSet, Verdict};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ailment {
     since: CellTime,
     why: String,
@@ -28,6 +31,32 @@ pub struct Watches {
     ailing: BTreeMap<(Ward, String), Ailment>,
     /// By rule name and the id of what ails: the blind alert that stands.
     standing: BTreeMap<(String, String), Verdict>,
+}
+
+/// [`Watches`] as a snapshot keeps them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct KeptWatches {
+    ailing: Vec<(Ward, String, Ailment)>,
+    standing: Vec<Verdict>,
+}
+
+impl From<KeptWatches> for Watches {
+    fn from(kept: KeptWatches) -> Watches {
+        // What was not told yet is not held against a process that has not looked.
+        let is_told = |ward: Ward, id: &str| {
+            kept.standing.iter().any(|verdict| {
+                verdict.subject.id == id && verdict.subject.kind == ward.subject_kind()
+            })
+        };
+        let ailing = kept.ailing.into_iter().filter(|(ward, id, _)| is_told(*ward, id));
+        let ailing: BTreeMap<_, _> =
+            ailing.map(|(ward, id, ailment)| ((ward, id), ailment)).collect();
+        let place = |verdict: &Verdict| {
+            (format!("{}@{}", verdict.rule, verdict.version), verdict.subject.id.clone())
+        };
+        let standing = kept.standing.into_iter().map(|verdict| (place(&verdict), verdict));
+        Watches { ailing, standing: standing.collect() }
+    }
 }
 
 /// Something that ails and that a rule watches over.
@@ -85,10 +114,19 @@ impl Watches {
         })
     }
 
-    /// Ends the alerts of rules that are gone.
-    pub fn keep(&mut self, stay: &HashSet<String>, outputs: &mut Vec<Output>, now: CellTime) {
-        let ended = self.end(|(rule, _), _| !stay.contains(rule));
-        outputs.extend(ended.into_iter().map(|v| end_of(v, "the rule was replaced", now)));
+    pub fn kept(&self) -> KeptWatches {
+        let ailing = self.ailing.iter();
+        let ailing = ailing.map(|((ward, id), ailment)| (*ward, id.clone(), ailment.clone()));
+        KeptWatches {
+            ailing: ailing.collect(),
+            standing: self.standing.values().cloned().collect(),
+        }
+    }
+
+    /// What of a ward ails, told or not.
+    pub fn ailing(&self, ward: Ward) -> Vec<String> {
+        let of_ward = self.ailing.keys().filter(|(of, _)| *of == ward);
+        of_ward.map(|(_, id)| id.clone()).collect()
     }
 
     fn end(&mut self, is_over: impl Fn(&(String, String), &Verdict) -> bool) -> Vec<Verdict> {
@@ -162,6 +200,54 @@ impl Engine {
         };
         let ended = self.watches.end(|key, _| is_over(key));
         outputs.extend(ended.into_iter().map(|verdict| end_of(verdict, actual, self.now)));
+    }
+
+    /// What ails, told or not.
+    pub fn ailing(&self) -> impl Iterator<Item = (Ward, &str)> {
+        self.watches.ailing.keys().map(|(ward, id)| (*ward, &**id))
+    }
+
+    /// The blind alerts that stand.
+    pub fn blind_alerts(&self) -> impl Iterator<Item = &Verdict> {
+        self.watches.standing.values().filter(|verdict| !verdict.shadow)
+    }
+
+    /// Ends what is told by rules that are gone, and of rules and places that are. `down`: the places that some rule got no answer
+    /// from before.
+    pub(super) fn end_orphans(&mut self, down: &[String], outputs: &mut Vec<Output>) {
+        let rules = std::sync::Arc::clone(&self.rules);
+        let ended = self.watches.end(|(rule, _), _| rules.named(rule).is_none());
+        let now = self.now;
+        outputs.extend(ended.into_iter().map(|v| end_of(v, "the rule was replaced", now)));
+        let still_down = self.places_without_answer();
+        for (ward, id) in self.watches.ailing.keys().cloned().collect::<Vec<_>>() {
+            let is_orphan = match ward {
+                Ward::Columns | Ward::Shedding => rules.versions(&id).next().is_none(),
+                Ward::Lookup => {
+                    let is_asked = rules.rules().iter().filter_map(|rule| place_of(rule));
+                    !is_asked.into_iter().any(|place| place == id)
+                        || down.contains(&id) && !still_down.contains(&id)
+                }
+                _ => false,
+            };
+            if is_orphan {
+                self.lookups.down.retain(|place| ward != Ward::Lookup || *place != id);
+                self.recovered_with(ward, &id, "the rule is gone", outputs);
+            }
+        }
+    }
+
+    /// Raises the alerts that a rule stored only, where it speaks from now on.
+    pub(super) fn speak_of_blindness(&mut self, outputs: &mut Vec<Output>) {
+        let rules = std::sync::Arc::clone(&self.rules);
+        for ((name, id), verdict) in &mut self.watches.standing {
+            let Some(rule) = rules.named(name) else { continue };
+            if verdict.shadow && !rules.is_shadow(rule, id) {
+                (verdict.shadow, verdict.at) = (false, self.now);
+                verdict.revision = format!("~{}", self.now.0);
+                outputs.push(Output::Blind(Box::new(verdict.clone())));
+            }
+        }
     }
 
     /// Tells of what ails and has come due.

@@ -98,7 +98,8 @@ impl Engine {
         self.unfit.insert(rule, why);
     }
 
-    /// New rules are written for the tables as they are.
+    /// Rules that were held against the tables are written for them as they are. Where nobody could look at the tables, what was
+    /// known of them stays.
     pub(super) fn accept_columns(&mut self, outputs: &mut Vec<Output>) {
         self.columns.first = self.columns.now.clone();
         self.unfit.clear();

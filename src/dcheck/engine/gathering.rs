@@ -63,7 +63,7 @@ impl Engine {
     /// The answer to a question of [`Engine::judge_gathered`]; who waits for it is judged with its next call.
     pub fn take_answer(&mut self, lookup: u64, result: &Result<Vec<Row>, String>) -> Vec<Output> {
         let mut outputs = Vec::new();
-        self.answer(lookup, result, &mut outputs);
+        self.answer(lookup, result, super::lookups::Fault::Place, &mut outputs);
         outputs
     }
 

@@ -1,7 +1,7 @@
 //! One group looked at: lookups sent, rulings compared with what was said before, verdicts for what
 //! is new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::CellTime;
@@ -48,6 +48,9 @@ impl Engine {
             for telling in tellings {
                 self.tell(rule, &mut group, number, telling, outputs);
             }
+        }
+        if rule.strategy.judges_alone() {
+            group.trim();
         }
         if changed {
             self.changed.insert(address.clone());
@@ -137,26 +140,12 @@ impl Engine {
         }
     }
 
-    /// A rule that is gone: what it had open becomes unknown, its state is dropped.
-    pub(super) fn abandon(&mut self, rule: &Rule, outputs: &mut Vec<Output>) {
-        let name = rule.name.clone();
-        for (key, mut group) in self.groups.remove(&name).unwrap_or_default() {
-            self.changed.insert(Address { rule: name.clone(), key });
-            for number in 0..group.items.len() {
-                let item = &group.items[number];
-                if item.judged.is_some() || !item.applies {
-                    continue;
-                }
-                let actual = "the rule was replaced while this was open".to_owned();
-                let said = Said { actual, ..Said::default() };
-                let judgement = Judgement::Unknown;
-                let telling = Telling { judgement, resolved: false, is_update: false, said };
-                self.tell(rule, &mut group, number, telling, outputs);
-            }
-        }
-        self.schedule.drop_rule(&name);
-        self.lookups.drop_rule(&name);
-        self.shedding.forget(&name);
+    /// A rule that is gone, and the groups that it leaves.
+    pub(super) fn abandon(&mut self, name: &str) -> BTreeMap<String, Group> {
+        self.schedule.drop_rule(name);
+        self.lookups.drop_rule(name);
+        self.shedding.forget(name);
+        self.groups.remove(name).unwrap_or_default()
     }
 }
 

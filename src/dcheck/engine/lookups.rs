@@ -24,7 +24,7 @@ const CACHED: usize = 10_000;
 type Question = (Ask, Vec<(String, Value)>);
 
 /// An item that waits for an answer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
     pub address: Address,
     pub occurrence: String,
@@ -49,6 +49,8 @@ pub struct LookupCounts {
     pub shed: u64,
     /// Unknown for want of an answer, and to be asked again.
     pub waiting: u64,
+    /// Unknown for good: too many waited.
+    pub given_up: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -63,6 +65,23 @@ pub struct Lookups {
     pub(super) counts: BTreeMap<String, LookupCounts>,
     /// Places that are told as down.
     pub(super) down: Vec<String>,
+}
+
+/// Whose fault it is that there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The key's: it cannot be asked for, or is not known.
+    Key,
+    /// Nobody answers, or nobody can say.
+    Place,
+}
+
+/// What becomes of an item without an answer.
+fn unanswered(waits: bool, why: String) -> Reference {
+    match waits {
+        true => Reference::Away(why),
+        false => Reference::Failed(format!("{why}; too many wait, it is not asked again")),
+    }
 }
 
 impl Lookups {
@@ -114,17 +133,21 @@ impl Engine {
             if at > self.now {
                 continue;
             }
+            let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
+            let asked = Asked { address: address.clone(), occurrence, revision };
             let params = match rule.params(lookup, &item.event) {
                 Ok(params) => params,
                 Err(error) => {
                     item.reference = Reference::Failed(format!("cannot ask: {error}"));
+                    self.lookups.settled(&asked);
                     continue;
                 }
             };
-            let (occurrence, revision) = (item.occurrence.clone(), item.revision.clone());
-            let asked = Asked { address: address.clone(), occurrence, revision };
             let question = (lookup.ask.clone(), params);
             if let Some(reference) = self.share(lookup.cache_ms, &question, &asked, attempt) {
+                if matches!(reference, Reference::Known(_)) {
+                    self.lookups.settled(&asked);
+                }
                 item.reference = reference;
                 continue;
             }
@@ -141,8 +164,9 @@ impl Engine {
                     None => {
                         counts.shed += 1;
                         let money = rule.carried(&item.event);
-                        item.reference = Reference::Away(format!("shed: more than {rate} to ask"));
-                        self.lookups.wait(asked, money.clone(), self.now);
+                        let why = format!("shed: more than {rate} to ask");
+                        let waits = self.lookups.wait(asked, money.clone(), self.now);
+                        item.reference = unanswered(waits, why);
                         self.shed(rule, format!("{rate} of its questions"), &money);
                         continue;
                     }
@@ -195,6 +219,7 @@ impl Engine {
         &mut self,
         lookup: u64,
         result: &Result<Vec<Row>, String>,
+        fault: Fault,
         outputs: &mut Vec<Output>,
     ) {
         let Some(Out { question, at, asked }) = self.lookups.out.remove(&lookup) else { return };
@@ -207,24 +232,37 @@ impl Engine {
             }
         }
         let mut rules: Vec<String> = asked.iter().map(|asked| asked.address.rule.clone()).collect();
+        rules.sort();
         rules.dedup();
-        asked.into_iter().for_each(|asked| self.answer_one(asked, result));
-        for rule in rules {
-            match result {
-                Ok(_) => self.answered(&rule, outputs),
-                Err(why) => self.unanswered(&rule, why),
+        let mut telling = rules.clone();
+        if result.is_err() && fault == Fault::Place {
+            telling.retain(|rule| !self.lookups.is_suspect(rule, &asked));
+        }
+        let failed = u64::from(result.is_err());
+        for rule in &rules {
+            self.lookups.counts.entry(rule.clone()).or_default().failed += failed;
+        }
+        asked.iter().for_each(|asked| self.answer_one(asked.clone(), result, fault));
+        if let Err(why) = result {
+            for rule in &telling {
+                match fault {
+                    Fault::Key => self.unknown_key(rule, why),
+                    Fault::Place => self.failed(rule, why),
+                }
             }
+        }
+        if result.is_ok() {
+            rules.iter().for_each(|rule| self.answered(rule, &asked, outputs));
         }
     }
 
-    fn answer_one(&mut self, asked: Asked, result: &Result<Vec<Row>, String>) {
+    fn answer_one(&mut self, asked: Asked, result: &Result<Vec<Row>, String>, fault: Fault) {
         let rules = Arc::clone(&self.rules);
         let rule = rules.named(&asked.address.rule);
         let with_lookup = rule.and_then(|rule| Some((rule, rule.lookup.as_ref()?)));
         let groups = self.groups.get_mut(&asked.address.rule);
         let group = groups.and_then(|groups| groups.get_mut(&asked.address.key));
         let (Some((rule, lookup)), Some(group)) = (with_lookup, group) else { return };
-        let mut waits = None;
         let items = group.items.iter_mut();
         for item in items.filter(|item| item.is(&asked.occurrence, &asked.revision)) {
             let Reference::Asked { attempt } = item.reference else { continue };
@@ -245,14 +283,18 @@ impl Engine {
                     admitted: false,
                 },
                 (None, Ok(_)) => Reference::Failed(in_vain),
+                (None, Err(_)) if fault == Fault::Key => Reference::Failed(in_vain),
+                (None, Err(_)) if self.lookups.is_in_vain(&asked) => {
+                    Reference::Failed(format!("others get answers, this does not: {in_vain}"))
+                }
                 (None, Err(_)) => {
-                    waits = Some(rule.carried(&item.event));
-                    Reference::Away(in_vain)
+                    let money = rule.carried(&item.event);
+                    unanswered(self.lookups.wait(asked.clone(), money, self.now), in_vain)
                 }
             };
-        }
-        if let Some(money) = waits {
-            self.lookups.wait(asked.clone(), money, self.now);
+            if matches!(item.reference, Reference::Failed(_)) {
+                self.lookups.settled(&asked);
+            }
         }
         self.changed.insert(asked.address.clone());
         self.schedule.touch(asked.address);

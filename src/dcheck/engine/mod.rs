@@ -15,6 +15,7 @@ mod columns;
 mod decided;
 mod diff;
 pub mod expr;
+mod force;
 mod gaps;
 pub mod gate;
 mod gathering;
@@ -49,8 +50,10 @@ pub use snapshot::SnapshotError;
 
 use blind::Watches;
 use columns::Columns;
+use force::InForce;
 use gaps::Gaps;
-use lookups::Lookups;
+use lookups::{Fault, Lookups};
+use rollout::Left;
 use rules::Rule;
 use rules::group::Group;
 use rules::rule::Unreadable;
@@ -86,6 +89,8 @@ pub struct Engine {
     /// By rule name.
     counts: BTreeMap<String, Counts>,
     already_judged: HashSet<VerdictKey>,
+    /// What a restart found in force, until it is handed over.
+    left: Option<Left>,
     /// Of a sweep: the first instant that is no part of its books.
     books_end: Option<CellTime>,
     now: CellTime,
@@ -119,6 +124,7 @@ impl Engine {
             unread_until: BTreeMap::new(),
             counts: BTreeMap::new(),
             already_judged,
+            left: None,
             books_end: None,
             now: CellTime(i64::MIN),
         }
@@ -129,6 +135,7 @@ impl Engine {
     pub fn step(&mut self, input: Input, now: CellTime) -> Vec<Output> {
         self.now = self.now.max(now);
         let mut outputs = Vec::new();
+        self.take_over_restart(&mut outputs);
         match input {
             Input::Event(event) => self.take(event, &mut outputs),
             Input::Mark { source, seq, at } => {
@@ -147,8 +154,14 @@ impl Engine {
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
             Input::Unfit { rule, why } => self.unfit(rule, why),
             Input::Decided(decided) => self.decide(*decided, &mut outputs),
-            Input::Answer { lookup, result } => self.answer(lookup, &result, &mut outputs),
+            Input::Answer { lookup, result } => {
+                self.answer(lookup, &result, Fault::Place, &mut outputs);
+            }
+            Input::NoAnswer { lookup, why } => {
+                self.answer(lookup, &Err(why), Fault::Key, &mut outputs);
+            }
             Input::Tick => {}
+            Input::Fitted => self.accept_columns(&mut outputs),
             Input::Replace(rules) => self.replace(rules, &mut outputs),
             Input::RollOut(rules) => {
                 let old = Arc::clone(&self.rules);
@@ -315,13 +328,15 @@ impl Engine {
 
     /// Rules that are gone take their state with them; what they had open is told as unknown.
     fn replace(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
-        let stay: HashSet<String> = rules.rules().iter().map(|rule| rule.name.clone()).collect();
         let old = std::mem::replace(&mut self.rules, rules);
-        for rule in old.rules().iter().filter(|rule| !stay.contains(&rule.name)) {
-            self.abandon(rule, outputs);
-        }
-        self.watches.keep(&stay, outputs, self.now);
-        self.hand_over(&old, outputs);
+        let before = InForce::of(&old);
+        let down = self.places_without_answer();
+        let gone = before.names().filter(|name| self.rules.named(name).is_none());
+        let gone: Vec<String> = gone.cloned().collect();
+        let groups = gone.into_iter().map(|name| (self.abandon(&name), name));
+        let groups = groups.map(|(groups, name)| (name, groups)).collect();
+        self.end_orphans(&down, outputs);
+        self.hand_over(Left { before, groups, ..Left::default() }, outputs);
         self.decide_again(&old, outputs);
         let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
         let ids: HashSet<&str> = self
@@ -333,7 +348,6 @@ impl Engine {
             .collect();
         self.diff_changes += 1;
         self.diffs.retain(|id, _| ids.contains(id.as_str()));
-        self.accept_columns(outputs);
     }
 
     fn forget(&mut self, address: &Address) {
@@ -341,6 +355,7 @@ impl Engine {
         let keeps = |group: &Group| group.is_open() || !group.open.is_empty();
         if groups.get(&address.key).is_some_and(|group| !keeps(group)) {
             groups.remove(&address.key);
+            self.lookups.forget(address);
             self.changed.insert(address.clone());
         }
     }

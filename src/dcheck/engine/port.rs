@@ -78,8 +78,15 @@ pub enum Input {
     },
     /// Something was decided about a dependency of a service.
     Decided(Box<Decided>),
+    /// No answer to [`Output::Lookup`], and the question's own fault: its key cannot be asked for, or is not known.
+    NoAnswer {
+        lookup: u64,
+        why: String,
+    },
     /// Nothing but time.
     Tick,
+    /// The rules in force were held against the tables as they are, and fit.
+    Fitted,
     /// A new set of rules: those with the same id and version keep their state.
     #[serde(skip)]
     Replace(Arc<RuleSet>),
@@ -148,7 +155,7 @@ pub enum Output {
 }
 
 /// What one rule says of one occurrence.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     pub rule: String,
     pub version: String,

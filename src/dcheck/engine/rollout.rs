@@ -1,54 +1,93 @@
-//! What a change of rollouts does to findings that hold already: who speaks from now on takes them over.
+//! What a change of rules or rollouts does to findings that hold already: who speaks from now on takes them over.
 //!
-//! Owns the hand-over. A finding that was only stored is raised when its version begins to speak; one that the version which speaks
-//! from now on has judged to be right is ended. Where that version has not judged it, the alert stays. Knows no file and no
-//! person: the daemon says which rollouts are in force.
+//! Owns the hand-over, of a reload, an order and a restart alike. A finding that was only stored is raised when its version begins
+//! to speak, unless another version raised it; one that the version which speaks from now on has judged to be right is
+//! ended. Where that version has not judged it, the alert stays, and is that version's to end. Of a rule that is gone nobody judges
+//! anything: what it had open is told as *Unknown*. Knows no file and no person: the daemon says which rollouts are in force.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::clock::CellTime;
-use crate::wire::Judgement;
+use crate::wire::{Judgement, Subject};
 
+use super::force::{InForce, id_of};
 use super::judge::blank;
+use super::port::Ward;
 use super::rules::group::{Group, Item};
 use super::rules::strategy::Ruling;
 use super::rules::{Rule, RuleSet};
 use super::{Engine, Output, Verdict};
 
-/// The rules before and after a change.
-struct Change<'a> {
-    old: &'a RuleSet,
-    new: &'a RuleSet,
+/// What was in force, and the groups of versions that no longer are, by `id@version` and key.
+#[derive(Debug, Default)]
+pub struct Left {
+    pub before: InForce,
+    pub groups: BTreeMap<String, BTreeMap<String, Group>>,
+    /// What ailed of sources that are read no more.
+    pub sources: Vec<(Ward, String)>,
 }
 
-impl Change<'_> {
-    /// The other version, if it raises alerts on `key` in `set`.
-    fn rival<'s>(set: &'s RuleSet, rule: &Rule, key: &str) -> Option<&'s Arc<Rule>> {
-        set.other_version(rule).filter(|other| !set.is_shadow(other, key))
-    }
+/// The versions before and after a change.
+struct Change {
+    old: InForce,
+    new: InForce,
+    /// Rule id, subject and occurrence of what a version that is gone raised.
+    raised: HashSet<(String, Subject, String)>,
+}
+
+/// The last state of each occurrence whose finding holds, by its place in the group.
+fn held(group: &Group) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let holds = |item: &Item| {
+        item.judged == Some(Judgement::Mismatched) && group.open.contains(&item.occurrence)
+    };
+    let newest = group.items.iter().enumerate().rev().filter(|(_, item)| holds(item));
+    newest.filter(|(_, item)| seen.insert(&item.occurrence)).map(|(number, _)| number).collect()
 }
 
 impl Engine {
     /// Other rollouts of the same rules.
     pub(super) fn roll_out(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
         let old = std::mem::replace(&mut self.rules, rules);
-        self.hand_over(&old, outputs);
+        self.hand_over(Left { before: InForce::of(&old), ..Left::default() }, outputs);
     }
 
-    /// Told after `self.rules` took the place of `old`.
-    pub(super) fn hand_over(&self, old: &RuleSet, outputs: &mut Vec<Output>) {
-        let change = Change { old, new: &self.rules };
-        let stays = |rule: &&Arc<Rule>| old.named(&rule.name).is_some();
-        for rule in self.rules.rules().iter().filter(stays) {
-            for group in self.groups.get(&rule.name).into_iter().flat_map(|groups| groups.values())
+    /// Told after `self.rules` came into force.
+    pub(super) fn hand_over(&mut self, left: Left, outputs: &mut Vec<Output>) {
+        let Left { before: old, groups, .. } = left;
+        let mut change = Change { old, new: InForce::of(&self.rules), raised: HashSet::new() };
+        for (name, groups) in &groups {
+            for item in
+                groups.values().flat_map(|group| held(group).into_iter().map(|n| &group.items[n]))
             {
-                for (number, item) in group.items.iter().enumerate() {
-                    let holds = item.judged == Some(Judgement::Mismatched)
-                        && group.open.contains(&item.occurrence);
-                    if holds {
-                        let told = self.take_over(&change, rule, group, number);
-                        outputs.extend(told.map(|verdict| Output::Verdict(Box::new(verdict))));
-                    }
+                if !change.old.is_shadow(name, &item.subject.id) {
+                    let (id, subject) = (id_of(name).to_owned(), item.subject.clone());
+                    change.raised.insert((id, subject, item.occurrence.clone()));
+                }
+            }
+        }
+        self.take_over_all(&change, outputs);
+        for (name, groups) in groups {
+            for (key, group) in groups {
+                self.changed.insert(super::Address { rule: name.clone(), key });
+                self.tell_unjudged(&change, &name, &group, outputs);
+                for number in held(&group) {
+                    self.bequeath(&change, &name, &group.items[number], outputs);
+                }
+            }
+        }
+        self.speak_of_blindness(outputs);
+    }
+
+    fn take_over_all(&self, change: &Change, outputs: &mut Vec<Output>) {
+        let stays = |rule: &&Arc<Rule>| change.old.has(&rule.name);
+        for rule in self.rules.rules().iter().filter(stays) {
+            let groups = self.groups.get(&rule.name);
+            for group in groups.into_iter().flat_map(|groups| groups.values()) {
+                for number in held(group) {
+                    let told = self.take_over(change, rule, group, number);
+                    outputs.extend(told.map(|verdict| Output::Verdict(Box::new(verdict))));
                 }
             }
         }
@@ -56,18 +95,18 @@ impl Engine {
 
     fn take_over(
         &self,
-        change: &Change<'_>,
+        change: &Change,
         rule: &Rule,
         group: &Group,
         number: usize,
     ) -> Option<Verdict> {
-        let item = &group.items[number];
+        let (item, id) = (&group.items[number], &rule.head.id);
         let key = &item.subject.id;
-        let (was, is) = (change.old.is_shadow(rule, key), change.new.is_shadow(rule, key));
-        match (was, is) {
+        let shadow = |force: &InForce| force.is_shadow(&rule.name, key);
+        match (shadow(&change.old), shadow(&change.new)) {
             (false, true) => {
-                let heir = Change::rival(change.new, rule, key)?;
-                let twin = self.twin(change.new, rule, item)?;
+                let heir = self.rules.named(change.new.speaker(id, key)?)?;
+                let twin = self.twin(&self.rules, rule, item)?;
                 let version = &heir.head.version;
                 let actual = format!("version {version} speaks for it now, and does not find it");
                 let ended =
@@ -75,8 +114,10 @@ impl Engine {
                 (twin.judged == Some(Judgement::Matched)).then(|| self.about(item, ended))
             }
             (true, false) => {
-                let before = Change::rival(change.old, rule, key);
-                let is_told = before.is_some() && self.is_held_by_twin(change.new, rule, item);
+                let place = (id.clone(), item.subject.clone(), item.occurrence.clone());
+                let is_told = change.raised.contains(&place)
+                    || change.old.speaker(id, key).is_some()
+                        && self.is_held_by_twin(&self.rules, rule, item);
                 let finding = rule.strategy.compare(group, &|at: CellTime| at <= self.now);
                 let finding = finding.into_iter().nth(number)?;
                 if is_told || finding.ruling != Ruling::Mismatched {
@@ -94,6 +135,65 @@ impl Engine {
             }
             _ => None,
         }
+    }
+
+    /// What a version that is gone had not judged.
+    fn tell_unjudged(
+        &mut self,
+        change: &Change,
+        name: &str,
+        group: &Group,
+        outputs: &mut Vec<Output>,
+    ) {
+        for item in group.items.iter().filter(|item| item.applies && item.judged.is_none()) {
+            let counts = self.counts.entry(name.to_owned()).or_default();
+            counts.pending = counts.pending.saturating_sub(1);
+            counts.unknown += 1;
+            let actual = "the rule was replaced while this was open".to_owned();
+            let unknown = change.old.verdict(self, name, item, Judgement::Unknown);
+            let unknown = Verdict { actual, ..unknown };
+            if self.already_judged.contains(&unknown.key()) {
+                self.counts.entry(name.to_owned()).or_default().suppressed += 1;
+            } else {
+                outputs.push(Output::Verdict(Box::new(unknown)));
+            }
+        }
+    }
+
+    /// A finding of a version that is gone: ended, or left to the version that judges from now on.
+    fn bequeath(&mut self, change: &Change, name: &str, item: &Item, outputs: &mut Vec<Output>) {
+        let (rules, key) = (Arc::clone(&self.rules), &item.subject.id);
+        if change.old.is_shadow(name, key) {
+            return;
+        }
+        let speaker = change.new.speaker(id_of(name), key).and_then(|name| rules.named(name));
+        let heir = speaker.or_else(|| rules.versions(id_of(name)).next().map(|rule| &**rule));
+        let place =
+            heir.and_then(|heir| Some((heir, heir.sides.first()?.key_of(&item.event).ok()?)));
+        let (judgement, actual) = match place {
+            None => {
+                let why = "the rule is gone: nobody judges this any longer";
+                (Judgement::Unknown, why.to_owned())
+            }
+            Some((heir, key)) => {
+                let group = self.groups.entry(heir.name.clone()).or_default();
+                let group = group.entry(key.clone()).or_default();
+                let twin = group.items.iter().rev().find(|twin| {
+                    twin.subject == item.subject && twin.is(&item.occurrence, &item.revision)
+                });
+                if twin.and_then(|twin| twin.judged) != Some(Judgement::Matched) {
+                    group.open.insert(item.occurrence.clone());
+                    self.changed.insert(super::Address { rule: heir.name.clone(), key });
+                    return;
+                }
+                let version = &heir.head.version;
+                let why = format!("version {version} judges it now, and does not find it");
+                (Judgement::Matched, why)
+            }
+        };
+        let ended = change.old.verdict(self, name, item, judgement);
+        let ended = self.about(item, Verdict { resolved: true, actual, ..ended });
+        outputs.push(Output::Verdict(Box::new(ended)));
     }
 
     /// Under a revision of its own: the verdict was stored before, and is told again.

@@ -21,6 +21,8 @@ use super::{Engine, Output};
 const QUIET_MS: i64 = 60_000;
 /// A question that would wait longer for its slot is not asked.
 const LONGEST_WAIT_MS: i64 = 60_000;
+/// Questions that were shed and are asked when shedding is over; their answers bring the others.
+const QUESTIONS: usize = 2;
 /// Windows of event time kept of a rule: late events are counted in their own.
 const WINDOWS: usize = 64;
 
@@ -167,7 +169,7 @@ impl Engine {
                     outputs,
                 );
             }
-            self.ask_again(&name, usize::MAX);
+            self.ask_again(&name, QUESTIONS, false);
         }
     }
 }

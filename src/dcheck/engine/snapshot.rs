@@ -1,7 +1,7 @@
 //! The engine's state as data, and back.
 //!
-//! Exact as of the inputs given so far. What is *not* kept: lookups that are out (they are asked
-//! again) and blind alerts (a new process learns anew what it can read).
+//! Exact as of the inputs given so far. What is *not* kept: lookups that are out (they are asked again). What ailed is kept with the
+//! blind alerts that stand: whoever starts again says who is well.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -11,14 +11,18 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::CellTime;
 
+use super::blind::KeptWatches;
 use super::columns::Columns;
 use super::diff::Diff;
+use super::force::InForce;
 use super::gaps::Gaps;
-use super::rules::group::{Group, Reference};
+use super::port::Ward;
+use super::rollout::Left;
+use super::rules::group::{Group, Item, Reference};
 use super::schedule::Address;
 use super::shedding::Shedding;
 use super::window::Progress;
-use super::{Counts, Decided, Engine, GroupChange, RuleSet, Snapshot, VerdictKey};
+use super::{Counts, Decided, Engine, GroupChange, Output, RuleSet, Snapshot, VerdictKey};
 
 /// Grows when the shape of [`State`] changes.
 const SHAPE: u32 = 2;
@@ -49,6 +53,13 @@ struct State {
     shedding: Shedding,
     #[serde(default)]
     decisions: BTreeMap<String, Decided>,
+    /// None: stored by a program that did not know it.
+    #[serde(default)]
+    in_force: Option<InForce>,
+    #[serde(default)]
+    watches: KeptWatches,
+    #[serde(default)]
+    unread_until: BTreeMap<String, CellTime>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,6 +81,16 @@ fn id_of(address: &Address) -> String {
 }
 
 impl Engine {
+    /// What the files changed while nothing ran is a change like any other.
+    pub(super) fn take_over_restart(&mut self, outputs: &mut Vec<Output>) {
+        let Some(left) = self.left.take() else { return };
+        self.end_orphans(&[], outputs);
+        for (ward, id) in &left.sources {
+            self.recovered_with(*ward, id, "it is no source any more", outputs);
+        }
+        self.hand_over(left, outputs);
+    }
+
     /// All state as data.
     pub fn snapshot(&self) -> Snapshot {
         let mut places: Vec<Address> = Vec::new();
@@ -96,6 +117,12 @@ impl Engine {
             diffs: self.diffs.clone(),
             shedding: self.shedding.clone(),
             decisions: self.decisions.clone(),
+            in_force: Some(match &self.left {
+                Some(left) => left.before.clone(),
+                None => InForce::of(&self.rules),
+            }),
+            watches: self.watches.kept(),
+            unread_until: self.unread_until.clone(),
         };
         Snapshot {
             read: self.progress.marks(),
@@ -124,7 +151,7 @@ impl Engine {
     }
 
     /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the
-    /// next step. State of rules (by id and version) that are not in `rules` is dropped.
+    /// next step, in which rules (by id and version) that are not in `rules` are gone, as after a reload.
     pub fn restore(
         rules: Arc<RuleSet>,
         sources: &[String],
@@ -146,19 +173,28 @@ impl Engine {
             (state.now, state.arrivals, state.next_lookup);
         let names: HashSet<String> =
             engine.rules.rules().iter().map(|rule| rule.name.clone()).collect();
+        let before = state.in_force.unwrap_or_else(|| InForce::of(&engine.rules));
         engine.counts = state.counts;
+        engine.counts.retain(|name, _| names.contains(name) || before.has(name));
+        engine.unread_until = state.unread_until;
+        engine.watches = state.watches.into();
+        engine.lookups.down = engine.watches.ailing(Ward::Lookup);
+        let of_sources = [Ward::Source, Ward::Lag, Ward::Unread, Ward::Undecodable];
+        let ailing = engine.ailing().filter(|(ward, _)| of_sources.contains(ward));
+        let gone = ailing.filter(|(_, id)| !sources.iter().any(|source| source == id));
+        let gone = gone.map(|(ward, id)| (ward, id.to_owned())).collect();
+        let mut left = Left { before, sources: gone, ..Left::default() };
         (engine.gaps, engine.columns) = (state.gaps, state.columns);
         engine.diff_changes = u64::from(!state.diffs.is_empty());
         engine.diffs = state.diffs;
         engine.shedding = state.shedding;
         engine.decisions = state.decisions;
-        engine.counts.retain(|name, _| names.contains(name));
         for kept in &snapshot.groups {
             let kept = serde_json::from_value(kept.clone());
             let kept: Kept = kept.map_err(|error| SnapshotError(error.to_string()))?;
             let Kept { rule, key, until, mut group } = kept;
             if !names.contains(&rule) {
-                engine.changed.insert(Address { rule, key });
+                left.groups.entry(rule).or_default().insert(key, group);
                 continue;
             }
             for item in &mut group.items {
@@ -171,11 +207,13 @@ impl Engine {
             if let Some(until) = until {
                 engine.schedule.remember(&address, until);
             }
-            if group.is_open() {
+            let is_due = |item: &Item| matches!(item.reference, Reference::Due { .. });
+            if group.is_open() || group.items.iter().any(is_due) {
                 engine.schedule.reopen(address);
             }
             engine.groups.entry(rule).or_default().insert(key, group);
         }
+        engine.left = Some(left);
         Ok(engine)
     }
 }

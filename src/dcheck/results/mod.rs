@@ -6,6 +6,7 @@
 //! doubles nothing. Must not know the engine, the sources, or what a plan does.
 
 pub mod batch;
+mod chunks;
 mod decisions;
 mod history;
 mod once;

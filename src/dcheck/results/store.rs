@@ -11,6 +11,7 @@ use mysql_async::prelude::{Query, Queryable};
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Row, TxOpts, Value};
 
 use super::batch::{Batch, Channel, Message, Stored, VerdictRow, judgement_from};
+use super::chunks::{ROWS_PER_INSERT, chunks};
 use super::decisions;
 use super::schema::{COUNT_TABLES, DDL, TABLES};
 use super::sweep::{SWEEP_SEQ, in_time};
@@ -18,8 +19,6 @@ use crate::wire::{PlanRun, Subject};
 
 /// No statement of ours takes longer on a healthy server; past it the connection is given up.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-/// Rows in one INSERT: far below the 65,535 placeholders of the protocol.
-const ROWS_PER_INSERT: usize = 200;
 /// Verdicts, runs and triggers read back at start: what a process must not judge or start again.
 const READ_BACK_LIMIT: usize = 200_000;
 
@@ -232,7 +231,7 @@ pub(super) async fn insert<Q: Queryable>(
     tail: &str,
     rows: Vec<Vec<Value>>,
 ) -> mysql_async::Result<()> {
-    for chunk in rows.chunks(ROWS_PER_INSERT) {
+    for chunk in chunks(&rows) {
         let width = chunk[0].len();
         let one = format!("({})", vec!["?"; width].join(","));
         let sql = format!("{into}{}{tail}", vec![one; chunk.len()].join(","));

@@ -229,6 +229,13 @@ pub fn regroup(router: &mut Router, now: CellTime) {
     for (id, next) in due {
         router.set_next(&id, next);
     }
+    // What a silence or an inhibition kept back, of which this start may know no more, waits for nobody.
+    let waits = |print: &&String| {
+        let id = router.group_of(print, &router.entries[*print]).0;
+        router.groups.get(&id).is_some_and(|group| group.next.is_none())
+    };
+    let held = router.entries.iter().filter(|(_, entry)| !entry.stormed).map(|(print, _)| print);
+    unknown.extend(held.filter(waits).cloned().collect::<Vec<_>>());
     for print in unknown {
         if router.entries[&print].fresh {
             router.schedule(&print, now);

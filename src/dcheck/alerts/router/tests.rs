@@ -443,6 +443,16 @@ fn another_policy_after_a_start_tells_what_was_not_told() {
         found.sort_by_key(|text| text.replace('-', " "));
         assert_eq!(found.join(" | "), told, "{name}");
     }
+    // An inhibition that is taken out: what it kept back is told.
+    for (name, after) in [("none", Policy::default()), ("groups", grouped(0, 0, None))] {
+        let mut script = Script::new(inhibiting("alertname=\"down\"", "alertname=\"late\"", &[]));
+        script.step(0, &Fire("down", "d"));
+        assert_eq!(script.step(1, &Fire("late", "1")), "");
+        assert_eq!(script.step(2, &Restart), "", "the same policy keeps it back: {name}");
+        script.policy = after;
+        let (at_once, later) = (script.step(3, &Restart), script.step(4, &Wait));
+        assert_eq!(at_once + &later, "+late 1", "{name}");
+    }
     let mut script = Script::new(Policy::default());
     script.step(0, &Fire("down", "d"));
     script.policy = inhibiting("alertname=\"down\"", "alertname=\"late\"", &[]);

@@ -129,7 +129,36 @@ impl Other {
     }
 }
 
+/// States of a key that a rule keeps where it judges each by itself: a redelivery of an older one would be judged anew.
+const STATES: usize = 256;
+
 impl Group {
+    /// Drops the oldest states that are judged; for rules that judge each by itself. One that a finding rests on stays.
+    pub fn trim(&mut self) {
+        let mut over = self.items.len().saturating_sub(STATES);
+        if over == 0 {
+            return;
+        }
+        let mut found = BTreeSet::new();
+        let mut rests: Vec<bool> = Vec::new();
+        for item in self.items.iter().rev() {
+            let finds = item.judged == Some(Judgement::Mismatched);
+            let is_open = finds && self.open.contains(&item.occurrence);
+            rests.push(is_open && found.insert(item.occurrence.clone()));
+        }
+        // A later state waits for those before it.
+        let mut is_settled = true;
+        self.items.retain(|item| {
+            let rests = rests.pop().unwrap_or_default();
+            let asks = matches!(item.reference, Reference::Due { .. } | Reference::Asked { .. });
+            is_settled &= !asks && (item.judged.is_some() || !item.applies);
+            let waits = matches!(item.reference, Reference::Away(_));
+            let goes = over > 0 && is_settled && !rests && !waits;
+            over -= usize::from(goes);
+            !goes
+        });
+    }
+
     /// True where the item is new; a redelivered one changes nothing.
     pub fn take(&mut self, item: Item) -> bool {
         if self.items.iter().any(|known| known.is(&item.occurrence, &item.revision)) {

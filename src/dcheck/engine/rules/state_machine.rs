@@ -121,6 +121,10 @@ impl Strategy for StateMachine {
         Some(&self.order_by)
     }
 
+    fn judges_alone(&self) -> bool {
+        matches!(self.before, Before::Told(_))
+    }
+
     fn window_ms(&self) -> Option<i64> {
         match self.before {
             Before::Told(_) => None,

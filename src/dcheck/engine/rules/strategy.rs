@@ -110,6 +110,11 @@ pub trait Strategy: Debug + Send + Sync {
         Reliance::Nothing
     }
 
+    /// True where it judges each item by itself: those that are judged need not be kept for others.
+    fn judges_alone(&self) -> bool {
+        false
+    }
+
     /// How many states of a counterpart before its latest it compares with.
     fn states_kept(&self) -> usize {
         0

@@ -44,6 +44,10 @@ impl Threshold {
 }
 
 impl Strategy for Threshold {
+    fn judges_alone(&self) -> bool {
+        true
+    }
+
     fn check(&self) -> Option<&Expr> {
         Some(&self.check)
     }

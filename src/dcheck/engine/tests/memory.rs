@@ -73,3 +73,31 @@ fn a_memory_that_is_too_short_is_refused() {
     );
     assert!(rules(&RULE.replace("  window: 1 s", "  window: 2 h\n  remember: 2 h")).is_ok());
 }
+
+/// A bid that is repriced all day: one key, and each price a state of its own.
+#[test]
+fn a_busy_key_keeps_its_latest_states_and_what_a_finding_rests_on() {
+    let text = "- {id: r, version: 1, loss_point: l, severity: P1, rollout: full, strategy: threshold, \
+                subject: {kind: item, id: after.sku}, occurrence: after.id, revision: '{after.rev}', \
+                on: {table: a, ops: [insert, update]}, check: after.x <= 9, \
+                when_absent: ok, expected: e, actual: a}\n";
+    let rules = rules(text).unwrap_or_else(|why| panic!("{why}"));
+    let mut engine = Engine::new(rules, &sources(), HashSet::new());
+    let mut bid = |id: &str, rev: i64, x: i64| {
+        let row = serde_json::json!({"id": id, "sku": "K", "rev": rev, "x": x});
+        lines(&engine.step(Input::Event(change(rev, "a", None, row)), CellTime(rev)))
+    };
+    assert_eq!(bid("B", 1, 20), ["r mismatched item K / B"]);
+    for rev in 2..1_000 {
+        let held = ["r mismatched item K / B"];
+        assert_eq!(bid("B", rev, 20), held);
+    }
+    assert!(bid("B", 999, 20).is_empty(), "a redelivery is known");
+    assert_eq!(bid("B", 1_000, 2), ["r matched item K / B resolved"]);
+    for rev in 1_001..2_000 {
+        assert_eq!(bid("B", rev, 1), ["r matched item K / B"]);
+    }
+    let group = &engine.groups["r@1"]["B"];
+    assert_eq!((group.items.len(), group.open.len()), (256, 0));
+    assert_balanced(&engine);
+}

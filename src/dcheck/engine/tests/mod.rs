@@ -4,6 +4,7 @@ mod decided;
 mod fit;
 mod gaps;
 mod gathering;
+mod handover;
 mod interleaving;
 mod lookups;
 mod memory;
@@ -11,6 +12,7 @@ mod published;
 mod retrieval;
 mod strategies;
 mod time;
+mod unanswered;
 mod versions;
 
 use std::path::{Path, PathBuf};

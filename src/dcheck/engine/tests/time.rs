@@ -261,8 +261,8 @@ fn a_reload_keeps_the_state_of_rules_that_stay_and_tells_of_those_that_go() {
     assert_eq!(
         told,
         [
-            "paid-order-unpaid unknown order O-1 / T-1",
-            "paid-amount-differs unknown order O-1 / T-1"
+            "paid-amount-differs unknown order O-1 / T-1",
+            "paid-order-unpaid unknown order O-1 / T-1"
         ]
     );
     assert_eq!((engine.open_windows(), engine.next_due()), (0, None));

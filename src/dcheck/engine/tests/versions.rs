@@ -19,7 +19,7 @@ fn load(versions: &[(u32, u32, &str)]) -> Result<RuleSet, Vec<RuleError>> {
     rules::load(&[(PathBuf::from("generated.yaml"), text)])
 }
 
-fn set(versions: &[(u32, u32, &str)]) -> Arc<RuleSet> {
+pub(super) fn set(versions: &[(u32, u32, &str)]) -> Arc<RuleSet> {
     Arc::new(load(versions).unwrap_or_else(|errors| panic!("{errors:?}")))
 }
 
@@ -27,13 +27,13 @@ fn over(versions: &[(u32, u32, &str)]) -> Engine {
     Engine::new(set(versions), &sources(), HashSet::new())
 }
 
-fn bid(engine: &mut Engine, at: i64, id: &str, x: i64) -> Vec<Output> {
+pub(super) fn bid(engine: &mut Engine, at: i64, id: &str, x: i64) -> Vec<Output> {
     let row = serde_json::json!({"id": id, "sku": id, "x": x});
     engine.step(Input::Event(change(at, "a", None, row)), CellTime(at))
 }
 
 /// `version judgement occurrence [resolved] [shadow] [held]` of each verdict.
-fn told(outputs: &[Output]) -> Vec<String> {
+pub(super) fn told(outputs: &[Output]) -> Vec<String> {
     let word = |output: &Output| {
         let Output::Verdict(verdict) = output else { return line(output) };
         let mut text =

@@ -1,0 +1,93 @@
+//! Which versions of which rules are in force, as plain data: it outlives the rules themselves, across a reload and a restart.
+//!
+//! Owns who spoke for a subject. Knows no rule's text: what a version was is its name, its rollout and what its verdicts carry.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::wire::{Judgement, Subject};
+
+use super::gate::Rollout;
+use super::rules::RuleSet;
+use super::rules::group::Item;
+use super::{Engine, Verdict};
+
+/// One version, as it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stood {
+    pub rollout: Rollout,
+    loss_point: String,
+    severity: String,
+}
+
+/// By `id@version`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InForce(BTreeMap<String, Stood>);
+
+/// The id in `id@version`.
+pub fn id_of(name: &str) -> &str {
+    name.split('@').next().unwrap_or_default()
+}
+
+impl InForce {
+    pub fn of(rules: &RuleSet) -> InForce {
+        let stood = rules.rules().iter().map(|rule| {
+            let (loss_point, severity) = (rule.head.loss_point.clone(), rule.head.severity.clone());
+            (rule.name.clone(), Stood { rollout: rules.rollout(rule), loss_point, severity })
+        });
+        InForce(stood.collect())
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        self.0.keys()
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The version that raises alerts on `key`.
+    pub fn speaker(&self, id: &str, key: &str) -> Option<&str> {
+        let of_id = self.0.iter().filter(|(name, _)| id_of(name) == id);
+        let speaking = of_id.filter(|(_, stood)| !stood.rollout.is_shadow(id, key));
+        speaking.min_by_key(|(_, stood)| stood.rollout.share()).map(|(name, _)| &**name)
+    }
+
+    /// True where the verdicts of `name` on `key` are stored only.
+    pub fn is_shadow(&self, name: &str, key: &str) -> bool {
+        self.speaker(id_of(name), key) != Some(name)
+    }
+
+    /// What the version `name` says of `item`, though it may be gone.
+    pub fn verdict(
+        &self,
+        engine: &Engine,
+        name: &str,
+        item: &Item,
+        judgement: Judgement,
+    ) -> Verdict {
+        let (id, version) = name.split_once('@').unwrap_or((name, ""));
+        let text = |of: fn(&Stood) -> &String| self.0.get(name).map(of).cloned();
+        Verdict {
+            rule: id.to_owned(),
+            version: version.to_owned(),
+            loss_point: text(|stood| &stood.loss_point).unwrap_or_default(),
+            severity: text(|stood| &stood.severity).unwrap_or_default(),
+            subject: Subject::clone(&item.subject),
+            occurrence: item.occurrence.clone(),
+            revision: item.revision.clone(),
+            judgement,
+            at_risk: None,
+            expected: String::new(),
+            actual: String::new(),
+            position: item.event.position.clone(),
+            event_at: item.event.at,
+            at: engine.now,
+            fields: BTreeMap::new(),
+            resolved: false,
+            shadow: self.is_shadow(name, &item.subject.id),
+            held: false,
+        }
+    }
+}
