@@ -53,7 +53,10 @@ impl Conduct {
         let text = match self.works.instruments.reconciler.approve(&run_id).await {
             Ok(true) => format!("the person on duty approves run {run_id} of plan \"{plan}\""),
             Ok(false) => {
-                format!("run {run_id} of plan \"{plan}\" asks, and takes no answer from here")
+                let why = format!(
+                    "plan \"{plan}\" asks a person, and this reconciler takes no answer from here"
+                );
+                return Err(Trouble::inconclusive(Word::NotJudged, why));
             }
             // What comes of an answer that is not taken is the plan's to show.
             Err(error) => format!("the person on duty is not heard: {error}"),
