@@ -83,7 +83,12 @@ impl Engine {
             } else if let Some(before) = before.as_ref().filter(|before| tells(before)) {
                 let (actual, at) = (decided.actual.clone(), decided.at);
                 let end = Decided { actual, at, ..before.clone() };
-                self.end_decided(rule, &end, false, outputs);
+                // A candidate's shadow ends no alert that the version in force still tells of.
+                let twin = rules.other_version(rule).filter(|twin| is_on(&rules, twin));
+                let is_held =
+                    twin.is_some_and(|twin| twin.strategy.tells().contains(&decided.step));
+                let held = is_held && rules.is_shadow(rule, &decided.pair());
+                self.end_decided(rule, &end, held, outputs);
             }
         }
     }

@@ -37,8 +37,9 @@ fn told(outputs: Vec<Output>) -> Vec<String> {
             (true, false) => " ends",
             _ => "",
         };
-        assert_eq!(verdict.resolved, !verdict.is_firing());
-        format!("{}@{} {}{end}", verdict.rule, verdict.version, verdict.revision)
+        let shadow = if verdict.shadow && !verdict.resolved { " in shadow" } else { "" };
+        assert_eq!(verdict.is_firing(), !verdict.resolved && !verdict.shadow);
+        format!("{}@{} {}{end}{shadow}", verdict.rule, verdict.version, verdict.revision)
     };
     outputs.into_iter().map(word).collect()
 }
@@ -69,6 +70,23 @@ fn each_decision_is_told_by_the_rules_that_list_it_and_ended_with_it() {
             let outputs = engine.step(decided(*step, nth * 1_000), CellTime(nth * 1_000));
             assert_eq!(told(outputs), *expect, "{steps:?}");
         }
+    }
+}
+
+#[test]
+fn a_candidate_in_shadow_neither_ends_nor_keeps_the_alert_of_the_version_in_force() {
+    for (in_force, candidate, at_block) in [
+        ("limit, block", "limit", &["dep@1 block", "dep@2 limit ends, held"][..]),
+        ("limit", "limit, block", &["dep@1 limit ends", "dep@2 block in shadow"]),
+        ("limit", "limit", &["dep@1 limit ends", "dep@2 limit ends"]),
+    ] {
+        let shadow = rule("dep", 2, candidate).replace("full", "shadow");
+        let rules = set(&[rule("dep", 1, in_force), shadow]);
+        let mut engine = Engine::new(rules, &sources(), HashSet::new());
+        let limited = engine.step(decided(Step::Limit, 1_000), CellTime(1_000));
+        assert_eq!(told(limited), ["dep@1 limit", "dep@2 limit in shadow"]);
+        let blocked = engine.step(decided(Step::Block, 2_000), CellTime(2_000));
+        assert_eq!(told(blocked), at_block, "{in_force}; {candidate}");
     }
 }
 
