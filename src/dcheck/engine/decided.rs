@@ -12,7 +12,7 @@ use super::gate::Rollout;
 use super::judge::blank;
 use super::port::Ward;
 use super::rules::Rule;
-use super::{Engine, Output, RuleSet, Verdict};
+use super::{Engine, Output, RuleSet, Verdict, VerdictKey};
 
 /// The field of a finding that names the one plan it is for; empty: none. Where it is not there, the triggers alone decide.
 pub const ONLY_PLAN: &str = "only_plan";
@@ -110,13 +110,15 @@ impl Engine {
                 let was = before.iter().find(|was| was.name == rule.name);
                 let was_silent = was.is_some_and(|was| old.is_shadow(was, &pair));
                 let mut verdict = self.verdict_on(rule, &decided, Judgement::Mismatched);
-                if was_silent && !verdict.shadow {
-                    // It was stored before, and is told now.
-                    verdict.revision.push_str(&format!("~{}", self.now.0));
-                    self.put_once(verdict, outputs);
-                } else if was.is_none() {
-                    self.put_once(verdict, outputs);
+                let speaks_now = was_silent && !verdict.shadow;
+                if was.is_some() && !speaks_now {
+                    continue;
                 }
+                if speaks_now || self.already_judged.contains(&verdict.key()) {
+                    // It was stored before, or was ended since, and is told now.
+                    verdict.revision.push_str(&format!("~{}", self.now.0));
+                }
+                self.put_once(verdict, outputs);
             }
             decided.actual = "the rule was replaced, or switched off".to_owned();
             for rule in before.iter().filter(|rule| !now.iter().any(|is| is.name == rule.name)) {
@@ -139,8 +141,26 @@ impl Engine {
         held: bool,
         outputs: &mut Vec<Output>,
     ) {
-        let verdict = self.verdict_on(rule, decided, Judgement::Matched);
+        let mut verdict = self.verdict_on(rule, decided, Judgement::Matched);
+        if self.already_judged.contains(&verdict.key()) && self.is_told_anew(&verdict) {
+            verdict.revision.push_str(&format!("~{}", self.now.0));
+        }
         self.put_once(Verdict { resolved: true, held, ..verdict }, outputs);
+    }
+
+    /// What `end` is to end was told under a revision of its own. Looks at all: it is asked where something ends again only.
+    fn is_told_anew(&self, end: &Verdict) -> bool {
+        let key = end.key();
+        let is_anew = |told: &VerdictKey| {
+            told.judgement == Judgement::Mismatched
+                && told
+                    .revision
+                    .strip_prefix(&*key.revision)
+                    .is_some_and(|rest| rest.starts_with('~'))
+                && (&told.rule, &told.version) == (&key.rule, &key.version)
+                && (&told.subject, &told.occurrence) == (&key.subject, &key.occurrence)
+        };
+        self.already_judged.iter().any(is_anew)
     }
 
     fn put_once(&mut self, verdict: Verdict, outputs: &mut Vec<Output>) {

@@ -142,6 +142,35 @@ fn a_rule_that_speaks_from_now_on_tells_what_stands() {
 }
 
 #[test]
+fn a_rule_that_was_off_for_a_while_tells_what_still_stands_again() {
+    let at = |rollout: &str| set(&[rule("weak", 1, "degrade").replace("full", rollout)]);
+    let mut engine = Engine::new(at("full"), &sources(), HashSet::new());
+    engine.step(decided(Step::Degrade, 1_000), CellTime(1_000));
+    for (rollout, now, expect) in [
+        ("off", 2_000, "weak@1 degrade ends"),
+        ("full", 3_000, "weak@1 degrade~3000"),
+        ("off", 4_000, "weak@1 degrade~4000 ends"),
+        ("full", 5_000, "weak@1 degrade~5000"),
+    ] {
+        let outputs = engine.step(Input::RollOut(at(rollout)), CellTime(now));
+        assert_eq!(told(outputs), [expect]);
+    }
+    let outputs = engine.step(decided(Step::Restore, 6_000), CellTime(6_000));
+    assert_eq!(told(outputs), ["weak@1 degrade~6000 ends"]);
+    // The same decisions read again, without a checkpoint: what was ended once is ended.
+    let keys = [Judgement::Mismatched, Judgement::Matched].map(|judgement| {
+        let mut engine = Engine::new(at("full"), &sources(), HashSet::new());
+        let outputs = engine.step(decided(Step::Degrade, 1_000), CellTime(1_000));
+        let Output::Verdict(verdict) = &outputs[0] else { panic!("{outputs:?}") };
+        VerdictKey { judgement, ..verdict.key() }
+    });
+    let mut engine = Engine::new(at("full"), &sources(), keys.into());
+    for (step, now) in [(Step::Degrade, 7_000), (Step::Restore, 8_000)] {
+        assert_eq!(told(engine.step(decided(step, now), CellTime(now))), [""; 0]);
+    }
+}
+
+#[test]
 fn a_rule_without_decisions_is_a_mistake() {
     for (decides, part) in [
         ("", "needs `decides`"),
