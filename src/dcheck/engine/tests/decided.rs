@@ -171,6 +171,52 @@ fn a_rule_that_was_off_for_a_while_tells_what_still_stands_again() {
 }
 
 #[test]
+fn files_changed_while_nothing_ran_are_a_change_like_any_other() {
+    let weak = || rule("weak", 1, "degrade");
+    let at = |rollout: &str| weak().replace("full", rollout);
+    for (was, is, expect) in [
+        (vec![weak()], vec![weak()], &[][..]),
+        (vec![weak()], vec![rule("other", 1, "limit")], &["weak@1 degrade ends"]),
+        (
+            vec![weak()],
+            vec![rule("weak", 2, "degrade")],
+            &["weak@2 degrade", "weak@1 degrade ends, held"],
+        ),
+        (vec![weak()], vec![weak(), rule("b", 1, "degrade")], &["b@1 degrade"]),
+        (vec![at("shadow")], vec![weak()], &["weak@1 degrade~2000"]),
+        (vec![at("off")], vec![weak()], &["weak@1 degrade"]),
+        (vec![weak()], vec![at("off")], &["weak@1 degrade ends"]),
+    ] {
+        for restarts in [false, true] {
+            let mut engine = Engine::new(set(&was), &sources(), HashSet::new());
+            let outputs = engine.step(decided(Step::Degrade, 1_000), CellTime(1_000));
+            let stored = outputs.into_iter().map(|output| match output {
+                Output::Verdict(verdict) => verdict.key(),
+                other => panic!("{other:?}"),
+            });
+            let (stored, mut snapshot) = (stored.collect::<HashSet<_>>(), engine.snapshot());
+            if !restarts {
+                let outputs = engine.step(Input::Replace(set(&is)), CellTime(2_000));
+                assert_eq!(told(outputs), expect, "{was:?} {is:?}");
+                continue;
+            }
+            // As this program stores it, and as one did that did not keep what a rule tells.
+            for is_older in [false, true] {
+                let stood = snapshot.state["in_force"].as_object_mut().unwrap();
+                for stood in stood.values_mut().filter(|_| is_older) {
+                    assert!(stood.as_object_mut().unwrap().remove("tells").is_some());
+                }
+                let restored = Engine::restore(set(&is), &sources(), stored.clone(), &snapshot);
+                let mut engine = restored.unwrap();
+                let outputs = engine.step(Input::Tick, CellTime(2_000));
+                assert_eq!(told(outputs), expect, "{was:?} {is:?} older: {is_older}");
+                assert_eq!(told(engine.step(Input::Tick, CellTime(3_000))), [""; 0]);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_rule_without_decisions_is_a_mistake() {
     for (decides, part) in [
         ("", "needs `decides`"),
