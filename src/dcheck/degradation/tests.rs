@@ -315,6 +315,11 @@ fn every_mistake_is_told_with_its_line() {
         ("worse: 500", "worse: 100", &["`ill` below `worse`"]),
         ("ill: 200", "ill: 0.2", &["`ill: 0.2` is not per mille"]),
         ("latency_ms: after.latency_ms, ", "", &["`latency_ms` is missing"]),
+        (
+            "  errors: {ill: 200, well: 50, worse: 500}\n",
+            "",
+            &["s.yaml:3", "`ok` without `errors`", "leave `ok` out"],
+        ),
         ("after.latency_ms", "after.latency_ms >", &["in `latency_ms`"]),
         (
             "table: service_call",
