@@ -94,8 +94,8 @@ impl Engine {
         }
     }
 
-    /// The rules, or their rollouts, are others than `before`, of a change or a restart: what is gone ends what it told, what is new, or
-    /// speaks from now on, tells what stands.
+    /// The rules, or their rollouts, are others than `before`, of a change or a restart: what is gone ends what it told, what is
+    /// new, or speaks from now on, tells what stands.
     pub(super) fn decide_again(&mut self, before: &InForce, outputs: &mut Vec<Output>) {
         let rules = std::sync::Arc::clone(&self.rules);
         let standing: Vec<Decided> = self.decisions.values().cloned().collect();
