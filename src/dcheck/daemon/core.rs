@@ -336,7 +336,7 @@ impl Core {
     pub fn step(&mut self, input: Input) {
         let now = self.clock.now();
         self.recorder.note(&input, now);
-        self.services.hear(&input);
+        self.services.hear(&input, now);
         let outputs = self.engine.step(input, now);
         self.activity += outputs.len() as u64;
         outputs.into_iter().for_each(|output| self.put(output));

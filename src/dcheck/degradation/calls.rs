@@ -23,6 +23,8 @@ const BITS: u32 = 5;
 pub struct Bucket {
     calls: u64,
     errors: u64,
+    #[serde(default)]
+    unreadable: u64,
     max_ms: Option<u64>,
     /// Lower edge of a class -> calls in it.
     classes: BTreeMap<u64, u64>,
@@ -39,6 +41,9 @@ pub struct Reading {
     pub errors: u64,
     /// Lower edge of the class that the asked-for latency lies in; the longest is exact.
     pub latency_ms: Option<u64>,
+    /// Calls of it were not read, or nobody can read them: it cannot say that all is well.
+    #[serde(default)]
+    pub is_partial: bool,
 }
 
 impl Reading {
@@ -55,9 +60,14 @@ pub struct Kept {
 }
 
 impl Kept {
-    pub fn add(&mut self, at: CellTime, call: Call, measures: &Measures) {
+    /// None: nobody can say how it went.
+    pub fn add(&mut self, at: CellTime, call: Option<Call>, measures: &Measures) {
         let start = at.0.div_euclid(measures.bucket_ms()) * measures.bucket_ms();
         let bucket = self.buckets.entry(start).or_default();
+        let Some(call) = call else {
+            bucket.unreadable += 1;
+            return;
+        };
         bucket.calls += 1;
         bucket.errors += u64::from(!call.is_ok);
         if let Some(latency_ms) = call.latency_ms {
@@ -104,6 +114,7 @@ impl Kept {
         for (_, bucket) in self.buckets.range(from.0..to.0) {
             reading.calls += bucket.calls;
             reading.errors += bucket.errors;
+            reading.is_partial |= bucket.unreadable > 0;
             max_ms = max_ms.max(bucket.max_ms);
             for (class, calls) in &bucket.classes {
                 *classes.entry(*class).or_default() += calls;

@@ -110,6 +110,8 @@ pub fn grade(reading: &Reading, measures: &Measures) -> Grade {
         against(limits, |limit| reading.calls > 0 && reading.errors * 1000 >= limit * reading.calls)
     });
     let grade = of_latency.into_iter().chain(of_errors).max().unwrap_or(Grade::Well);
+    // What is not known is neither health nor silence.
+    let grade = if reading.is_partial { grade.max(Grade::Unsaid) } else { grade };
     let may_recover = measures.silence_recovers && grade == Grade::Well;
     match reading.calls < measures.min_calls {
         true if may_recover => Grade::Well,

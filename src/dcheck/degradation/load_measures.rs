@@ -185,6 +185,10 @@ fn read_calls(node: &Node<'_>, slow: bool, fails: bool, out: &mut Out) -> Option
             out.push(node.says(&format!("`{key}` is missing: the limits under `{of}` need it")));
         }
     }
+    // A call that failed may have no latency: without a limit on failures it would count for nothing, and read as well.
+    if slow && !fails && node.optional("ok").is_some() {
+        out.push(node.says("`ok` without `errors`: calls that fail would go unseen; give the service `errors`, or leave `ok` out"));
+    }
     Some(Calls { stream: stream?, ops, filter, latency_ms, ok })
 }
 

@@ -76,7 +76,8 @@ fn new(text: &str) -> Degradation {
 
 /// Everything before `end` was given.
 fn read_to(degradation: &mut Degradation, end: i64) -> Vec<Change> {
-    degradation.hear(&Input::SourceEnd { source: "binlog".into(), at: CellTime(end) });
+    degradation
+        .hear(&Input::SourceEnd { source: "binlog".into(), at: CellTime(end) }, CellTime(end));
     degradation.decide(|stream| {
         assert_eq!(*stream, Stream::Table("service_call".into()));
         Some(CellTime(end))
@@ -91,6 +92,16 @@ fn words(changes: &[Change]) -> Vec<String> {
     changes.iter().map(word).collect()
 }
 
+fn hear(degradation: &mut Degradation, at: i64, latency_ms: Option<i64>, is_ok: bool) {
+    degradation.hear(&call(at, latency_ms, is_ok), CellTime(at));
+}
+
+/// What was written before it, and not read yet, is gone.
+fn miss(degradation: &mut Degradation, at: i64) {
+    let (id, what) = ("gap".to_owned(), "purged".to_owned());
+    degradation.hear(&Input::Missed { source: "binlog".into(), id, what }, CellTime(at));
+}
+
 /// So many calls in each second.
 fn calls(
     degradation: &mut Degradation,
@@ -100,7 +111,7 @@ fn calls(
     ok: bool,
 ) {
     for second in seconds {
-        (0..each).for_each(|nth| degradation.hear(&call(second * 1000 + nth, Some(ms), ok)));
+        (0..each).for_each(|nth| hear(degradation, second * 1000 + nth, Some(ms), ok));
     }
 }
 
@@ -156,12 +167,12 @@ fn few_calls_say_nothing_and_a_silent_one_may_stay_as_it_is() {
 #[test]
 fn a_call_that_nobody_can_read_is_counted_and_not_judged() {
     let mut degradation = new(FILE);
-    (0..20).for_each(|nth| degradation.hear(&call(nth, None, true)));
-    (0..4).for_each(|nth| degradation.hear(&call(nth, None, false)));
+    (0..20).for_each(|nth| hear(&mut degradation, nth, None, true));
+    (0..4).for_each(|nth| hear(&mut degradation, nth, None, false));
     assert_eq!(read_to(&mut degradation, 20_000), []);
     let watched = degradation.watched("points").unwrap();
     assert_eq!((watched.unreadable, watched.why.as_str()), (20, "`latency_ms` is nothing"));
-    degradation.hear(&call(5_000, Some(1), true));
+    hear(&mut degradation, 5_000, Some(1), true);
     let watched = degradation.watched("points").unwrap();
     assert_eq!(watched.late, 1);
 }
@@ -170,9 +181,40 @@ fn a_call_that_nobody_can_read_is_counted_and_not_judged() {
 fn calls_that_were_never_read_make_no_decision() {
     let mut degradation = new(FILE);
     calls(&mut degradation, 0..1, 9, 9_000, false);
-    let (id, what) = ("gap".to_owned(), "purged".to_owned());
-    degradation.hear(&Input::Missed { source: "binlog".into(), id, what });
+    miss(&mut degradation, 900);
     assert_eq!(read_to(&mut degradation, 20_000), []);
+}
+
+/// What nobody saw is no silence: the decision stands until a window is known to the full, and then the hold passes.
+#[test]
+fn neither_a_gap_nor_unreadable_calls_heal() {
+    let gap = |degradation: &mut Degradation| miss(degradation, 60_000);
+    let unreadable = |degradation: &mut Degradation| {
+        (2..60).for_each(|second| hear(degradation, second * 1000, None, true));
+    };
+    let cases: [(&dyn Fn(&mut Degradation), i64); 2] = [(&gap, 76), (&unreadable, 75)];
+    for (blind, well) in cases {
+        let mut degradation = new(FILE);
+        calls(&mut degradation, 0..1, 5, 900, true);
+        assert_eq!(read_to(&mut degradation, 1_000).len(), 2);
+        blind(&mut degradation);
+        assert_eq!(words(&read_to(&mut degradation, 60_000)), [""; 0], "until {well}");
+        assert_eq!(due(&mut degradation), Some(CellTime(well * 1000)));
+        let state = serde_json::to_string(degradation.state()).unwrap();
+        let (mut degradation, _) = restore(services(FILE), serde_json::from_str(&state).unwrap());
+        assert_eq!(words(&read_to(&mut degradation, (well - 1) * 1000)), [""; 0]);
+        let ends = words(&read_to(&mut degradation, 90_000));
+        assert_eq!(
+            ends,
+            ["checkout/points", "refunds/points"].map(|pair| format!("{pair} restore at {well}"))
+        );
+    }
+    // What was read behind the gap still says that it ails.
+    let mut degradation = new(FILE);
+    hear(&mut degradation, 0, Some(1), true);
+    miss(&mut degradation, 1_000);
+    calls(&mut degradation, 1..2, 5, 900, true);
+    assert_eq!(read_to(&mut degradation, 2_000).len(), 2);
 }
 
 #[test]
@@ -273,6 +315,11 @@ fn every_mistake_is_told_with_its_line() {
         ("worse: 500", "worse: 100", &["`ill` below `worse`"]),
         ("ill: 200", "ill: 0.2", &["`ill: 0.2` is not per mille"]),
         ("latency_ms: after.latency_ms, ", "", &["`latency_ms` is missing"]),
+        (
+            "  errors: {ill: 200, well: 50, worse: 500}\n",
+            "",
+            &["s.yaml:3", "`ok` without `errors`", "leave `ok` out"],
+        ),
         ("after.latency_ms", "after.latency_ms >", &["in `latency_ms`"]),
         (
             "table: service_call",
@@ -402,7 +449,7 @@ proptest! {
             let mut part: Vec<_> = calls.iter().filter(|(at, ..)| (from..cut).contains(at)).collect();
             part.sort_by_key(|(at, ms, _)| (*at as u64 ^ *ms).wrapping_mul(shuffle | 1));
             for (at, ms, ok) in part {
-                degradation.hear(&call(*at, Some(*ms as i64), *ok));
+                hear(&mut degradation, *at, Some(*ms as i64), *ok);
             }
             let due = due(&mut degradation);
             let found = read_to(&mut degradation, cut);

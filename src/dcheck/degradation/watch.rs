@@ -98,26 +98,18 @@ impl Degradation {
     }
 
     /// What the engine is given, on its way there.
-    pub fn hear(&mut self, input: &Input) {
+    pub fn hear(&mut self, input: &Input, now: CellTime) {
         match input {
             Input::Mark { .. } | Input::SourceEnd { .. } => self.moved = true,
-            Input::Missed { source, .. } => self.miss(source),
+            Input::Missed { source, .. } => self.miss(source, now),
             Input::Event(event) => {
                 for service in &self.services {
                     let Some(measures) = &service.measures else { continue };
                     let call = measures.calls.iter().find_map(|calls| calls.read(event));
                     let Some(call) = call else { continue };
                     let watched = self.state.services.entry(service.id.clone()).or_default();
-                    match call {
-                        Ok(call) => {
-                            watched.take(event.at, call, measures);
-                            self.moved |= watched.overflow().is_some();
-                        }
-                        Err(why) => {
-                            watched.unreadable += 1;
-                            watched.why = why;
-                        }
-                    }
+                    watched.take(event.at, call, measures);
+                    self.moved |= watched.overflow().is_some();
                     self.due.remove(&service.id);
                 }
             }
@@ -126,12 +118,12 @@ impl Degradation {
     }
 
     /// Calls that nobody will read: what is known of this time is not enough to judge by.
-    fn miss(&mut self, source: &str) {
+    fn miss(&mut self, source: &str, now: CellTime) {
         for service in &self.services {
             let calls = service.measures.iter().flat_map(|measures| &measures.calls);
             let is_of = calls.into_iter().any(|calls| calls.stream.is_in(source));
             if let Some(watched) = self.state.services.get_mut(&service.id).filter(|_| is_of) {
-                watched.miss();
+                watched.miss(now);
                 self.due.remove(&service.id);
             }
         }

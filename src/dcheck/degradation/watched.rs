@@ -27,6 +27,9 @@ pub struct Watched {
     /// Calls of which nobody can say how they went, and the last reason.
     pub unreadable: u64,
     pub why: String,
+    /// The end of the last gap: until a window after it, no window is known to the full.
+    #[serde(default)]
+    blind_until: Option<CellTime>,
 }
 
 /// A window after which something else is to be done.
@@ -45,9 +48,10 @@ impl Watched {
         }
     }
 
-    /// Calls of this time are not all there.
-    pub fn miss(&mut self) {
+    /// Calls from before `now` are not all there.
+    pub fn miss(&mut self, now: CellTime) {
         self.kept.clear();
+        self.blind_until = self.blind_until.max(Some(now));
     }
 
     /// Judged without an end of its source up to here, where there is too much to keep.
@@ -55,7 +59,14 @@ impl Watched {
         self.kept.overflow()
     }
 
-    pub fn take(&mut self, at: CellTime, call: Call, measures: &Measures) {
+    pub fn take(&mut self, at: CellTime, call: Result<Call, String>, measures: &Measures) {
+        let call = match call {
+            Ok(call) => Some(call),
+            Err(why) => {
+                (self.unreadable, self.why) = (self.unreadable + 1, why);
+                None
+            }
+        };
         if self.measures.is_empty() {
             self.measures = shape(measures);
         }
@@ -82,6 +93,12 @@ impl Watched {
         Some(after.plus_ms(measures.bucket_ms()))
     }
 
+    fn reading(&self, to: CellTime, measures: &Measures) -> Reading {
+        let reading = self.kept.reading(to, measures);
+        let is_blind = self.blind_until.is_some_and(|until| reading.from <= until);
+        Reading { is_partial: reading.is_partial || is_blind, ..reading }
+    }
+
     /// No call is kept, and none is needed to stay as it is.
     fn is_still(&self, measures: &Measures) -> bool {
         let quiet = grade(&Reading::default(), measures);
@@ -92,7 +109,7 @@ impl Watched {
     pub fn judge(&mut self, end: CellTime, measures: &Measures) -> Vec<Turn> {
         let mut turns = Vec::new();
         while let Some(to) = self.next_window(measures).filter(|to| *to <= end) {
-            let reading = self.kept.reading(to, measures);
+            let reading = self.reading(to, measures);
             let grade = grade(&reading, measures);
             let was = self.health;
             self.health = was.next(grade, to, measures.hold_ms);
@@ -116,7 +133,7 @@ impl Watched {
         }
         let (mut to, mut health) = (self.next_window(measures)?, self.health);
         for _ in 0..AHEAD {
-            let grade = grade(&self.kept.reading(to, measures), measures);
+            let grade = grade(&self.reading(to, measures), measures);
             health = health.next(grade, to, measures.hold_ms);
             if health.level() != self.health.level() {
                 return Some(to);

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::clock::{CellTime, rfc3339};
 use crate::wire::{Judgement, Subject};
 
+use super::force::{InForce, id_of};
 use super::gate::Rollout;
 use super::judge::blank;
 use super::port::Ward;
 use super::rules::Rule;
-use super::{Engine, Output, RuleSet, Verdict};
+use super::{Engine, Output, RuleSet, Verdict, VerdictKey};
 
 /// The field of a finding that names the one plan it is for; empty: none. Where it is not there, the triggers alone decide.
 pub const ONLY_PLAN: &str = "only_plan";
@@ -83,43 +84,59 @@ impl Engine {
             } else if let Some(before) = before.as_ref().filter(|before| tells(before)) {
                 let (actual, at) = (decided.actual.clone(), decided.at);
                 let end = Decided { actual, at, ..before.clone() };
-                self.end_decided(rule, &end, false, outputs);
+                // A candidate's shadow ends no alert that the version in force still tells of.
+                let twin = rules.other_version(rule).filter(|twin| is_on(&rules, twin));
+                let is_held =
+                    twin.is_some_and(|twin| twin.strategy.tells().contains(&decided.step));
+                let held = is_held && rules.is_shadow(rule, &decided.pair());
+                self.end_decided(rule, &end, held, outputs);
             }
         }
     }
 
-    /// The rules, or their rollouts, are others than `old`: what is gone ends what it told, what is new, or speaks from now on, tells
-    /// what stands.
-    pub(super) fn decide_again(&mut self, old: &RuleSet, outputs: &mut Vec<Output>) {
+    /// The rules, or their rollouts, are others than `before`, of a change or a restart: what is gone ends what it told, what is new, or
+    /// speaks from now on, tells what stands.
+    pub(super) fn decide_again(&mut self, before: &InForce, outputs: &mut Vec<Output>) {
         let rules = std::sync::Arc::clone(&self.rules);
         let standing: Vec<Decided> = self.decisions.values().cloned().collect();
         for mut decided in standing {
             let pair = decided.pair();
-            let telling = |set: &RuleSet| -> Vec<std::sync::Arc<Rule>> {
-                let tells =
-                    |rule: &&std::sync::Arc<Rule>| rule.strategy.tells().contains(&decided.step);
-                set.rules().iter().filter(tells).filter(|rule| is_on(set, rule)).cloned().collect()
-            };
-            let (before, now) = (telling(old), telling(&rules));
+            let tells =
+                |rule: &&std::sync::Arc<Rule>| rule.strategy.tells().contains(&decided.step);
+            let on = rules.rules().iter().filter(|rule| is_on(&rules, rule));
+            let now: Vec<_> = on.filter(tells).collect();
+            let told: Vec<&String> =
+                before.names().filter(|name| self.told(before, name, &decided)).collect();
             for rule in &now {
-                let was = before.iter().find(|was| was.name == rule.name);
-                let was_silent = was.is_some_and(|was| old.is_shadow(was, &pair));
+                let was_told = told.contains(&&rule.name);
                 let mut verdict = self.verdict_on(rule, &decided, Judgement::Mismatched);
-                if was_silent && !verdict.shadow {
-                    // It was stored before, and is told now.
-                    verdict.revision.push_str(&format!("~{}", self.now.0));
-                    self.put_once(verdict, outputs);
-                } else if was.is_none() {
-                    self.put_once(verdict, outputs);
+                let speaks_now = before.is_shadow(&rule.name, &pair) && !verdict.shadow;
+                if was_told && !speaks_now {
+                    continue;
                 }
+                if was_told || self.already_judged.contains(&verdict.key()) {
+                    // It was stored before, or was ended since, and is told now.
+                    verdict.revision.push_str(&format!("~{}", self.now.0));
+                }
+                self.put_once(verdict, outputs);
             }
             decided.actual = "the rule was replaced, or switched off".to_owned();
-            for rule in before.iter().filter(|rule| !now.iter().any(|is| is.name == rule.name)) {
+            for name in told.into_iter().filter(|name| !now.iter().any(|is| is.name == **name)) {
                 // Another version speaks for the alert now.
-                let held = now.iter().any(|other| other.head.id == rule.head.id);
-                self.end_decided(rule, &decided, held, outputs);
+                let held = now.iter().any(|other| other.head.id == id_of(name));
+                let end = before.blank(name, Judgement::Matched, self.now);
+                let shadow = before.is_shadow(name, &pair);
+                self.put_end(Verdict { held, shadow, ..of_decision(&decided, end) }, outputs);
             }
         }
+    }
+
+    /// Did the version `name` tell of it? One of which it is not kept what it tells did where that is stored.
+    fn told(&self, before: &InForce, name: &str, decided: &Decided) -> bool {
+        before.tells(name, decided.step).unwrap_or_else(|| {
+            let told = before.blank(name, Judgement::Mismatched, self.now);
+            self.already_judged.contains(&of_decision(decided, told).key())
+        })
     }
 
     fn tell_decided(&mut self, rule: &Rule, decided: &Decided, outputs: &mut Vec<Output>) {
@@ -134,8 +151,30 @@ impl Engine {
         held: bool,
         outputs: &mut Vec<Output>,
     ) {
-        let verdict = self.verdict_on(rule, decided, Judgement::Matched);
-        self.put_once(Verdict { resolved: true, held, ..verdict }, outputs);
+        let end = self.verdict_on(rule, decided, Judgement::Matched);
+        self.put_end(Verdict { held, ..end }, outputs);
+    }
+
+    fn put_end(&mut self, mut end: Verdict, outputs: &mut Vec<Output>) {
+        if self.already_judged.contains(&end.key()) && self.is_told_anew(&end) {
+            end.revision.push_str(&format!("~{}", self.now.0));
+        }
+        self.put_once(Verdict { resolved: true, ..end }, outputs);
+    }
+
+    /// What `end` is to end was told under a revision of its own. Looks at all: it is asked where something ends again only.
+    fn is_told_anew(&self, end: &Verdict) -> bool {
+        let key = end.key();
+        let is_anew = |told: &VerdictKey| {
+            told.judgement == Judgement::Mismatched
+                && told
+                    .revision
+                    .strip_prefix(&*key.revision)
+                    .is_some_and(|rest| rest.starts_with('~'))
+                && (&told.rule, &told.version) == (&key.rule, &key.version)
+                && (&told.subject, &told.occurrence) == (&key.subject, &key.occurrence)
+        };
+        self.already_judged.iter().any(is_anew)
     }
 
     fn put_once(&mut self, verdict: Verdict, outputs: &mut Vec<Output>) {
@@ -145,25 +184,30 @@ impl Engine {
     }
 
     fn verdict_on(&self, rule: &Rule, decided: &Decided, judgement: Judgement) -> Verdict {
-        let pair = decided.pair();
-        let plan = decided.plan.clone().unwrap_or_default();
-        let fields = [
-            ("service", decided.service.clone()),
-            ("dependency", decided.dependency.clone()),
-            ("decision", decided.step.name().to_owned()),
-            (ONLY_PLAN, plan),
-        ];
-        Verdict {
-            shadow: self.rules.is_shadow(rule, &pair),
-            occurrence: format!("{pair}@{}", rfc3339(decided.since.0)),
-            subject: Subject::new(Ward::Dependency.subject_kind(), pair),
-            revision: decided.step.name().to_owned(),
-            expected: decided.expected.clone(),
-            actual: decided.actual.clone(),
-            event_at: decided.at,
-            fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),
-            ..blank(rule, judgement, self.now)
-        }
+        let shadow = self.rules.is_shadow(rule, &decided.pair());
+        Verdict { shadow, ..of_decision(decided, blank(rule, judgement, self.now)) }
+    }
+}
+
+/// What `blank` says of a decision.
+fn of_decision(decided: &Decided, blank: Verdict) -> Verdict {
+    let pair = decided.pair();
+    let plan = decided.plan.clone().unwrap_or_default();
+    let fields = [
+        ("service", decided.service.clone()),
+        ("dependency", decided.dependency.clone()),
+        ("decision", decided.step.name().to_owned()),
+        (ONLY_PLAN, plan),
+    ];
+    Verdict {
+        occurrence: format!("{pair}@{}", rfc3339(decided.since.0)),
+        subject: Subject::new(Ward::Dependency.subject_kind(), pair),
+        revision: decided.step.name().to_owned(),
+        expected: decided.expected.clone(),
+        actual: decided.actual.clone(),
+        event_at: decided.at,
+        fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),
+        ..blank
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::CellTime;
 use crate::wire::{Judgement, Subject};
 
 use super::gate::Rollout;
 use super::rules::RuleSet;
 use super::rules::group::Item;
-use super::{Engine, Verdict};
+use super::{Engine, Step, Verdict};
 
 /// One version, as it stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Stood {
     pub rollout: Rollout,
     loss_point: String,
     severity: String,
+    /// Of a rule of dependencies; empty too where a program stored it that did not know it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tells: Vec<Step>,
 }
 
 /// By `id@version`.
@@ -34,7 +38,8 @@ impl InForce {
     pub fn of(rules: &RuleSet) -> InForce {
         let stood = rules.rules().iter().map(|rule| {
             let (loss_point, severity) = (rule.head.loss_point.clone(), rule.head.severity.clone());
-            (rule.name.clone(), Stood { rollout: rules.rollout(rule), loss_point, severity })
+            let tells = rule.strategy.tells().to_vec();
+            (rule.name.clone(), Stood { rollout: rules.rollout(rule), loss_point, severity, tells })
         });
         InForce(stood.collect())
     }
@@ -59,6 +64,15 @@ impl InForce {
         self.speaker(id_of(name), key) != Some(name)
     }
 
+    /// True where `name` was on and told of such decisions; none where that is not kept.
+    pub fn tells(&self, name: &str, step: Step) -> Option<bool> {
+        match self.0.get(name).filter(|stood| stood.rollout != Rollout::Off) {
+            None => Some(false),
+            Some(stood) if stood.tells.is_empty() => None,
+            Some(stood) => Some(stood.tells.contains(&step)),
+        }
+    }
+
     /// What the version `name` says of `item`, though it may be gone.
     pub fn verdict(
         &self,
@@ -67,6 +81,19 @@ impl InForce {
         item: &Item,
         judgement: Judgement,
     ) -> Verdict {
+        Verdict {
+            subject: Subject::clone(&item.subject),
+            occurrence: item.occurrence.clone(),
+            revision: item.revision.clone(),
+            position: item.event.position.clone(),
+            event_at: item.event.at,
+            shadow: self.is_shadow(name, &item.subject.id),
+            ..self.blank(name, judgement, engine.now)
+        }
+    }
+
+    /// A verdict of the version `name`, of nothing yet.
+    pub fn blank(&self, name: &str, judgement: Judgement, at: CellTime) -> Verdict {
         let (id, version) = name.split_once('@').unwrap_or((name, ""));
         let text = |of: fn(&Stood) -> &String| self.0.get(name).map(of).cloned();
         Verdict {
@@ -74,19 +101,19 @@ impl InForce {
             version: version.to_owned(),
             loss_point: text(|stood| &stood.loss_point).unwrap_or_default(),
             severity: text(|stood| &stood.severity).unwrap_or_default(),
-            subject: Subject::clone(&item.subject),
-            occurrence: item.occurrence.clone(),
-            revision: item.revision.clone(),
+            subject: Subject::new(String::new(), String::new()),
+            occurrence: String::new(),
+            revision: String::new(),
             judgement,
             at_risk: None,
             expected: String::new(),
             actual: String::new(),
-            position: item.event.position.clone(),
-            event_at: item.event.at,
-            at: engine.now,
+            position: String::new(),
+            event_at: at,
+            at,
             fields: BTreeMap::new(),
             resolved: false,
-            shadow: self.is_shadow(name, &item.subject.id),
+            shadow: false,
             held: false,
         }
     }

@@ -166,7 +166,7 @@ impl Engine {
             Input::RollOut(rules) => {
                 let old = Arc::clone(&self.rules);
                 self.roll_out(rules, &mut outputs);
-                self.decide_again(&old, &mut outputs);
+                self.decide_again(&InForce::of(&old), &mut outputs);
             }
         }
         self.probe();
@@ -336,8 +336,8 @@ impl Engine {
         let groups = gone.into_iter().map(|name| (self.abandon(&name), name));
         let groups = groups.map(|(groups, name)| (name, groups)).collect();
         self.end_orphans(&down, outputs);
-        self.hand_over(Left { before, groups, ..Left::default() }, outputs);
-        self.decide_again(&old, outputs);
+        self.hand_over(Left { before: before.clone(), groups, ..Left::default() }, outputs);
+        self.decide_again(&before, outputs);
         let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
         let ids: HashSet<&str> = self
             .rules

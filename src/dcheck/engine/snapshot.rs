@@ -88,7 +88,9 @@ impl Engine {
         for (ward, id) in &left.sources {
             self.recovered_with(*ward, id, "it is no source any more", outputs);
         }
+        let before = left.before.clone();
         self.hand_over(left, outputs);
+        self.decide_again(&before, outputs);
     }
 
     /// All state as data.
