@@ -208,9 +208,16 @@ impl Scene {
         // The gate's faults are those that every provider can do.
         let (gate, night): (Vec<_>, Vec<_>) =
             self.texts.scenarios.iter().partition(|scenario| scenario.tier == Tier::Gate);
-        let all = self.provoking.iter().chain(gate).chain(night);
         let no_traffic = || Failed::Broken("nothing provokes it: see traffic.feature".to_owned());
-        let scenario = all.clone().find(names).ok_or_else(no_traffic)?.clone();
+        // Of each, the one with the fewest faults beside it.
+        let alone = |of: Vec<&Scenario>| {
+            let faults = |s: &&Scenario| {
+                s.steps.iter().filter(|step| step.sentence.fault().is_some()).count()
+            };
+            of.into_iter().filter(names).min_by_key(faults).cloned()
+        };
+        let scenario = alone(self.provoking.iter().collect()).or_else(|| alone(gate));
+        let scenario = scenario.or_else(|| alone(night)).ok_or_else(no_traffic)?;
         let suffix = format!("p{}", self.plays);
         // A scenario of `traffic.feature` stands for no loss point.
         let point = self.texts.catalog.facts(&scenario.loss_point);

@@ -9,9 +9,22 @@ use super::ailments::Poison;
 use super::core::Core;
 use super::parts::{PLAN_EXECUTOR, RULES};
 use super::plan_orders::part;
+use super::record::Checkpoint;
+use super::start::Mistakes;
 use crate::clock::rfc3339;
 use crate::dcheck::alerts::fingerprint;
 use crate::dcheck::engine::{Input, Ward};
+
+/// What was stored at the last commit. One that cannot be read is no reason to begin at the end of the log without a word:
+/// what stands between would never be judged.
+pub(super) fn checkpoint(text: Option<&str>) -> Result<Option<Checkpoint>, Mistakes> {
+    let read = text.map(serde_json::from_str).transpose();
+    read.map_err(|error| {
+        let way_out = "start the version that wrote it, or delete the row and say with --binlog-from and --kafka-from \
+                       where to read on";
+        Mistakes(vec![format!("the checkpoint in dcheck.checkpoint cannot be read ({error}): {way_out}")])
+    })
+}
 
 impl Core {
     /// `unfit`: rules that do not fit their tables, and judge what they still can.
@@ -66,5 +79,19 @@ impl Core {
             self.pending.dirty = true;
             self.step(Input::Recovered { ward: Ward::Lag, id: source.to_owned() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_read_is_no_new_beginning() {
+        assert!(checkpoint(None).is_ok_and(|none| none.is_none()));
+        let Err(Mistakes(told)) = checkpoint(Some("{\"places\": 7}")) else {
+            panic!("a damaged checkpoint begins anew");
+        };
+        assert!(told[0].contains("--binlog-from"), "{told:?}");
     }
 }

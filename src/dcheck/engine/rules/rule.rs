@@ -257,9 +257,14 @@ fn text_of(what: &str, expr: &Expr, event: &Event) -> Result<String, Unreadable>
 fn number_of(what: &str, expr: &Expr, scope: &Scope<'_>) -> Result<i128, Unreadable> {
     let named = || format!("{what}: {}", expr.text());
     match expr.eval(scope) {
+        // No wider than a column can be: what is kept of a group must be written, and read again.
         Ok(Datum::Num(number)) => number
             .integer()
-            .ok_or_else(|| Unreadable::Missing { what: named(), gap: number.to_string() }),
+            .filter(|int| (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(int))
+            .ok_or_else(|| Unreadable::Missing {
+                what: named(),
+                gap: format!("{number} is no whole number of 64 bits"),
+            }),
         Ok(datum) => Err(Unreadable::Missing { what: named(), gap: datum.to_string() }),
         Err(error) => Err(Unreadable::Eval { what: named(), error }),
     }

@@ -211,3 +211,24 @@ fn rows_of_the_next_day_are_compared_with_and_accuse_nobody() {
         assert_eq!((stands, is_open), (found, open), "{rule}: {rows:?} {told:?} {counts:?}");
     }
 }
+
+/// What orders a group is kept with it, and must be readable again: a number that no column holds is refused with its row.
+#[test]
+fn an_order_beyond_any_column_is_refused() {
+    for (id, refused) in [
+        (i128::from(u64::MAX), 0),
+        (i128::from(i64::MIN), 0),
+        (i128::from(u64::MAX) + 1, 1),
+        (99_999_999_999_999_999_999, 1),
+    ] {
+        let mut engine = Engine::new(rules(), &sources(), HashSet::new());
+        let mut event = pay(1, "O-1", 1, "1.00");
+        event.after.as_mut().unwrap().insert("id".to_owned(), Value::Int(id));
+        engine.step(Input::Event(event), CellTime(1));
+        let before = engine.snapshot();
+        let again = Engine::restore(rules(), &sources(), HashSet::new(), &before).unwrap();
+        let mut counts = BTreeMap::new();
+        again.tell_counts(&mut counts);
+        assert_eq!(counts["once@1"].refused, refused, "{id}: {counts:?}");
+    }
+}
