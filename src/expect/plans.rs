@@ -95,7 +95,8 @@ impl<'a> Case<'a> {
         let point = &self.facts.loss_point;
         let caused = |run: &SeenRun<'_>, scope: &Subject| {
             let asked = self.registered().any(|(_, expectation)| match expectation {
-                Expectation::PlanEffective { plan, scope: of, .. } => {
+                Expectation::PlanEffective { plan, scope: of, .. }
+                | Expectation::PlanWaits { plan, scope: of, .. } => {
                     *plan == run.last().plan && of == scope
                 }
                 _ => false,

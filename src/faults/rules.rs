@@ -137,6 +137,22 @@ impl RulesFault {
         self.put().await.map_err(failed)
     }
 
+    /// The reconciler's own list of rules has the candidate, on its rollout.
+    async fn lists_candidate(&self) -> Result<(), String> {
+        let url = format!("{}/rules", self.rules.console.trim_end_matches('/'));
+        let asked = self.client.get(&url).bearer_auth(&self.rules.token).send().await;
+        let list: Vec<Value> = match asked {
+            Ok(answer) => answer.json().await.map_err(|e| format!("GET {url}: {e}"))?,
+            Err(error) => return Err(format!("GET {url}: {error}")),
+        };
+        let own: Vec<&Value> =
+            list.iter().filter(|rule| rule["rule"] == JUDGED_STRICTER.0).collect();
+        let is_there =
+            own.len() > 1 && own.iter().any(|rule| rule["rollout"] == self.params.word("rollout"));
+        let told = || format!("GET {url} lists {own:?}, and no candidate beside the one in force");
+        is_there.then_some(()).ok_or_else(told)
+    }
+
     /// The file is what was written, and the reconciler has read it: whatever it made of a broken one.
     pub async fn bites(&mut self) -> Result<String, FaultError> {
         let no_bite = |reason| FaultError::NoBite { fault: self.spec.id.clone(), reason };
@@ -145,6 +161,9 @@ impl RulesFault {
         };
         let text = tokio::fs::read_to_string(&written.file).await.unwrap_or_default();
         let may_refuse = matches!(self.spec.what_happened(), "broken" | "changed");
+        if self.spec.what_happened() == "candidate" {
+            self.lists_candidate().await.map_err(no_bite)?;
+        }
         match self.answer {
             _ if text != written.text => {
                 Err(no_bite(format!("{} is not what was written", written.file.display())))

@@ -51,7 +51,6 @@ impl ScenarioView {
         let (owed, within_ms, at) = match &self.missing()?.expectation {
             Expectation::AlertRaised { within_ms, .. } => (Owed::Alert, *within_ms, self.alert),
             Expectation::PlanEffective { within_ms, .. } => (Owed::Plan, *within_ms, self.plan),
-            Expectation::PlanWaits { within_ms, .. } => (Owed::Plan, *within_ms, None),
             Expectation::OrderPaid { within_ms, .. } | Expectation::Contained { within_ms } => {
                 (Owed::Contained, *within_ms, self.contained)
             }

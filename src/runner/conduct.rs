@@ -100,8 +100,8 @@ pub struct Conduct {
     pub(super) elsewhere: BTreeMap<&'static str, String>,
     /// Somebody answers the plans that ask.
     pub(super) approver_on_duty: bool,
-    /// The runs that have their answer.
-    pub(super) answered: BTreeSet<String>,
+    /// How often each run was given its answer.
+    pub(super) answered: BTreeMap<String, u32>,
     begun: bool,
     /// Panics of this process before it began.
     pub panics: usize,
@@ -155,7 +155,7 @@ impl Conduct {
             scenario: parts.scenario,
             elsewhere: BTreeMap::new(),
             approver_on_duty: false,
-            answered: BTreeSet::new(),
+            answered: BTreeMap::new(),
             begun: false,
             panics: super::panics::mark(),
         }

@@ -13,6 +13,9 @@ use crate::wire::PlanState;
 /// Answers at one stop of the clock: more runs than these ask for no money's sake.
 const ANSWERS_MAX: usize = 50;
 
+/// A reconciler that is just starting is told once more.
+const TRIES: u32 = 3;
+
 impl Conduct {
     /// Waits for rest; what a live fault withholds is excused, and whoever asks a person is answered.
     pub(super) async fn rest(&mut self) -> Result<(), Trouble> {
@@ -41,7 +44,7 @@ impl Conduct {
         let asks = entries.iter().find_map(|entry| match &entry.event {
             Event::PlanRan { run }
                 if run.state == PlanState::WaitingApproval
-                    && !self.answered.contains(&run.run_id)
+                    && self.answered.get(&run.run_id).is_none_or(|tries| *tries < TRIES)
                     && last(&run.run_id) == Some(PlanState::WaitingApproval) =>
             {
                 Some((run.run_id.clone(), run.plan.clone()))
@@ -49,17 +52,23 @@ impl Conduct {
             _ => None,
         });
         let Some((run_id, plan)) = asks else { return Ok(false) };
-        self.answered.insert(run_id.clone());
+        let tries = self.answered.entry(run_id.clone()).or_default();
+        *tries += 1;
+        let is_last = *tries == TRIES;
         let text = match self.works.instruments.reconciler.approve(&run_id).await {
-            Ok(true) => format!("the person on duty approves run {run_id} of plan \"{plan}\""),
+            Ok(true) => {
+                self.answered.insert(run_id.clone(), TRIES);
+                format!("the person on duty approves run {run_id} of plan \"{plan}\"")
+            }
             Ok(false) => {
                 let why = format!(
                     "plan \"{plan}\" asks a person, and this reconciler takes no answer from here"
                 );
                 return Err(Trouble::inconclusive(Word::NotJudged, why));
             }
-            // What comes of an answer that is not taken is the plan's to show.
-            Err(error) => format!("the person on duty is not heard: {error}"),
+            // What comes of an answer that is not taken at last is the plan's to show.
+            Err(error) if is_last => format!("the person on duty is not heard: {error}"),
+            Err(error) => format!("the person on duty is not heard, and says it again: {error}"),
         };
         self.scribe.write(self.phase, Event::Note { text });
         Ok(true)
@@ -76,7 +85,11 @@ impl Conduct {
             Err(error @ CellError::NoSweep) => {
                 return Err(Trouble::inconclusive(Word::NotJudged, error.to_string()));
             }
-            Err(error) => return Err(Trouble::fail(Word::Deaf, error.to_string())),
+            Err(error @ CellError::SlowSweep(_)) => {
+                return Err(Trouble::fail(Word::Deaf, error.to_string()));
+            }
+            // It never ran: that is the stage's.
+            Err(error) => return Err(Trouble::inconclusive(Word::StageDown, error.to_string())),
         };
         match exit {
             Exit::Code(0 | 1) => {
