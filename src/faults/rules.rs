@@ -1,7 +1,7 @@
 //! Faults on the reconciler's rules: its rule files are added to or changed, broken or in good order, and read.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -9,6 +9,8 @@ use super::{FaultError, FaultSpec, Ground, Param, Params, Scale};
 
 /// A handful of small files is read in milliseconds; this only bounds a starved machine.
 const RELOAD_LIMIT: Duration = Duration::from_secs(5);
+/// A set that was read is listed a moment later.
+const LIST_PAUSE: Duration = Duration::from_millis(20);
 /// Sorts last, and is nobody's own.
 const FILE: &str = "zz-drill.yaml";
 
@@ -162,7 +164,13 @@ impl RulesFault {
         let text = tokio::fs::read_to_string(&written.file).await.unwrap_or_default();
         let may_refuse = matches!(self.spec.what_happened(), "broken" | "changed");
         if self.spec.what_happened() == "candidate" {
-            self.lists_candidate().await.map_err(no_bite)?;
+            let mut listed = self.lists_candidate().await;
+            let asked = Instant::now();
+            while listed.is_err() && asked.elapsed() < RELOAD_LIMIT {
+                tokio::time::sleep(LIST_PAUSE).await;
+                listed = self.lists_candidate().await;
+            }
+            listed.map_err(no_bite)?;
         }
         match self.answer {
             _ if text != written.text => {
