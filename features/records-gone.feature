@@ -5,6 +5,7 @@ Feature: Records may go, the next charge is seen all the same
 
   Background:
     Given order "O-1" awaits payment of 199.00 CNY
+    And a person on duty approves the plans that ask
 
   Rule: A second charge stops the channel, whatever was thrown away before it
 
@@ -15,9 +16,8 @@ Feature: Records may go, the next charge is seen all the same
       When a buyer pays 199.00 CNY for order "O-1" through channel "alipay" and is charged
       Then alert "charged-twice" is raised in time for order "O-1"
       And the alert puts 199.00 CNY at risk
-      And plan "stop-channel" only asks in time for channel "alipay"
+      And plan "stop-channel" is effective in time for channel "alipay"
       And no other alert is raised
-      And the loss is at most 199.00 CNY
 
     @control
     Scenario: Old records are thrown away, then the shop asks again under the same number

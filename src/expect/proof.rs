@@ -34,10 +34,17 @@ pub fn next_proof(
     books: &Books,
     now: CellTime,
 ) -> Option<ProofStep> {
-    let Expectation::PlanEffective { plan, scope, .. } = expectation else { return None };
     let case = Case::of(history, books, now)?;
-    let run = case.effective_run(plan, scope)?;
-    case.owed(run, scope)
+    match expectation {
+        Expectation::PlanEffective { plan, scope, .. } => {
+            let run = case.effective_run(plan, scope)?;
+            case.owed(run, scope)
+        }
+        Expectation::PlanWaits { plan, scope, within_ms } => {
+            case.owed_of_waiting(plan, scope, *within_ms)
+        }
+        _ => None,
+    }
 }
 
 impl<'a> Case<'a> {
@@ -57,7 +64,12 @@ impl<'a> Case<'a> {
         run: &SeenRun<'_>,
     ) -> Option<(&SeenAct<'a>, &'a Outcome)> {
         let (effective, _) = run.reached(PlanState::Effective)?;
-        let mut acts = self.acts.iter().filter(|act| act.role == role && act.seq > effective);
+        self.tried_since(role, effective)
+    }
+
+    /// The first finished act of `role` that was ordered after position `seq`.
+    pub(super) fn tried_since(&self, role: Role, seq: u64) -> Option<(&SeenAct<'a>, &'a Outcome)> {
+        let mut acts = self.acts.iter().filter(|act| act.role == role && act.seq > seq);
         acts.find_map(|act| act.done.map(|(_, _, outcome)| (act, outcome)))
     }
 

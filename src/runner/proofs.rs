@@ -50,7 +50,9 @@ impl Conduct {
         expectation: &Expectation,
         step: ProofStep,
     ) -> Result<Proving, Trouble> {
-        let Expectation::PlanEffective { plan, scope, .. } = expectation else {
+        let (Expectation::PlanEffective { plan, scope, .. }
+        | Expectation::PlanWaits { plan, scope, .. }) = expectation
+        else {
             return Ok(Proving::Nothing);
         };
         if let ProofStep::Await { until } = step {

@@ -3,8 +3,8 @@
 //! The whole exercise is `LOSSDRILL_DCHECK_KILLS=1000 cargo test --test dcheck`; by default thirty kills. The instants come from
 //! `LOSSDRILL_KILL_SEED`. The second reading starts from nothing, over the same log and the same records.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 
@@ -12,8 +12,9 @@ use crate::cases::{ALL, flow, paid, paid_out};
 use crate::cell::Cell;
 use crate::servers::Servers;
 
-/// A start takes some 70 ms: before it has read anything, in the middle of its work, and after it.
-const ALIVE_MS: u64 = 350;
+/// A life lasts up to so many times what a start takes on this machine: killed before it has read anything, in the middle of its
+/// work, and after it.
+const STARTS: u64 = 5;
 /// Each has a plan run of its own; a plan's blast limit is above that.
 const CHANNELS: usize = 20;
 /// The longest window of a rule that waits for a counterpart, and some.
@@ -63,6 +64,12 @@ impl Said {
             .await
             .unwrap();
         let heard = cell.heard.alerts.lock().unwrap();
+        let mut starts = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for alert in heard.iter().filter(|alert| own(&alert.labels["subject_kind"])) {
+            starts.entry(&alert.fingerprint).or_default().insert(&alert.starts_at);
+        }
+        let anew: Vec<_> = starts.iter().filter(|(_, starts)| starts.len() > 1).collect();
+        assert!(anew.is_empty(), "told as something new after a kill: {anew:#?}");
         let alerts = heard.iter().filter(|alert| own(&alert.labels["subject_kind"]));
         let alert = |alert: &lossdrill::wire::WebhookAlert| {
             let label = |name: &str| alert.labels[name].clone();
@@ -109,10 +116,18 @@ pub async fn kills_change_no_finding(servers: &Servers) {
     let deals =
         "INSERT INTO shop.sku_deal (sku, price, currency, at_ms) VALUES ('SKU', 1999, 'CNY', ?)";
     cell.sql.exec_drop(deals, (now - 1_000,)).await.unwrap();
+    cell.kill();
+    let started = Instant::now();
+    cell.start().await;
+    let alive_ms = STARTS * u64::try_from(started.elapsed().as_millis()).unwrap().max(1);
+    let mut got_on = 0;
+    let mut stored = stored_at(&mut cell).await;
     for round in 0..kills {
         trade(&mut cell, round).await;
-        tokio::time::sleep(Duration::from_millis(drawn(seed, round, ALIVE_MS))).await;
+        tokio::time::sleep(Duration::from_millis(drawn(seed, round, alive_ms))).await;
         cell.kill();
+        let before = std::mem::replace(&mut stored, stored_at(&mut cell).await);
+        got_on += u64::from(stored != before);
         paid_out(
             &cell,
             &format!("O-{round}"),
@@ -124,6 +139,7 @@ pub async fn kills_change_no_finding(servers: &Servers) {
         cell.mark().await;
         cell.spawn();
     }
+    assert!(got_on > kills / 10 && got_on > 0, "{got_on} of {kills} lives stored anything");
     cell.kill();
     cell.start().await;
     let killed = at_the_end(&mut cell).await;
@@ -150,6 +166,12 @@ pub async fn kills_change_no_finding(servers: &Servers) {
     same(&killed.results, &whole.results, "found");
     same(&killed.alerts, &whole.alerts, "told");
     assert_eq!(killed.receipts, whole.receipts, "each step of a plan is done once");
+}
+
+/// When it stored something last, by its checkpoint.
+async fn stored_at(cell: &mut Cell) -> Option<(i64, String)> {
+    let row = "SELECT at_ms, SHA2(body, 256) FROM dcheck.checkpoint";
+    cell.sql.query_first(row).await.unwrap()
 }
 
 /// `FILE:POS` of the end of the change log.

@@ -10,6 +10,7 @@ use crate::clock::CellTime;
 use crate::wire::{Judgement, Subject};
 
 use super::gate::Rollout;
+use super::judge::empty;
 use super::rules::RuleSet;
 use super::rules::group::Item;
 use super::{Engine, Step, Verdict};
