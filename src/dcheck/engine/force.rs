@@ -102,20 +102,7 @@ impl InForce {
             version: version.to_owned(),
             loss_point: text(|stood| &stood.loss_point).unwrap_or_default(),
             severity: text(|stood| &stood.severity).unwrap_or_default(),
-            subject: Subject::new(String::new(), String::new()),
-            occurrence: String::new(),
-            revision: String::new(),
-            judgement,
-            at_risk: None,
-            expected: String::new(),
-            actual: String::new(),
-            position: String::new(),
-            event_at: at,
-            at,
-            fields: BTreeMap::new(),
-            resolved: false,
-            shadow: false,
-            held: false,
+            ..empty(judgement, at)
         }
     }
 }

@@ -236,10 +236,22 @@ pub(super) fn blank(rule: &Rule, judgement: Judgement, at: CellTime) -> Verdict 
         rule: rule.head.id.clone(),
         version: rule.head.version.clone(),
         loss_point: rule.head.loss_point.clone(),
+        severity: rule.head.severity.clone(),
         subject: Subject::new(rule.subject_kind.clone(), String::new()),
+        ..empty(judgement, at)
+    }
+}
+
+/// A verdict of no rule, on nothing, at `at`.
+pub(super) fn empty(judgement: Judgement, at: CellTime) -> Verdict {
+    Verdict {
+        rule: String::new(),
+        version: String::new(),
+        loss_point: String::new(),
+        severity: String::new(),
+        subject: Subject::new(String::new(), String::new()),
         occurrence: String::new(),
         revision: String::new(),
-        severity: rule.head.severity.clone(),
         judgement,
         at_risk: None,
         expected: String::new(),
