@@ -151,7 +151,14 @@ impl RulesFault {
             list.iter().filter(|rule| rule["rule"] == JUDGED_STRICTER.0).collect();
         let is_there =
             own.len() > 1 && own.iter().any(|rule| rule["rollout"] == self.params.word("rollout"));
-        let told = || format!("GET {url} lists {own:?}, and no candidate beside the one in force");
+        let text = |rule: &Value, field: &str| rule[field].as_str().unwrap_or("?").to_owned();
+        let named = |rule: &&Value| {
+            format!("{}@{} ({})", text(rule, "rule"), text(rule, "version"), text(rule, "rollout"))
+        };
+        let told = || {
+            let listed: Vec<String> = own.iter().map(named).collect();
+            format!("GET {url} lists [{}], and no candidate beside it", listed.join(", "))
+        };
         is_there.then_some(()).ok_or_else(told)
     }
 
