@@ -264,6 +264,11 @@ mod tests {
         assert!(captured("P5").severity(0).is_err());
         assert_eq!(captured("P0").severity(0).unwrap(), Severity(0));
         assert_eq!(captured("70%").percent(0).unwrap().to_string(), "70%");
+        let pair = |text| Captured { values: vec![(0, "dependency"), (0, text)], text }.subject(0);
+        assert_eq!(pair("\"checkout/points\"").unwrap().id, "checkout/points");
+        for text in ["\"checkout\"", "\"/points\"", "\"a/b/c\""] {
+            assert!(pair(text).is_err(), "{text}");
+        }
         let subject = captured("ordr").subject(0).unwrap_err().error.to_string();
         assert_eq!(subject, "unknown kind of subject `ordr`: did you mean `order`?");
     }
