@@ -69,6 +69,8 @@ pub struct Engine {
     groups: HashMap<String, BTreeMap<String, Group>>,
     /// Groups that are not as the last [`Engine::take_changes`] gave them.
     changed: BTreeSet<Address>,
+    /// Items and counterparts in those, about.
+    changed_states: usize,
     schedule: Schedule,
     lookups: Lookups,
     shedding: Shedding,
@@ -109,6 +111,7 @@ impl Engine {
             progress: Progress::of(sources),
             groups: HashMap::new(),
             changed: BTreeSet::new(),
+            changed_states: 0,
             schedule: Schedule::default(),
             lookups: Lookups::default(),
             shedding: Shedding::default(),
@@ -298,7 +301,7 @@ impl Engine {
             self.schedule.touch(address.clone());
         }
         self.schedule.remember(&address, self.now.plus_ms(rule.remember_ms));
-        self.changed.insert(address);
+        self.note_changed(address);
         Ok(())
     }
 

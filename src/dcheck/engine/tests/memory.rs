@@ -44,6 +44,25 @@ fn mismatched(lines: &[String]) -> Vec<&str> {
     lines.iter().map(String::as_str).filter(|line| line.contains("mismatched")).collect()
 }
 
+/// Who stores what changed is told how much of it there is, before it is put together.
+#[test]
+fn what_is_to_be_stored_is_counted_by_its_states() {
+    let rules = rules(RULE).unwrap_or_else(|why| panic!("{why}"));
+    let mut engine = Engine::new(rules, &sources(), HashSet::new());
+    let mut take = |engine: &mut Engine, event: Event| {
+        let at = event.at;
+        engine.step(Input::Event(event), at);
+        engine.changed_states()
+    };
+    assert_eq!(engine.changed_states(), 0);
+    let counted =
+        [1_000, 2_000, 3_000].map(|at| take(&mut engine, sold(at, &format!("O-{at}"), 1)));
+    assert_eq!(counted, [1, 2, 3]);
+    assert_eq!(engine.take_changes().len(), 1);
+    assert_eq!(engine.changed_states(), 0);
+    assert_eq!(take(&mut engine, sold(4_000, "O-4", 1)), 4, "all of a group is stored again");
+}
+
 /// An honest sale stays one, however often its item changes afterwards; a wrong one stays wrong.
 #[test]
 fn what_a_sale_was_compared_with_may_be_forgotten_and_makes_no_finding() {
