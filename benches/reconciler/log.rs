@@ -4,6 +4,7 @@
 //! What each adds is what its part costs. All of them, and the server, share the machine.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,10 @@ const BAD_ONE_IN: usize = 1000;
 /// As many as the daemon lets wait.
 const INBOX: usize = 1024;
 const WRITERS: usize = 4;
+/// How often a payment is changed, about, of those at the end of the log.
+const STATES: usize = 5;
+/// What is read by `dcheck run`: the end of the log, so much of it at the most, because storing takes far longer than reading.
+const STORED_MAX: usize = 5_000;
 /// A contender that has not read the log by then never will.
 const LIMIT: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
@@ -40,28 +45,48 @@ const US: &str = "µs/event";
 const FILL: &str = "CREATE PROCEDURE fill(first INT, past INT, payments INT, bad_one_in INT) BEGIN \
      DECLARE i INT DEFAULT first; WHILE i < past DO \
      UPDATE pay_order SET updated_at_ms = updated_at_ms + 1, \
-     amount = IF(i % bad_one_in = 0, 101 + i DIV payments, 1 + i % 99) \
+     amount = IF(i % bad_one_in = 0, 101 + i DIV payments, (1 + i % 9973) / 100) \
      WHERE pay_id = CONCAT('P-', i % payments); SET i = i + 1; END WHILE; END";
 
-/// A log of `count` updates of one row each.
-async fn filled(servers: &Servers, conn: &mut Conn, count: usize) -> Place {
-    // Each is changed some five times.
-    let of_writer = count.div_ceil(WRITERS);
-    let total = count / 5 / 100 * 100 + 100;
-    payments(conn, total, MERCHANTS).await;
+/// A log of updates of one row each.
+struct Log {
+    start: Place,
+    count: usize,
+    /// Where `dcheck run` begins, and how many are behind it.
+    stored_from: Place,
+    stored: usize,
+}
+
+async fn filled(servers: &Servers, conn: &mut Conn, count: usize) -> Log {
+    let stored = count.div_ceil(10).min(STORED_MAX);
+    let (all, of_end) = (rounded(count / STATES), rounded(stored / STATES));
+    payments(conn, all, MERCHANTS).await;
     conn.query_drop(FILL).await.expect("a procedure");
-    let place = log_end(conn).await;
+    let start = log_end(conn).await;
+    fill(servers, 0..count - stored, all).await;
+    let stored_from = log_end(conn).await;
+    fill(servers, count - stored..count, of_end).await;
+    Log { start, count, stored_from, stored }
+}
+
+/// Up to whole hundreds: of every merchant as many.
+fn rounded(payments: usize) -> usize {
+    payments.next_multiple_of(100).max(100)
+}
+
+async fn fill(servers: &Servers, numbers: Range<usize>, payments: usize) {
+    let of_writer = numbers.len().div_ceil(WRITERS);
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
         let mut conn = connected(servers).await;
-        let (first, past) = (writer * of_writer, count.min((writer + 1) * of_writer));
+        let first = numbers.start + writer * of_writer;
+        let past = numbers.end.min(first + of_writer);
         writers.spawn(async move {
-            let call = format!("CALL fill({first}, {past}, {total}, {BAD_ONE_IN})");
+            let call = format!("CALL fill({first}, {past}, {payments}, {BAD_ONE_IN})");
             conn.query_drop(call).await.expect("the log is filled");
         });
     }
     writers.join_all().await;
-    place
 }
 
 fn micros(took: Duration, count: usize) -> f64 {
@@ -136,10 +161,25 @@ async fn read(servers: &Servers, place: &Place, count: usize, rules: Option<Arc<
     Read { total_us, engine_us: micros(in_engine, count), verdicts }
 }
 
+/// What `dcheck run` did with the end of the log.
+struct Stored {
+    us: f64,
+    judged: usize,
+    /// What its store wrote to the server's log for each event.
+    kib: f64,
+}
+
+/// Bytes of all logs.
+async fn logged(conn: &mut Conn) -> f64 {
+    let logs: Vec<mysql_async::Row> = conn.query("SHOW BINARY LOGS").await.expect("logs");
+    logs.iter().filter_map(|log| log.get::<u64, _>(1)).sum::<u64>() as f64
+}
+
 /// `dcheck run` from `place` on, until all of it is stored. What it took before its first event is no part of it.
-async fn process(cell: &mut Cell, place: &Place, count: usize) -> (f64, f64) {
+async fn process(cell: &mut Cell, place: &Place, count: usize) -> Stored {
     cell.sql.query_drop("DROP DATABASE IF EXISTS dcheck").await.expect("MySQL answers");
     set(cell, "--binlog-from", &format!("{}:{}", place.0, place.1));
+    let before_all = logged(&mut cell.sql).await;
     cell.spawn();
     let (from, mut first) = (Instant::now(), None);
     loop {
@@ -160,37 +200,40 @@ async fn process(cell: &mut Cell, place: &Place, count: usize) -> (f64, f64) {
     let judged = metric(cell, "dcheck_taken_total", "").await;
     let pending = metric(cell, "dcheck_pending", "").await;
     cell.kill();
-    (took, judged - pending)
+    let kib = (logged(&mut cell.sql).await - before_all) / 1024.0 / count as f64;
+    Stored { us: took, judged: (judged - pending) as usize, kib }
 }
 
 pub async fn measure(servers: &Servers, size: Size) -> Report {
-    let (mut report, count) = (Report::default(), size.logged);
+    let mut report = Report::default();
     let dir = tempfile::tempdir().expect("a directory");
     let mut cell = stopped(servers, "bench-log").await;
     let text = of_merchants(MERCHANTS);
     equip(&mut cell, dir.path(), &text, None);
     let rules = loaded(&text);
-    let place = filled(servers, &mut cell.sql, count).await;
-    let wanted = RULES_OF_ONE * count;
+    let log = filled(servers, &mut cell.sql, size.logged).await;
+    let (count, place) = (log.count, &log.start);
+    let (wanted, stored_wanted) = (RULES_OF_ONE * count, RULES_OF_ONE * log.stored);
     for round in 0..=size.rounds {
-        let alone = bare(servers, &place, count).await;
-        let decoded = read(servers, &place, count, None).await;
-        let judged = read(servers, &place, count, Some(Arc::clone(&rules))).await;
-        let (stored, of_process) = process(&mut cell, &place, count).await;
-        if judged.verdicts != wanted || of_process as usize != wanted {
-            let verdicts = judged.verdicts;
-            report
-                .wrong
-                .push(format!("{verdicts} verdicts, {of_process} by dcheck, {wanted} wanted"));
+        let alone = bare(servers, place, count).await;
+        let decoded = read(servers, place, count, None).await;
+        let judged = read(servers, place, count, Some(Arc::clone(&rules))).await;
+        let stored = process(&mut cell, &log.stored_from, log.stored).await;
+        if judged.verdicts != wanted || stored.judged != stored_wanted {
+            let (verdicts, of_process) = (judged.verdicts, stored.judged);
+            report.wrong.push(format!(
+                "{verdicts} verdicts of {wanted}; {of_process} of {stored_wanted} by dcheck"
+            ));
         }
-        // The first one warms up; a slice has no other.
+        // The first one warms up.
         if round > 0 {
             report.put("bare mysql_async", US, alone);
             report.put("our reader", US, decoded.total_us);
             report.put("binlog to verdict", US, judged.total_us);
             report.put("of it in the engine", US, judged.engine_us);
-            report.put("dcheck run, verdicts stored", US, stored);
-            report.put("dcheck run, checks a second", "1/s", 1e6 / stored * RULES_OF_ONE as f64);
+            report.put("dcheck run, verdicts stored", US, stored.us);
+            report.put("dcheck run, checks a second", "1/s", 1e6 / stored.us * RULES_OF_ONE as f64);
+            report.put("of it written by the store", "KiB/event", stored.kib);
         }
     }
     for of in ["our reader", "binlog to verdict", "dcheck run, verdicts stored"] {

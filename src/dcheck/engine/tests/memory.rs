@@ -120,3 +120,26 @@ fn a_busy_key_keeps_its_latest_states_and_what_a_finding_rests_on() {
     assert_eq!((group.items.len(), group.open.len()), (256, 0));
     assert_balanced(&engine);
 }
+
+/// A state that was out of the rule's reach before the finding began does not end it later.
+#[test]
+fn a_state_before_a_finding_does_not_end_it() {
+    let text = "- id: r\n  version: 1\n  loss_point: l\n  severity: P1\n  rollout: full\n  \
+        strategy: threshold\n  subject: {kind: bid, id: after.id}\n  occurrence: after.id\n  \
+        revision: \"{after.rev}\"\n  on: {topic: channel.flow}\n  applies: after.status == \"ACTIVE\"\n  \
+        check: after.price >= 10\n  when_absent: finding\n  remember: 1 d\n  expected: e\n  actual: a\n";
+    let rules = rules(text).unwrap_or_else(|why| panic!("{why}"));
+    let mut engine = Engine::new(rules, &sources(), HashSet::new());
+    let states = [(1, "DRAFT", 5), (2, "ACTIVE", 5), (3, "ACTIVE", 6), (4, "ACTIVE", 12)];
+    let told = states.map(|(rev, status, price)| {
+        let row = serde_json::json!({"id": "B", "rev": rev, "status": status, "price": price});
+        let outputs = engine.step(Input::Event(flow(rev, row)), CellTime(rev));
+        let verdicts = outputs.into_iter().map(|output| match output {
+            Output::Verdict(verdict) => (verdict.revision, verdict.resolved),
+            other => panic!("{other:?}"),
+        });
+        verdicts.collect::<Vec<_>>()
+    });
+    let of = |rev: &str, resolved: bool| vec![(rev.to_owned(), resolved)];
+    assert_eq!(told, [vec![], of("2", false), of("3", false), of("4", true)]);
+}
