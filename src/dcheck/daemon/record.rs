@@ -217,7 +217,7 @@ impl Core {
 
     /// Hands the batch to the writer, one at a time. What nobody waits for is gathered for a while first.
     pub(super) fn commit(&mut self) {
-        let settled = self.engine.settled();
+        let settled = self.settled();
         let moved = settled > self.console.view().settled;
         if self.in_flight.is_some() || self.mid_transaction || !(self.pending.is_due() || moved) {
             return;
