@@ -34,8 +34,9 @@ const TURN: usize = 256;
 /// Rows and messages that wait for the results database; above it reading pauses, and the log keeps
 /// the rest.
 const UNSTORED: usize = 50_000;
-/// The engine is not ticked again before this, should it name an instant that a tick did not use
-/// up.
+/// States of groups in one commit, about, some 2 KB each: with more the server may never answer in time.
+const UNSTORED_STATES: usize = 4_000;
+/// The engine is not ticked again before this, should it name an instant that a tick did not use up.
 const TICK_GAP_MS: i64 = 5;
 /// What a stop waits for the commit under way.
 const STOP_LIMIT: Duration = Duration::from_secs(1);
@@ -122,8 +123,7 @@ impl Core {
         loop {
             self.turn_over();
             let due = self.next_due().map(|at| at.max(self.last_tick.plus_ms(TICK_GAP_MS)));
-            let reads = self.unstored() < UNSTORED;
-            let waits = self.quiet_commit_in();
+            let (reads, waits) = (self.reads(), self.quiet_commit_in());
             tokio::select! {
                 biased;
                 () = inboxes.stop.notified() => break,
@@ -351,6 +351,12 @@ impl Core {
             }
             Back::Committed => self.committed(),
         }
+    }
+
+    /// Inside of a transaction nothing can be stored: it is read to its end, whatever waits.
+    fn reads(&self) -> bool {
+        let states = self.engine.changed_states();
+        self.mid_transaction || self.unstored() < UNSTORED && states < UNSTORED_STATES
     }
 
     fn unstored(&self) -> usize {

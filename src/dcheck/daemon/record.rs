@@ -230,8 +230,7 @@ impl Core {
         let snapshot = self.engine.checkpoint();
         let mut batch = pending.batch;
         let changes = self.engine.take_changes().into_iter();
-        batch.groups =
-            changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
+        batch.groups = changes.map(|group| (group.id, group.body)).collect();
         batch.alert_state = self.router.take_changes();
         let mut messages = batch.messages.clone();
         messages.retain(|message| !pending.early.contains(&message.seq));
