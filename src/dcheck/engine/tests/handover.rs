@@ -7,7 +7,7 @@ use crate::dcheck::engine::gate::Rollout;
 type Versions = &'static [(u32, u32, &'static str)];
 
 /// The change by a reload, or by a restart between two steps.
-fn changed(
+pub(super) fn changed(
     mut engine: Engine,
     rules: Arc<RuleSet>,
     restarts: bool,
