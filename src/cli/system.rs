@@ -210,6 +210,7 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--target=shop=${shop.url}",
         "--listen=${listen}",
         "--drill-clock",
+        "--start=new",
         "--results=all",
         "--people=${people}",
     ];

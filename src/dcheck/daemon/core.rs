@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use super::ailments::{Late, Poison};
+use super::beginnings::Beginning;
 use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::{Lookups, NoAnswer, answered};
 use super::options::ResultsKept;
@@ -63,6 +64,8 @@ pub struct SourceState {
     pub dating: Option<Dating>,
     /// Of a topic that is read: the broker's own id of it.
     pub topic_id: Option<String>,
+    /// It was never read before this process, and begins so.
+    pub begins: Option<Beginning>,
     pub ends: KnownEnds,
     pub mark: u64,
     pub view: SourceView,
@@ -207,6 +210,7 @@ impl Core {
                     self.mid_transaction = false;
                     (state.view.connected, state.view.known) = (true, true);
                 }
+                self.begins_here(&source);
                 self.activity += 1;
             }
             FromSource::Lost { source, why } => {
@@ -257,6 +261,7 @@ impl Core {
     }
 
     fn take_entries(&mut self, source: &str, entries: Vec<Entry>) {
+        self.begins_at(source, entries.first().map(Entry::at));
         let state = self.sources.entry(source.to_owned()).or_default();
         state.view.events += entries.len() as u64;
         self.activity += entries.len() as u64;
@@ -288,6 +293,7 @@ impl Core {
     fn check_ends(&mut self, source: &str) {
         let Some(state) = self.sources.get_mut(source) else { return };
         if let Some(at) = state.ends.reached(state.mark, state.position.as_ref()) {
+            self.begins_at(source, Some(at));
             self.step(Input::SourceEnd { source: source.to_owned(), at });
         }
         self.look_at(source);

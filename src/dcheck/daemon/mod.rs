@@ -9,6 +9,7 @@
 //! Not covered: hot reload of plans, bench.
 
 mod ailments;
+mod beginnings;
 mod channels;
 mod core;
 mod dry_run;

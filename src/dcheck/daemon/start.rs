@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
+use super::beginnings::sources;
 use super::channels::{Channels, open_alerts, told_before};
 use super::core::{Core, Inboxes, SourceState};
 use super::ends::Patience;
@@ -250,7 +251,7 @@ impl Start {
         let head = Head::of(&self.rules, self.source_names(), judged_keys(&stored), &checkpoint);
         let recorder = Recorder::start(self.options.record.as_deref(), head)?;
         self.show(&stored, checkpoint.as_ref());
-        let sources = self.sources(&engine, checkpoint.as_ref());
+        let sources = sources(&self.options, self.source_names(), &engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
         let per_second = self.options.lookups_per_second;
@@ -313,25 +314,6 @@ impl Start {
         topics.flat_map(|t| (0..self.options.partitions).map(|p| (t.clone(), p))).collect()
     }
 
-    fn sources(
-        &self,
-        engine: &Engine,
-        checkpoint: Option<&Checkpoint>,
-    ) -> BTreeMap<String, SourceState> {
-        let read = engine.read();
-        let state = |name: &String| {
-            let place = checkpoint.and_then(|checkpoint| checkpoint.places.get(name));
-            SourceState {
-                position: place.and_then(|place| place.position.parse().ok()),
-                dating: place.and_then(|place| place.dating),
-                topic_id: place.and_then(|place| place.topic_id.clone()),
-                mark: read.get(name).copied().unwrap_or(0),
-                ..SourceState::default()
-            }
-        };
-        self.source_names().into_iter().map(|name| (name.clone(), state(&name))).collect()
-    }
-
     fn spawn_readers(
         &self,
         sources: &BTreeMap<String, SourceState>,
@@ -342,6 +324,7 @@ impl Start {
             url: self.options.cdc.clone(),
             schema: self.schema.clone(),
             group: self.options.group.clone(),
+            start: self.options.start,
             from: binlog.position.clone().or_else(|| self.options.binlog_from.clone()),
             dating: binlog.dating,
             clock: self.clock.clone(),
