@@ -74,10 +74,7 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     if matches!(options.binlog_from, Some(Position::Offset(_))) {
         return Err(Mistakes(vec!["--binlog-from is FILE:POS, like binlog.000002:157".into()]));
     }
-    let clock = match options.drill_clock {
-        true => Clock::from_env().map_err(|why| Mistakes(vec![why]))?,
-        false => Clock::system(),
-    };
+    let clock = super::clock(options.drill_clock)?;
     let (store, sql) = (Store::new(&options.sql)?, Arc::new(SqlClient::new(&options.sql)?));
     let lookups = match &options.lookups {
         Some(url) => Arc::new(SqlClient::new(url)?),
