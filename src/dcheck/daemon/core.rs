@@ -244,10 +244,7 @@ impl Core {
                 self.pending.dirty = true;
                 self.sources.entry(source).or_default().topic_id = Some(id);
             }
-            FromSource::Tables { tables, ddl } => {
-                self.pending.dirty |= ddl.is_some();
-                self.step(Input::Tables { tables, ddl });
-            }
+            FromSource::Tables { tables, ddl } => self.take_tables(tables, ddl),
             FromSource::LogEnd { source, end, at } => {
                 let state = self.sources.entry(source.clone()).or_default();
                 state.ends.learn_place(end, at, self.patience.spent_us());

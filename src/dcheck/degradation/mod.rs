@@ -9,6 +9,7 @@
 //! Not covered: calls that never end and so are never written; probes of our own; a share that adapts (`limit` has one share).
 
 mod calls;
+mod columns;
 mod health;
 mod load;
 mod load_measures;
@@ -19,6 +20,7 @@ mod watched;
 mod words;
 
 pub use calls::Reading;
+pub use columns::misfits;
 pub use health::{Grade, Health, Level};
 pub use load::{Known, load_file, load_text};
 pub use spec::{Dependency, Service, Strength};

@@ -2,6 +2,8 @@
 //!
 //! Owns the shape and the named limits: what is kept is bounded by them, whatever is read.
 
+use std::collections::BTreeSet;
+
 use crate::dcheck::engine::Step;
 use crate::dcheck::engine::expr::{Datum, Expr, Number, Scope};
 use crate::dcheck::engine::window::Stream;
@@ -57,6 +59,8 @@ pub struct Calls {
     pub filter: Option<Expr>,
     pub latency_ms: Option<Expr>,
     pub ok: Option<Expr>,
+    /// Those of the row that these name.
+    pub columns: BTreeSet<String>,
 }
 
 /// Which latency of a window is held against the limits.

@@ -480,3 +480,5 @@ fn the_naive_model_can_disagree() {
     assert_eq!(naive(&calls, 20_000, &measures()).len(), 1);
     assert!(naive(&calls, 20_000, &other).is_empty());
 }
+
+mod columns;

@@ -13,6 +13,7 @@ use super::spec::{Measures, Service, Strength};
 use super::watched::{Turn, Watched};
 use super::words;
 use crate::clock::CellTime;
+use crate::dcheck::engine::port::Tables;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{Decided, Input, Step};
 
@@ -29,8 +30,11 @@ pub struct InForce {
 /// All that a restart needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    services: BTreeMap<String, Watched>,
+    pub(super) services: BTreeMap<String, Watched>,
     in_force: Vec<InForce>,
+    /// Columns that services name, as they were first seen.
+    #[serde(default, skip_serializing_if = "Tables::is_empty")]
+    pub(super) columns: Tables,
 }
 
 /// A decision with its numbers.
@@ -50,12 +54,12 @@ pub struct Change {
 /// Services, their calls and what is decided.
 #[derive(Clone, Debug, Default)]
 pub struct Degradation {
-    services: Vec<Service>,
-    state: State,
+    pub(super) services: Vec<Service>,
+    pub(super) state: State,
     /// A source was read further, or is read no more as it was.
-    moved: bool,
+    pub(super) moved: bool,
     /// By service; none where calls came since: to be looked up again.
-    due: BTreeMap<String, Option<CellTime>>,
+    pub(super) due: BTreeMap<String, Option<CellTime>>,
     /// What another file changed, and nobody was told yet.
     untold: Vec<Change>,
 }

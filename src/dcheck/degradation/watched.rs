@@ -54,6 +54,15 @@ impl Watched {
         self.blind_until = self.blind_until.max(Some(now));
     }
 
+    /// Whether calls can be told and measured at all from `now` on.
+    pub fn is_measured(&mut self, is_measured: bool, now: CellTime) {
+        self.blind_until = match (is_measured, self.blind_until) {
+            (false, _) => Some(CellTime(i64::MAX)),
+            (true, Some(CellTime(i64::MAX))) => Some(now),
+            (true, known) => known,
+        };
+    }
+
     /// Judged without an end of its source up to here, where there is too much to keep.
     pub fn overflow(&self) -> Option<CellTime> {
         self.kept.overflow()

@@ -18,6 +18,9 @@ use super::rules::strategy::Watch;
 use super::unanswered::place_of;
 use super::{Engine, Output, RuleSet, Verdict};
 
+/// How the id of what is told of a service's columns begins: no rule's id has a blank.
+pub const OF_SERVICE: &str = "service ";
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ailment {
     since: CellTime,
@@ -224,6 +227,8 @@ impl Engine {
         let still_down = self.places_without_answer();
         for (ward, id) in self.watches.ailing.keys().cloned().collect::<Vec<_>>() {
             let is_orphan = match ward {
+                // A service's, which is no rule's to end.
+                Ward::Columns if id.starts_with(OF_SERVICE) => false,
                 Ward::Columns | Ward::Shedding => {
                     !rules.versions(&id).any(|rule| rules.is_on(rule))
                 }

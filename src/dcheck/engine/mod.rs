@@ -41,6 +41,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::Event;
 use crate::wire::{Judgement, Subject};
 
+pub use blind::OF_SERVICE;
 pub use decided::{Decided, ONLY_PLAN, Step};
 pub use diff::{Diff, Example, Tally};
 pub use lookups::LookupCounts;

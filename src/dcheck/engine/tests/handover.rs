@@ -208,6 +208,18 @@ fn blind_alerts_about_what_is_gone_end() {
 }
 
 #[test]
+fn what_is_told_of_a_services_columns_is_not_ended_by_rules() {
+    let rules = watching(&[("columns", "full")], "");
+    for restarts in [false, true] {
+        let mut engine = Engine::new(Arc::clone(&rules), &sources(), HashSet::new());
+        assert_eq!(ails(&mut engine, Ward::Columns, "service points", 1_000).len(), 1);
+        let (mut engine, outputs) = changed(engine, Arc::clone(&rules), restarts, 2_000);
+        assert!(outputs.is_empty(), "{outputs:?}");
+        assert_eq!(recovers(&mut engine, Ward::Columns, "service points", 3_000).len(), 1);
+    }
+}
+
+#[test]
 fn a_watch_that_is_promoted_raises_what_ails_already() {
     let rules = watching(&[("rules", "shadow")], "");
     let mut engine = Engine::new(Arc::clone(&rules), &sources(), HashSet::new());
