@@ -232,6 +232,7 @@ impl Core {
         let changes = self.engine.take_changes().into_iter();
         batch.groups =
             changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
+        batch.groups.extend(self.services.take_changes());
         batch.alert_state = self.router.take_changes();
         let mut messages = batch.messages.clone();
         messages.retain(|message| !pending.early.contains(&message.seq));

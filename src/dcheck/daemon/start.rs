@@ -183,7 +183,8 @@ impl Start {
         let mut checkpoint = resume::checkpoint(stored.checkpoint.as_deref())?;
         if let Some(checkpoint) = &mut checkpoint {
             let groups = stored.groups.iter().map(|body| serde_json::from_str(body));
-            checkpoint.engine.groups = groups.collect::<Result<_, _>>()?;
+            let rows = groups.collect::<Result<_, _>>()?;
+            checkpoint.engine.groups = checkpoint.services.take_rows(rows)?;
         }
         let unsent: BTreeSet<u64> = stored.unsent.iter().map(|message| message.seq).collect();
         let writer = Writer::start(store, unsent, self.clock.clone());

@@ -13,6 +13,7 @@ mod columns;
 mod health;
 mod load;
 mod load_measures;
+mod rows;
 pub mod spec;
 mod told;
 mod watch;

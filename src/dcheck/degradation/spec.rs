@@ -9,7 +9,7 @@ use crate::dcheck::engine::expr::{Datum, Expr, Number, Scope};
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::{Event, Op};
 
-/// Services of one file: each keeps its calls in memory, and in the checkpoint.
+/// Services of one file: each keeps its calls in memory, and beside the checkpoint.
 pub const SERVICES: usize = 64;
 /// On whom one service depends.
 pub const DEPENDENCIES: usize = 32;

@@ -62,19 +62,24 @@ pub struct Degradation {
     pub(super) due: BTreeMap<String, Option<CellTime>>,
     /// What another file changed, and nobody was told yet.
     untold: Vec<Change>,
+    /// Ids of stored rows that are nobody's.
+    pub(super) forgotten: Vec<(String, Option<String>)>,
 }
 
 impl Degradation {
     /// As it was before; decisions that the file does not know any more end.
     pub fn restore(services: Vec<Service>, mut state: State) -> Degradation {
-        state.services.retain(|id, _| measures(&services, id).is_some());
+        let is_gone = |id: &str| measures(&services, id).is_none();
+        let gone = state.services.extract_if(.., |id, _| is_gone(id)).collect::<Vec<_>>();
         for (id, watched) in &mut state.services {
             if let Some(measures) = measures(&services, id) {
+                watched.kept.touch();
                 watched.fit(measures);
             }
         }
         // Even where nothing else moves: what ails goes on recovering.
         let mut restored = Degradation { services, state, moved: true, ..Degradation::default() };
+        gone.iter().for_each(|(id, watched)| restored.forget_rows(id, watched.kept.starts()));
         let ids: Vec<String> = restored.services.iter().map(|service| service.id.clone()).collect();
         let mut changes = restored.orphans();
         for id in ids {

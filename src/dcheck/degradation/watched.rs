@@ -16,7 +16,8 @@ pub struct Watched {
     pub health: Health,
     /// Windows that end here or before are judged.
     closed: Option<CellTime>,
-    kept: Kept,
+    #[serde(default)]
+    pub(super) kept: Kept,
     /// Classes and buckets fit these measures only.
     measures: String,
     /// The last window that was judged.

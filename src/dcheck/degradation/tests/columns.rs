@@ -40,8 +40,8 @@ fn a_column_of_where_that_is_renamed_is_told_and_is_no_health() {
             assert!(why.contains(word.unwrap()) && why.ends_with(ddl.unwrap()), "{why}");
         }
         // No call is read: silence recovers what is whole, and says nothing of what is broken, over a restart too.
-        let text = serde_json::to_string(degradation.state()).unwrap();
-        let (mut degradation, _) = restore(services(FILE), serde_json::from_str(&text).unwrap());
+        let (_, state) = stored(&mut degradation, &mut BTreeMap::new());
+        let (mut degradation, _) = restore(services(FILE), state);
         let ended = read_to(&mut degradation, 60_000).len();
         assert_eq!(ended == 0, change.is_some(), "{word:?}");
         // Mended: what is read from then on counts.
