@@ -155,6 +155,13 @@ impl Clock {
         }
     }
 
+    /// The clock of another process, to which `instant` is over; this one is left as it is.
+    pub fn past(&self, instant: CellTime) -> Clock {
+        let mut origin = self.origin();
+        origin.offset_ms += instant.since_ms(self.now()).max(0);
+        Clock::from_origin(origin)
+    }
+
     /// Orders the total offset `offset_ms` as advance number `seq`. A `seq` not above the last one changes nothing
     /// and returns false; so does an offset that would set the clock back.
     pub fn advance(&self, seq: u64, offset_ms: i64) -> bool {
@@ -233,6 +240,16 @@ mod tests {
         assert!(clock.now().0 >= 1_060_000);
         let twin = Clock::from_origin(clock.origin().to_string().parse().unwrap());
         assert!((twin.now().0 - clock.now().0).abs() < 50);
+    }
+
+    #[test]
+    fn a_clock_to_which_an_instant_is_over_leaves_this_one_be() {
+        let clock = Clock::starting_at(1_000_000);
+        clock.advance(1, 5_000);
+        let over = clock.past(CellTime(9_000_000)).now().0;
+        assert!((9_000_000..9_010_000).contains(&over), "{over}");
+        let same = clock.past(CellTime(7)).now().since_ms(clock.now());
+        assert!(same.abs() < 1_000 && clock.now().0 < 2_000_000, "{same}");
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! A saboteur around the real `dcheck`: the harness must go red, with the right word, in each of its modes.
 //!
-//! `saboteur MODE dcheck run …` starts the real reconciler behind itself. Alerts, plan runs, plan actions, watermark,
-//! clock and change capture pass through; each mode changes one thing. It is told no scenario's name.
+//! `saboteur MODE dcheck run …` starts the real reconciler behind itself, and lets its other commands (`dcheck reconcile`) be.
+//! Alerts, plan runs, plan actions, watermark, clock and change capture pass through; each mode changes one thing. It is told no
+//! scenario's name.
 
 mod forgery;
 mod held;
@@ -29,7 +30,12 @@ async fn main() -> ExitCode {
         return complain("dead from the start");
     }
     let Some(program) = words.next() else { return complain("name the reconciler's command") };
-    match serve(mode, &program, words.collect()).await {
+    let words: Vec<String> = words.collect();
+    let served = match words.first().map(String::as_str) {
+        Some("run") => serve(mode, &program, words).await,
+        _ => alone(&program, &words).await,
+    };
+    match served {
         Ok(code) => code,
         Err(error) => complain(&error),
     }
@@ -74,6 +80,13 @@ async fn serve(mode: Mode, program: &str, args: Vec<String>) -> Result<ExitCode,
     let mut child = reconciler(program, &args.0)?;
     let status = child.wait().await.map_err(|error| error.to_string())?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A command that reads books and relays nothing: with its own exit code, and its own words.
+async fn alone(program: &str, args: &[String]) -> Result<ExitCode, String> {
+    let status = reconciler(program, args)?.wait().await.map_err(|error| error.to_string())?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 /// The real one; it dies with us, whatever kills us.

@@ -32,7 +32,7 @@ pub fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> 
         false => None,
     };
     let sweep = match builtin {
-        true => Some((dcheck()?, sweep_args())),
+        true => Some(behind(&system.command, sweep_args())?),
         false => None,
     };
     let advances = hearing.advances();
@@ -41,22 +41,29 @@ pub fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> 
 }
 
 fn start(system: &SystemUnderTest, sources: &Sources) -> Result<Start, String> {
-    let mut words = system.command.clone();
-    match system.kind {
-        SystemKind::Builtin => {
-            words.push(dcheck()?.display().to_string());
-            words.extend(builtin_args(&sources.scenarios));
-        }
-        SystemKind::Process => {}
+    let words = system.command.clone();
+    let (program, args) = match system.kind {
+        SystemKind::Builtin => behind(&words, builtin_args(&sources.scenarios))?,
+        SystemKind::Process => program_of(words)?,
         SystemKind::Container => {
             let image = system.image.clone().unwrap_or_default();
             return Ok(Start::Container(ContainerSpec { image, args: words }));
         }
         SystemKind::External => return Ok(Start::Nobody),
-    }
+    };
+    Ok(Start::Process { program, args })
+}
+
+/// The built-in reconciler with `args`, behind the `command` of the configuration: its daemon and its sweep alike.
+fn behind(command: &[String], args: Vec<String>) -> Result<(PathBuf, Vec<String>), String> {
+    let own = dcheck()?.display().to_string();
+    program_of([command, &[own], &args].concat())
+}
+
+fn program_of(words: Vec<String>) -> Result<(PathBuf, Vec<String>), String> {
     let mut words = words.into_iter();
     let program = PathBuf::from(words.next().ok_or("system_under_test.command is empty")?);
-    Ok(Start::Process { program: executable(program)?, args: words.collect() })
+    Ok((executable(program)?, words.collect()))
 }
 
 /// Their rule ids and ours, each of ours known to the catalogue.
@@ -182,6 +189,7 @@ pub fn sweep_args() -> Vec<String> {
         "--sql=${mysql.url}",
         "--lookups=${mysql.lookups}",
         "--alerts=${alerts.url}",
+        "--drill-clock",
         "--again",
     ];
     let tables = BOOKS.map(|table| format!("--table={table}"));
@@ -210,6 +218,7 @@ pub fn builtin_args(scenarios: &Path) -> Vec<String> {
         "--target=shop=${shop.url}",
         "--listen=${listen}",
         "--drill-clock",
+        "--start=new",
         "--results=all",
         "--people=${people}",
     ];

@@ -18,7 +18,7 @@ use super::member::Member;
 use super::ports::free_port;
 use super::wiring::{Placeholders, Wiring, fill};
 use super::{Login, StageError};
-use crate::clock::Clock;
+use crate::clock::{CellTime, Clock, parse_rfc3339};
 use crate::proxy::{Kind, Link, LinkSpec, Nodes, ProxyError};
 
 /// The logical topics of a cell, one partition each.
@@ -143,6 +143,7 @@ pub(super) const LOOKUPS: &str = "lookups";
 /// harms it.
 pub const OURS: &str = "ours";
 
+const DAY_MS: i64 = 86_400_000;
 /// The books of a cell are some dozen rows.
 const SWEEP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -244,7 +245,8 @@ impl Cell {
         Ok(member)
     }
 
-    /// Sweeps the books of `day` (`2026-01-05`) once, to the end: how it ended, and what it printed last.
+    /// Sweeps the books of `day` (`2026-01-05`) once, to the end: how it ended, and what it printed last. To it the day is over; the
+    /// cell goes on with its day.
     pub async fn sweep(&self, day: &str) -> Result<(Exit, String), CellError> {
         let (program, words) = self.spec.reconciler.sweep.clone().ok_or(CellError::NoSweep)?;
         let mut values = self.values.clone();
@@ -257,7 +259,9 @@ impl Cell {
             ..ProcSpec::default()
         };
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let member = Member::start(&self.guardian, &self.clock, proc, nowhere).await?;
+        let midnight = parse_rfc3339(&format!("{day}T00:00:00Z")).unwrap_or_default();
+        let clock = self.clock.past(CellTime(midnight).plus_ms(DAY_MS));
+        let member = Member::start(&self.guardian, &clock, proc, nowhere).await?;
         let ended = tokio::time::timeout(SWEEP_LIMIT, member.ended()).await;
         member.stop().await;
         ended.map_err(|_| CellError::SlowSweep(SWEEP_LIMIT))

@@ -99,7 +99,7 @@ impl Cell {
              --cdc mysql://root@{cdc}/shop --sql mysql://root@{direct}/shop --kafka {kafka} \
              --topic-prefix {prefix} --topics {} --group {name} --alerts {inbox}/alerts \
              --plan-events {inbox}/plans --target shop={inbox}/shop --listen 127.0.0.1:{port} \
-             --drill-clock --results all",
+             --drill-clock --start new --results all",
             TOPICS.join(",")
         );
         let mut cell = Cell {

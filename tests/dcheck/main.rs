@@ -17,6 +17,7 @@ mod poison;
 mod readings;
 mod replay;
 mod rollout;
+mod running;
 #[path = "../servers/mod.rs"]
 mod servers;
 mod services;
@@ -32,6 +33,7 @@ async fn dcheck_on_real_servers() {
     visible::a_lookup_sees_what_the_log_has_told(servers).await;
     cases::a_kill_alerts_nothing_twice_and_loses_nothing(servers).await;
     cases::a_stalled_log_is_a_blind_alert(servers).await;
+    running::a_first_start_calls_nobody_for_what_came_before_it(servers).await;
     missed::records_cut_before_they_were_read_are_told_and_make_no_finding(servers).await;
     missed::a_topic_made_anew_is_told_and_read_from_its_beginning(servers).await;
     poison::undecodable_messages_are_kept_counted_and_told(servers).await;

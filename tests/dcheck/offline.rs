@@ -277,6 +277,16 @@ pub async fn a_rule_on_trial_is_swept_and_told_when_it_is_in_force(servers: &Ser
     says(&run(&cell, &given).await, 1, "findings: 0 new (0), 4 known");
     let subjects: Vec<String> = cell.alerts("cheap").into_iter().map(|alert| alert.0).collect();
     assert_eq!(subjects, ["B-0", "B-1", "B-2", "B-1", "B-9"]);
+    // Killed before it told, and swept once more: what it found is known by then, and told all the same, once.
+    let untold = "DELETE FROM dcheck.outbox WHERE body LIKE '%B-9%'";
+    cell.sql.query_drop(untold).await.unwrap();
+    cell.sql.query_drop(format!("{back} WHERE run = 'other'")).await.unwrap();
+    for _ in 0..2 {
+        let told = run(&cell, &[&other[..], &["--again"]].concat()).await;
+        says(&told, 1, "findings: 0 new (0), 4 known");
+    }
+    let told = cell.alerts("cheap").into_iter().filter(|alert| alert.0 == "B-9");
+    assert_eq!(told.count(), 2, "once before, once more");
 }
 
 pub async fn a_bad_line_makes_no_finding_of_what_is_missing(servers: &Servers) {

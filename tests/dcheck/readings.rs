@@ -8,7 +8,7 @@ use lossdrill::clock::{CellTime, Clock};
 use lossdrill::dcheck::event::{Event, Op, Row as Image, Value};
 use lossdrill::dcheck::sources::binlog::{BinlogReader, BinlogSettings};
 use lossdrill::dcheck::sources::table::Table;
-use lossdrill::dcheck::sources::{Entry, FromSource, Position};
+use lossdrill::dcheck::sources::{Entry, FromSource, Position, Start};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, Row};
 use tokio::sync::mpsc;
@@ -152,6 +152,7 @@ async fn ours(url: &str, file: &str, from: u64, to: u64) -> Vec<Change> {
         schema: "readings".into(),
         group: "readings".into(),
         from: Some(Position::log(file, from)),
+        start: Start::Latest,
         dating: None,
         clock: Clock::system(),
     };

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 use super::ailments::{Late, Poison};
+use super::beginnings::Beginning;
 use super::ends::{KnownEnds, LOOK_US, Patience};
 use super::lookups::{Lookups, NoAnswer, answered};
 use super::options::ResultsKept;
@@ -31,11 +32,6 @@ use crate::dcheck::sources::{BINLOG, Dating, Entry, FromSource, Position};
 
 /// Inputs taken in one turn: a batch is committed and the view renewed after as many at the latest.
 const TURN: usize = 256;
-/// Rows and messages that wait for the results database; above it reading pauses, and the log keeps
-/// the rest.
-const UNSTORED: usize = 50_000;
-/// States of groups in one commit, about, some 2 KB each: with more the server may never answer in time.
-const UNSTORED_STATES: usize = 4_000;
 /// The engine is not ticked again before this, should it name an instant that a tick did not use up.
 const TICK_GAP_MS: i64 = 5;
 /// What a stop waits for the commit under way.
@@ -64,6 +60,8 @@ pub struct SourceState {
     pub dating: Option<Dating>,
     /// Of a topic that is read: the broker's own id of it.
     pub topic_id: Option<String>,
+    /// It was never read before this process, and begins so.
+    pub begins: Option<Beginning>,
     pub ends: KnownEnds,
     pub mark: u64,
     pub view: SourceView,
@@ -207,6 +205,7 @@ impl Core {
                     self.mid_transaction = false;
                     (state.view.connected, state.view.known) = (true, true);
                 }
+                self.begins_here(&source);
                 self.activity += 1;
             }
             FromSource::Lost { source, why } => {
@@ -240,10 +239,7 @@ impl Core {
                 self.pending.dirty = true;
                 self.sources.entry(source).or_default().topic_id = Some(id);
             }
-            FromSource::Tables { tables, ddl } => {
-                self.pending.dirty |= ddl.is_some();
-                self.step(Input::Tables { tables, ddl });
-            }
+            FromSource::Tables { tables, ddl } => self.take_tables(tables, ddl),
             FromSource::LogEnd { source, end, at } => {
                 let state = self.sources.entry(source.clone()).or_default();
                 state.ends.learn_place(end, at, self.patience.spent_us());
@@ -257,6 +253,7 @@ impl Core {
     }
 
     fn take_entries(&mut self, source: &str, entries: Vec<Entry>) {
+        self.begins_at(source, entries.first().map(Entry::at));
         let state = self.sources.entry(source.to_owned()).or_default();
         state.view.events += entries.len() as u64;
         self.activity += entries.len() as u64;
@@ -288,6 +285,7 @@ impl Core {
     fn check_ends(&mut self, source: &str) {
         let Some(state) = self.sources.get_mut(source) else { return };
         if let Some(at) = state.ends.reached(state.mark, state.position.as_ref()) {
+            self.begins_at(source, Some(at));
             self.step(Input::SourceEnd { source: source.to_owned(), at });
         }
         self.look_at(source);
@@ -351,16 +349,6 @@ impl Core {
             }
             Back::Committed => self.committed(),
         }
-    }
-
-    /// Inside of a transaction nothing can be stored: it is read to its end, whatever waits.
-    fn reads(&self) -> bool {
-        let states = self.engine.changed_states();
-        self.mid_transaction || self.unstored() < UNSTORED && states < UNSTORED_STATES
-    }
-
-    fn unstored(&self) -> usize {
-        self.pending.batch.verdicts.len() + self.pending.batch.messages.len() + self.outgoing.len()
     }
 
     pub(super) fn publish(&mut self) {

@@ -11,6 +11,7 @@ use mysql_async::{Opts, OptsBuilder};
 use super::options::RunOptions;
 use super::start::Mistakes;
 use crate::dcheck::console::{Files, Loaded};
+use crate::dcheck::degradation;
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::engine::rules::Rule;
 use crate::dcheck::plans::Known;
@@ -43,7 +44,10 @@ pub async fn at_start(
             "dcheck: schema `{schema}` lacks tables of these rules, which judge nothing: {names}"
         );
     }
-    let misfits: Vec<String> = rules.misfits(&tables).iter().map(ToString::to_string).collect();
+    let mut misfits: Vec<String> = rules.misfits(&tables).iter().map(ToString::to_string).collect();
+    let services = super::services::load(&options.files, None).map_err(Mistakes)?;
+    // Where something was judged before, it is told when the log is connected.
+    misfits.extend(degradation::misfits(&services, &tables));
     if !goes_on && !misfits.is_empty() {
         return Err(Mistakes(misfits));
     }

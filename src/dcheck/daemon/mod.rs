@@ -9,6 +9,7 @@
 //! `dcheck bench` says what rules cost (`bench`). Not covered: hot reload of plans.
 
 mod ailments;
+mod beginnings;
 mod bench;
 mod channels;
 mod core;
@@ -45,6 +46,7 @@ use dry_run::PlanCommand;
 use options::{CheckOptions, Cli, Command};
 use start::Mistakes;
 
+use crate::clock::Clock;
 use crate::dcheck::alerts::{self, Alerting};
 use crate::dcheck::engine::RuleSet;
 use crate::dcheck::engine::{rules, trial};
@@ -87,7 +89,10 @@ pub fn main() -> ExitCode {
         Command::Explain(options) => {
             runtime.block_on(explain::run(&options)).map(|()| ExitCode::SUCCESS)
         }
-        Command::Reconcile(options) => runtime.block_on(offline::run(*options)),
+        Command::Reconcile(options) => match clock(options.drill_clock) {
+            Ok(clock) => runtime.block_on(offline::run(*options, clock)),
+            Err(mistakes) => Err(mistakes),
+        },
     };
     // A post or a poll under way must not hold the exit up: what matters is stored.
     runtime.shutdown_background();
@@ -95,6 +100,11 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(mistakes) => refuse(&mistakes.0.join("\n")),
     }
+}
+
+/// The one clock of a command: the machine's, or the cell's where a drill orders it (`--drill-clock`).
+fn clock(drill: bool) -> Result<Clock, Mistakes> {
+    if drill { Clock::from_env().map_err(|why| Mistakes(vec![why])) } else { Ok(Clock::system()) }
 }
 
 fn refuse(why: &str) -> ExitCode {

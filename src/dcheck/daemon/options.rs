@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::dry_run::PlanCommand;
-use crate::dcheck::sources::Position;
-use crate::dcheck::sources::kafka::Start;
 use crate::dcheck::sources::kafka::dead_letters::TOPIC;
+use crate::dcheck::sources::{Position, Start};
 
 const RUN_EXAMPLE: &str = "Example:
   dcheck run --rules scenarios/rules --plans scenarios/plans \\
@@ -145,13 +144,13 @@ pub struct RunOptions {
     /// Names this reconciler: Kafka group id, and replica id on the server.
     #[arg(long)]
     pub group: String,
-    /// Where to read the binlog from when there is no checkpoint; its present end without it.
+    /// Where to read the binlog from when there is no checkpoint; where `--start` says without it.
     #[arg(long, value_name = "FILE:POS")]
     pub binlog_from: Option<Position>,
-    /// Where to read a topic from when there is no checkpoint.
-    #[arg(long, value_enum, default_value = "earliest")]
+    /// Where to read the binlog and the topics from when there is no checkpoint.
+    #[arg(long, value_enum, default_value = "latest")]
     pub start: Start,
-    /// The same for single partitions, by offset.
+    /// Where to read single partitions from when there is no checkpoint, by offset.
     #[arg(long, value_name = "TOPIC/PART=OFFSET", value_delimiter = ',', value_parser = offset)]
     pub kafka_from: Vec<(String, i64)>,
     /// Topic of the messages that cannot be decoded, by the topic that they came from; empty: they are only counted.

@@ -31,6 +31,7 @@ impl Core {
     pub(super) fn resume(&mut self, unfit: Vec<(String, String)>) {
         self.show_blindness();
         self.step(Input::Tick);
+        self.begin_sources();
         for (rule, why) in unfit {
             self.pending.dirty = true;
             self.step(Input::Unfit { rule, why });

@@ -11,9 +11,10 @@ use super::start::Mistakes;
 use crate::clock::CellTime;
 use crate::dcheck::degradation::{self, Change, Degradation, Known, Service};
 use crate::dcheck::engine::window::Stream;
-use crate::dcheck::engine::{Input, RuleSet};
+use crate::dcheck::engine::{Input, OF_SERVICE, RuleSet, Ward};
 use crate::dcheck::plans::spec::PlanSpec;
 use crate::dcheck::results::DecisionRow;
+use crate::dcheck::sources::Tables;
 
 /// The services' file, where there is one; held against rules and plans where those are in order.
 pub fn load(
@@ -78,6 +79,30 @@ impl Core {
     pub(super) fn settled(&self) -> u64 {
         let settled = self.engine.settled();
         self.services.open_since().map_or(settled, |mark| mark.min(settled))
+    }
+
+    /// What has become of the columns by which rules judge and services are measured.
+    pub(super) fn take_tables(&mut self, tables: Tables, ddl: Option<String>) {
+        self.pending.dirty |= ddl.is_some();
+        let now = self.clock.now();
+        let mut told = self.services.hold_against(&tables, ddl.as_deref(), now);
+        self.step(Input::Tables { tables, ddl });
+        // Of a service that the file does not name any more nothing is told.
+        let ailing = self.engine.ailing().filter(|(ward, _)| *ward == Ward::Columns);
+        let gone = ailing.filter_map(|(_, id)| id.strip_prefix(OF_SERVICE)).map(str::to_owned);
+        for id in gone.collect::<Vec<_>>() {
+            told.entry(id).or_default();
+        }
+        for (id, why) in told {
+            let (ward, id) = (Ward::Columns, format!("{OF_SERVICE}{id}"));
+            let ails = self.engine.ailing().any(|ailing| ailing == (ward, id.as_str()));
+            self.pending.dirty |= ails != why.is_some();
+            match why {
+                Some(why) => self.step(Input::Ails { ward, id, since: now, why }),
+                None if ails => self.step(Input::Recovered { ward, id }),
+                None => {}
+            }
+        }
     }
 
     /// Decides by what was read since the last turn.

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc};
 
+use super::beginnings::sources;
 use super::channels::{Channels, open_alerts, told_before};
 use super::core::{Core, Inboxes, SourceState};
 use super::ends::Patience;
@@ -73,10 +74,7 @@ pub async fn run(options: RunOptions) -> Result<(), Mistakes> {
     if matches!(options.binlog_from, Some(Position::Offset(_))) {
         return Err(Mistakes(vec!["--binlog-from is FILE:POS, like binlog.000002:157".into()]));
     }
-    let clock = match options.drill_clock {
-        true => Clock::from_env().map_err(|why| Mistakes(vec![why]))?,
-        false => Clock::system(),
-    };
+    let clock = super::clock(options.drill_clock)?;
     let (store, sql) = (Store::new(&options.sql)?, Arc::new(SqlClient::new(&options.sql)?));
     let lookups = match &options.lookups {
         Some(url) => Arc::new(SqlClient::new(url)?),
@@ -185,7 +183,8 @@ impl Start {
         let mut checkpoint = resume::checkpoint(stored.checkpoint.as_deref())?;
         if let Some(checkpoint) = &mut checkpoint {
             let groups = stored.groups.iter().map(|body| serde_json::from_str(body));
-            checkpoint.engine.groups = groups.collect::<Result<_, _>>()?;
+            let rows = groups.collect::<Result<_, _>>()?;
+            checkpoint.engine.groups = checkpoint.services.take_rows(rows)?;
         }
         let unsent: BTreeSet<u64> = stored.unsent.iter().map(|message| message.seq).collect();
         let writer = Writer::start(store, unsent, self.clock.clone());
@@ -250,7 +249,7 @@ impl Start {
         let head = Head::of(&self.rules, self.source_names(), judged_keys(&stored), &checkpoint);
         let recorder = Recorder::start(self.options.record.as_deref(), head)?;
         self.show(&stored, checkpoint.as_ref());
-        let sources = self.sources(&engine, checkpoint.as_ref());
+        let sources = sources(&self.options, self.source_names(), &engine, checkpoint.as_ref());
         self.spawn_readers(&sources, &news);
         let (back, back_inbox) = mpsc::channel(INBOX);
         let per_second = self.options.lookups_per_second;
@@ -313,25 +312,6 @@ impl Start {
         topics.flat_map(|t| (0..self.options.partitions).map(|p| (t.clone(), p))).collect()
     }
 
-    fn sources(
-        &self,
-        engine: &Engine,
-        checkpoint: Option<&Checkpoint>,
-    ) -> BTreeMap<String, SourceState> {
-        let read = engine.read();
-        let state = |name: &String| {
-            let place = checkpoint.and_then(|checkpoint| checkpoint.places.get(name));
-            SourceState {
-                position: place.and_then(|place| place.position.parse().ok()),
-                dating: place.and_then(|place| place.dating),
-                topic_id: place.and_then(|place| place.topic_id.clone()),
-                mark: read.get(name).copied().unwrap_or(0),
-                ..SourceState::default()
-            }
-        };
-        self.source_names().into_iter().map(|name| (name.clone(), state(&name))).collect()
-    }
-
     fn spawn_readers(
         &self,
         sources: &BTreeMap<String, SourceState>,
@@ -342,6 +322,7 @@ impl Start {
             url: self.options.cdc.clone(),
             schema: self.schema.clone(),
             group: self.options.group.clone(),
+            start: self.options.start,
             from: binlog.position.clone().or_else(|| self.options.binlog_from.clone()),
             dating: binlog.dating,
             clock: self.clock.clone(),

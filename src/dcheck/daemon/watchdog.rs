@@ -63,10 +63,7 @@ pub async fn run(options: WatchdogOptions) -> Result<(), Mistakes> {
             self-watch` with `watches: reconciler`"
         )])
     })?;
-    let clock = match options.drill_clock {
-        true => Clock::from_env().map_err(|why| Mistakes(vec![why]))?,
-        false => Clock::system(),
-    };
+    let clock = super::clock(options.drill_clock)?;
     let listener = TcpListener::bind(options.listen).await.map_err(|error| {
         let address = options.listen;
         Mistakes(vec![format!("cannot listen on {address}: {error}; choose another --listen")])

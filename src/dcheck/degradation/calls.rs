@@ -3,7 +3,7 @@
 //! Owns the classes of latencies: sixteen to each doubling, and every limit is the lower edge of one, so that "at the limit or above"
 //! is exact whatever the class. Memory is bounded: classes by the longest latency, buckets by [`BUCKETS_KEPT`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,15 +54,29 @@ impl Reading {
 }
 
 /// The calls that are not judged for good yet, by start of their bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Kept {
+    /// Stored one by one: see [`Kept::take_changes`]. Read here as an elder program stored them.
+    #[serde(default, skip_serializing)]
     buckets: BTreeMap<i64, Bucket>,
+    /// Those that are not as they were last taken.
+    #[serde(skip)]
+    changed: BTreeSet<i64>,
 }
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Kept) -> bool {
+        self.buckets == other.buckets
+    }
+}
+
+impl Eq for Kept {}
 
 impl Kept {
     /// None: nobody can say how it went.
     pub fn add(&mut self, at: CellTime, call: Option<Call>, measures: &Measures) {
         let start = at.0.div_euclid(measures.bucket_ms()) * measures.bucket_ms();
+        self.changed.insert(start);
         let bucket = self.buckets.entry(start).or_default();
         let Some(call) = call else {
             bucket.unreadable += 1;
@@ -93,11 +107,32 @@ impl Kept {
 
     /// What ended before `start` is in no window any more.
     pub fn forget_before(&mut self, start: i64) {
-        self.buckets = self.buckets.split_off(&start);
+        let kept = self.buckets.split_off(&start);
+        self.changed.extend(std::mem::replace(&mut self.buckets, kept).into_keys());
     }
 
     pub fn clear(&mut self) {
-        self.buckets.clear();
+        self.changed.extend(std::mem::take(&mut self.buckets).into_keys());
+    }
+
+    /// A bucket as it was stored.
+    pub fn put(&mut self, start: i64, bucket: Bucket) {
+        self.buckets.insert(start, bucket);
+    }
+
+    /// All of them are to be stored: nobody knows which are.
+    pub fn touch(&mut self) {
+        self.changed.extend(self.buckets.keys());
+    }
+
+    pub fn starts(&self) -> impl Iterator<Item = i64> {
+        self.buckets.keys().copied()
+    }
+
+    /// Those that changed since the last call; none where it is forgotten.
+    pub fn take_changes(&mut self) -> Vec<(i64, Option<Bucket>)> {
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        changed.map(|start| (start, self.buckets.get(&start).cloned())).collect()
     }
 
     /// True where no call failed, and none took as long as `ill_ms`.

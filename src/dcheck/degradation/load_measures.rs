@@ -8,6 +8,7 @@ use super::spec::{
 };
 use crate::dcheck::alerts::reading::{Node, parse_duration_ms};
 use crate::dcheck::engine::expr::{Allowed, Expr, Kind};
+use crate::dcheck::engine::rules::named_in;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::Op;
 
@@ -189,7 +190,9 @@ fn read_calls(node: &Node<'_>, slow: bool, fails: bool, out: &mut Out) -> Option
     if slow && !fails && node.optional("ok").is_some() {
         out.push(node.says("`ok` without `errors`: calls that fail would go unseen; give the service `errors`, or leave `ok` out"));
     }
-    Some(Calls { stream: stream?, ops, filter, latency_ms, ok })
+    let texts = ["where", "latency_ms", "ok"].map(|key| node.optional_text(key, &mut Vec::new()));
+    let columns = texts.iter().flatten().flat_map(|text| named_in(text)).collect();
+    Some(Calls { stream: stream?, ops, filter, latency_ms, ok, columns })
 }
 
 /// A call is a row that is written once it is over, unless the file says otherwise.

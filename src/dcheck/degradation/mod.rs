@@ -9,9 +9,11 @@
 //! Not covered: calls that never end and so are never written; probes of our own; a share that adapts (`limit` has one share).
 
 mod calls;
+mod columns;
 mod health;
 mod load;
 mod load_measures;
+mod rows;
 pub mod spec;
 mod told;
 mod watch;
@@ -19,6 +21,7 @@ mod watched;
 mod words;
 
 pub use calls::Reading;
+pub use columns::misfits;
 pub use health::{Grade, Health, Level};
 pub use load::{Known, load_file, load_text};
 pub use spec::{Dependency, Service, Strength};

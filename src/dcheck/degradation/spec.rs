@@ -2,12 +2,14 @@
 //!
 //! Owns the shape and the named limits: what is kept is bounded by them, whatever is read.
 
+use std::collections::BTreeSet;
+
 use crate::dcheck::engine::Step;
 use crate::dcheck::engine::expr::{Datum, Expr, Number, Scope};
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::event::{Event, Op};
 
-/// Services of one file: each keeps its calls in memory, and in the checkpoint.
+/// Services of one file: each keeps its calls in memory, and beside the checkpoint.
 pub const SERVICES: usize = 64;
 /// On whom one service depends.
 pub const DEPENDENCIES: usize = 32;
@@ -57,6 +59,8 @@ pub struct Calls {
     pub filter: Option<Expr>,
     pub latency_ms: Option<Expr>,
     pub ok: Option<Expr>,
+    /// Those of the row that these name.
+    pub columns: BTreeSet<String>,
 }
 
 /// Which latency of a window is held against the limits.

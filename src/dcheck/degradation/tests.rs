@@ -1,5 +1,7 @@
 //! The file, the state machine as a table, and decisions against a naive model that keeps every call.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::spec::{Limits, Measures};
@@ -62,6 +64,23 @@ fn restore(services: Vec<Service>, state: State) -> (Degradation, Vec<Change>) {
     (restored, changes)
 }
 
+/// Stored, and read back: what one commit writes, and the state that a restart finds.
+fn stored(degradation: &mut Degradation, rows: &mut BTreeMap<String, String>) -> (usize, State) {
+    let text = serde_json::to_string(degradation.state()).unwrap();
+    let mut bytes = text.len();
+    for (id, body) in degradation.take_changes() {
+        bytes += id.len() + body.as_ref().map_or(0, String::len);
+        match body {
+            Some(body) => drop(rows.insert(id, body)),
+            None => drop(rows.remove(&id)),
+        }
+    }
+    let mut state: State = serde_json::from_str(&text).unwrap();
+    let all = rows.values().map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(state.take_rows(all).unwrap(), [0; 0]);
+    (bytes, state)
+}
+
 fn due(degradation: &mut Degradation) -> Option<CellTime> {
     assert!(!degradation.has_moved());
     degradation.decide(|_| None);
@@ -112,23 +131,6 @@ fn calls(
 ) {
     for second in seconds {
         (0..each).for_each(|nth| hear(degradation, second * 1000 + nth, Some(ms), ok));
-    }
-}
-
-/// What these calls are worth is not known before.
-#[test]
-fn nothing_is_settled_while_calls_may_find_something() {
-    for (each, latency, may) in [(20, 900, true), (20, 100, false), (1, 900, false)] {
-        let mut degradation = new(FILE);
-        calls(&mut degradation, 0..1, each, latency, true);
-        due(&mut degradation);
-        for settled in [7, 9] {
-            degradation.open(settled);
-            assert_eq!(degradation.open_since(), may.then_some(7), "{each} of {latency}");
-        }
-        read_to(&mut degradation, 60_000);
-        degradation.open(9);
-        assert_eq!(degradation.open_since(), None, "{each} of {latency}");
     }
 }
 
@@ -217,8 +219,8 @@ fn neither_a_gap_nor_unreadable_calls_heal() {
         blind(&mut degradation);
         assert_eq!(words(&read_to(&mut degradation, 60_000)), [""; 0], "until {well}");
         assert_eq!(due(&mut degradation), Some(CellTime(well * 1000)));
-        let state = serde_json::to_string(degradation.state()).unwrap();
-        let (mut degradation, _) = restore(services(FILE), serde_json::from_str(&state).unwrap());
+        let (_, state) = stored(&mut degradation, &mut BTreeMap::new());
+        let (mut degradation, _) = restore(services(FILE), state);
         assert_eq!(words(&read_to(&mut degradation, (well - 1) * 1000)), [""; 0]);
         let ends = words(&read_to(&mut degradation, 90_000));
         assert_eq!(
@@ -235,23 +237,12 @@ fn neither_a_gap_nor_unreadable_calls_heal() {
 }
 
 #[test]
-fn a_log_far_behind_is_judged_without_its_end_and_memory_stays_bounded() {
-    let mut degradation = new(FILE);
-    calls(&mut degradation, 0..5_000, 5, 900, true);
-    let changes = degradation.decide(|_| None);
-    assert_eq!(words(&changes), ["checkout/points degrade at 1", "refunds/points limit at 1"]);
-    let text = serde_json::to_string(degradation.state()).unwrap();
-    assert!(text.len() < 100_000, "{}", text.len());
-}
-
-#[test]
 fn what_the_file_no_longer_names_ends_and_what_it_names_now_begins() {
     let mut degradation = new(FILE);
     calls(&mut degradation, 0..1, 9, 900, true);
     read_to(&mut degradation, 1_000);
-    let state = degradation.state().clone();
-    let text = serde_json::to_string(&state).unwrap();
-    assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+    let (_, state) = stored(&mut degradation, &mut BTreeMap::new());
+    assert_eq!(*degradation.state(), state);
     let renamed = FILE.replace("id: checkout", "id: basket");
     let unmeasured = FILE.replace("points", "bonus");
     let weak = "strong, limit: {to: 50%, plan: slow-refunds}, block: {plan: stop-refunds}}";
@@ -462,6 +453,7 @@ proptest! {
         cuts.push(end);
         cuts.sort_unstable();
         let (mut degradation, mut changes, mut from) = (new(FILE), Vec::new(), 0);
+        let mut rows = BTreeMap::new();
         for cut in cuts {
             let mut part: Vec<_> = calls.iter().filter(|(at, ..)| (from..cut).contains(at)).collect();
             part.sort_by_key(|(at, ms, _)| (*at as u64 ^ *ms).wrapping_mul(shuffle | 1));
@@ -475,7 +467,7 @@ proptest! {
                 prop_assert!(first.decided.at <= due.max(CellTime(from)), "{due:?} {first:?}");
             }
             changes.extend(found);
-            let state = serde_json::from_str(&serde_json::to_string(degradation.state()).unwrap()).unwrap();
+            let (_, state) = stored(&mut degradation, &mut rows);
             let (restored, orphans) = restore(services(FILE), state);
             prop_assert_eq!(orphans, vec![]);
             (degradation, from) = (restored, cut);
@@ -497,3 +489,7 @@ fn the_naive_model_can_disagree() {
     assert_eq!(naive(&calls, 20_000, &measures()).len(), 1);
     assert!(naive(&calls, 20_000, &other).is_empty());
 }
+
+mod columns;
+mod rows;
+mod settled;

@@ -13,6 +13,7 @@ use super::spec::{Measures, Service, Strength};
 use super::watched::{Turn, Watched};
 use super::words;
 use crate::clock::CellTime;
+use crate::dcheck::engine::port::Tables;
 use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{Decided, Input, Step};
 
@@ -29,8 +30,11 @@ pub struct InForce {
 /// All that a restart needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    services: BTreeMap<String, Watched>,
+    pub(super) services: BTreeMap<String, Watched>,
     in_force: Vec<InForce>,
+    /// Columns that services name, as they were first seen.
+    #[serde(default, skip_serializing_if = "Tables::is_empty")]
+    pub(super) columns: Tables,
 }
 
 /// A decision with its numbers.
@@ -50,28 +54,33 @@ pub struct Change {
 /// Services, their calls and what is decided.
 #[derive(Clone, Debug, Default)]
 pub struct Degradation {
-    services: Vec<Service>,
-    state: State,
+    pub(super) services: Vec<Service>,
+    pub(super) state: State,
     /// A source was read further, or is read no more as it was.
-    moved: bool,
+    pub(super) moved: bool,
     /// By service; none where calls came since: to be looked up again.
-    due: BTreeMap<String, Option<CellTime>>,
+    pub(super) due: BTreeMap<String, Option<CellTime>>,
     open_since: Option<u64>,
     /// What another file changed, and nobody was told yet.
     untold: Vec<Change>,
+    /// Ids of stored rows that are nobody's.
+    pub(super) forgotten: Vec<(String, Option<String>)>,
 }
 
 impl Degradation {
     /// As it was before; decisions that the file does not know any more end.
     pub fn restore(services: Vec<Service>, mut state: State) -> Degradation {
-        state.services.retain(|id, _| measures(&services, id).is_some());
+        let is_gone = |id: &str| measures(&services, id).is_none();
+        let gone = state.services.extract_if(.., |id, _| is_gone(id)).collect::<Vec<_>>();
         for (id, watched) in &mut state.services {
             if let Some(measures) = measures(&services, id) {
+                watched.kept.touch();
                 watched.fit(measures);
             }
         }
         // Even where nothing else moves: what ails goes on recovering.
         let mut restored = Degradation { services, state, moved: true, ..Degradation::default() };
+        gone.iter().for_each(|(id, watched)| restored.forget_rows(id, watched.kept.starts()));
         let ids: Vec<String> = restored.services.iter().map(|service| service.id.clone()).collect();
         let mut changes = restored.orphans();
         for id in ids {

@@ -16,7 +16,8 @@ pub struct Watched {
     pub health: Health,
     /// Windows that end here or before are judged.
     closed: Option<CellTime>,
-    kept: Kept,
+    #[serde(default)]
+    pub(super) kept: Kept,
     /// Classes and buckets fit these measures only.
     measures: String,
     /// The last window that was judged.
@@ -52,6 +53,15 @@ impl Watched {
     pub fn miss(&mut self, now: CellTime) {
         self.kept.clear();
         self.blind_until = self.blind_until.max(Some(now));
+    }
+
+    /// Whether calls can be told and measured at all from `now` on.
+    pub fn is_measured(&mut self, is_measured: bool, now: CellTime) {
+        self.blind_until = match (is_measured, self.blind_until) {
+            (false, _) => Some(CellTime(i64::MAX)),
+            (true, Some(CellTime(i64::MAX))) => Some(now),
+            (true, known) => known,
+        };
     }
 
     /// Judged without an end of its source up to here, where there is too much to keep.

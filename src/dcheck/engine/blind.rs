@@ -18,6 +18,9 @@ use super::rules::strategy::Watch;
 use super::unanswered::place_of;
 use super::{Engine, Output, RuleSet, Verdict};
 
+/// How the id of what is told of a service's columns begins: no rule's id has a blank.
+pub const OF_SERVICE: &str = "service ";
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Ailment {
     since: CellTime,
@@ -99,8 +102,7 @@ impl Watches {
     fn due<'a>(&'a self, rules: &'a RuleSet) -> impl Iterator<Item = Due<'a>> {
         let smallest_ms = rules.smallest_window_ms();
         let watching = rules.rules().iter().filter_map(|rule| {
-            let is_off = rules.rollout(rule) == super::gate::Rollout::Off;
-            rule.strategy.watch().filter(|_| !is_off).map(|watch| (rule, watch))
+            rule.strategy.watch().filter(|_| rules.is_on(rule)).map(|watch| (rule, watch))
         });
         watching.flat_map(move |(rule, watch)| {
             let of_ward = self.ailing.iter().filter(|((ward, id), _)| watch.is_over(*ward, id));
@@ -212,19 +214,27 @@ impl Engine {
         self.watches.standing.values().filter(|verdict| !verdict.shadow)
     }
 
-    /// Ends what is told by rules that are gone, and of rules and places that are. `down`: the places that some rule got no answer
-    /// from before.
+    /// Ends what is told by rules that are gone or off, and of rules and places that are. `down`: the places that some rule got
+    /// no answer from before.
     pub(super) fn end_orphans(&mut self, down: &[String], outputs: &mut Vec<Output>) {
         let rules = std::sync::Arc::clone(&self.rules);
-        let ended = self.watches.end(|(rule, _), _| rules.named(rule).is_none());
+        let is_on = |rule: &str| rules.named(rule).is_some_and(|rule| rules.is_on(rule));
+        let ended = self.watches.end(|(rule, _), _| !is_on(rule));
         let now = self.now;
-        outputs.extend(ended.into_iter().map(|v| end_of(v, "the rule was replaced", now)));
+        outputs.extend(
+            ended.into_iter().map(|v| end_of(v, "the rule was replaced, or switched off", now)),
+        );
         let still_down = self.places_without_answer();
         for (ward, id) in self.watches.ailing.keys().cloned().collect::<Vec<_>>() {
             let is_orphan = match ward {
-                Ward::Columns | Ward::Shedding => rules.versions(&id).next().is_none(),
+                // A service's, which is no rule's to end.
+                Ward::Columns if id.starts_with(OF_SERVICE) => false,
+                Ward::Columns | Ward::Shedding => {
+                    !rules.versions(&id).any(|rule| rules.is_on(rule))
+                }
                 Ward::Lookup => {
-                    let is_asked = rules.rules().iter().filter_map(|rule| place_of(rule));
+                    let on = rules.rules().iter().filter(|rule| rules.is_on(rule));
+                    let is_asked = on.filter_map(|rule| place_of(rule));
                     !is_asked.into_iter().any(|place| place == id)
                         || down.contains(&id) && !still_down.contains(&id)
                 }
@@ -232,7 +242,7 @@ impl Engine {
             };
             if is_orphan {
                 self.lookups.down.retain(|place| ward != Ward::Lookup || *place != id);
-                self.recovered_with(ward, &id, "the rule is gone", outputs);
+                self.recovered_with(ward, &id, "the rule is gone, or off", outputs);
             }
         }
     }

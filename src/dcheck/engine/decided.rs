@@ -9,11 +9,10 @@ use crate::clock::{CellTime, rfc3339};
 use crate::wire::{Judgement, Subject};
 
 use super::force::{InForce, id_of};
-use super::gate::Rollout;
 use super::judge::blank;
 use super::port::Ward;
 use super::rules::Rule;
-use super::{Engine, Output, RuleSet, Verdict, VerdictKey};
+use super::{Engine, Output, Verdict, VerdictKey};
 
 /// The field of a finding that names the one plan it is for; empty: none. Where it is not there, the triggers alone decide.
 pub const ONLY_PLAN: &str = "only_plan";
@@ -77,7 +76,7 @@ impl Engine {
             _ => self.decisions.insert(decided.pair(), decided.clone()),
         };
         let rules = std::sync::Arc::clone(&self.rules);
-        for rule in rules.rules().iter().filter(|rule| is_on(&rules, rule)) {
+        for rule in rules.rules().iter().filter(|rule| rules.is_on(rule)) {
             let tells = |decided: &Decided| rule.strategy.tells().contains(&decided.step);
             if tells(&decided) {
                 self.tell_decided(rule, &decided, outputs);
@@ -85,7 +84,7 @@ impl Engine {
                 let (actual, at) = (decided.actual.clone(), decided.at);
                 let end = Decided { actual, at, ..before.clone() };
                 // A candidate's shadow ends no alert that the version in force still tells of.
-                let twin = rules.other_version(rule).filter(|twin| is_on(&rules, twin));
+                let twin = rules.other_version(rule).filter(|twin| rules.is_on(twin));
                 let is_held =
                     twin.is_some_and(|twin| twin.strategy.tells().contains(&decided.step));
                 let held = is_held && rules.is_shadow(rule, &decided.pair());
@@ -103,7 +102,7 @@ impl Engine {
             let pair = decided.pair();
             let tells =
                 |rule: &&std::sync::Arc<Rule>| rule.strategy.tells().contains(&decided.step);
-            let on = rules.rules().iter().filter(|rule| is_on(&rules, rule));
+            let on = rules.rules().iter().filter(|rule| rules.is_on(rule));
             let now: Vec<_> = on.filter(tells).collect();
             let told: Vec<&String> =
                 before.names().filter(|name| self.told(before, name, &decided)).collect();
@@ -209,8 +208,4 @@ fn of_decision(decided: &Decided, blank: Verdict) -> Verdict {
         fields: fields.map(|(name, value)| (name.to_owned(), value)).into(),
         ..blank
     }
-}
-
-fn is_on(rules: &RuleSet, rule: &Rule) -> bool {
-    rules.rollout(rule) != Rollout::Off
 }

@@ -53,6 +53,10 @@ impl InForce {
         self.0.contains_key(name)
     }
 
+    pub fn is_on(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|stood| stood.rollout != Rollout::Off)
+    }
+
     /// The version that raises alerts on `key`.
     pub fn speaker(&self, id: &str, key: &str) -> Option<&str> {
         let of_id = self.0.iter().filter(|(name, _)| id_of(name) == id);

@@ -54,8 +54,11 @@ impl Gaps {
         item: &Item,
         ruling: &Ruling,
     ) -> Option<String> {
-        let is_new = *ruling == Ruling::Mismatched && item.judged != Some(Judgement::Mismatched);
-        let gap = self.0.iter().find(|gap| is_new && gap.touches(rule, group, item))?;
+        let touches = |gap: &&Gap| {
+            let stretch = Stretch { since: gap.since, until: gap.until };
+            rule.relies_on(&gap.source) && stretch.touches(rule, group, item, ruling)
+        };
+        let gap = self.0.iter().find(|gap| is_doubtful(item, ruling) && touches(gap))?;
         Some(format!(
             "held back: blind to `{}` from {} to {}: {}",
             gap.source,
@@ -66,31 +69,47 @@ impl Gaps {
     }
 }
 
-impl Gap {
+/// May it have been said because something was not read? What was told once stays told.
+pub(super) fn is_doubtful(item: &Item, ruling: &Ruling) -> bool {
+    match ruling {
+        Ruling::Mismatched => item.judged != Some(Judgement::Mismatched),
+        Ruling::Late => item.judged.is_none(),
+        _ => false,
+    }
+}
+
+/// Between two instants, of which nothing is known.
+pub(super) struct Stretch {
+    pub since: CellTime,
+    pub until: CellTime,
+}
+
+impl Stretch {
     /// May something that the item's judgement rests on have stood in it?
-    fn touches(&self, rule: &Rule, group: &Group, item: &Item) -> bool {
-        if !relied_on(rule, &self.source) {
-            return false;
-        }
+    pub fn touches(&self, rule: &Rule, group: &Group, item: &Item, ruling: &Ruling) -> bool {
         let reach_ms = rule.strategy.reach_ms().unwrap_or(rule.remember_ms);
         let at = item.event.at;
         let is_near = self.since <= at.plus_ms(reach_ms) && at <= self.until.plus_ms(reach_ms);
-        // All that is known of this key came later, both sides of it.
+        // All that is known of this key came later, both sides of it. A counterpart that seems late says nothing of the kind: what
+        // was read of it may be its second change.
         let began = group.others.iter().map(|other| other.first_at);
         let began = began.chain(group.items.iter().map(|item| item.event.at)).min();
-        let is_younger = !group.others.is_empty() && began > Some(self.until);
+        let is_younger =
+            !group.others.is_empty() && began > Some(self.until) && *ruling != Ruling::Late;
         is_near && !is_younger
     }
 }
 
-/// Does the rule find things because something on `source` is *not* there?
-fn relied_on(rule: &Rule, source: &str) -> bool {
-    let sides = match rule.strategy.relies_on() {
-        Reliance::Nothing => return false,
-        Reliance::Items => &rule.sides[..1],
-        Reliance::Counterparts => &rule.sides[1..],
-    };
-    sides.iter().any(|side| side.stream.is_in(source))
+impl Rule {
+    /// Does it find things because something on `source` is *not* there?
+    pub(super) fn relies_on(&self, source: &str) -> bool {
+        let sides = match self.strategy.relies_on() {
+            Reliance::Nothing => return false,
+            Reliance::Items => &self.sides[..1],
+            Reliance::Counterparts => &self.sides[1..],
+        };
+        sides.iter().any(|side| side.stream.is_in(source))
+    }
 }
 
 fn names<'r>(rules: impl Iterator<Item = &'r Rule>) -> String {
@@ -105,7 +124,7 @@ fn names<'r>(rules: impl Iterator<Item = &'r Rule>) -> String {
 /// Which rules read the source, and which of them hold findings back.
 fn concerned(rules: &RuleSet, source: &str) -> String {
     let reads = |rule: &&Rule| rule.sides.iter().any(|side| side.stream.is_in(source));
-    let holds = |rule: &&Rule| relied_on(rule, source);
+    let holds = |rule: &&Rule| rule.relies_on(source);
     format!(
         "rules that read it: {}; held back: findings of {}",
         names(rules.rules().iter().map(|rule| &**rule).filter(reads)),

@@ -73,7 +73,9 @@ impl Engine {
         let mut open = group.open.clone();
         let tell = |(number, mut finding): (usize, Finding<'_>)| {
             let item = &group.items[number];
-            if let Some(why) = self.gaps.doubt(rule, group, item, &finding.ruling) {
+            let doubt = self.gaps.doubt(rule, group, item, &finding.ruling);
+            let doubt = doubt.or_else(|| self.begins.doubt(rule, group, item, &finding.ruling));
+            if let Some(why) = doubt {
                 finding.ruling = Ruling::Unknown(why);
             } else if let Some(settled) = self.by_the_books(rule, group, &finding.ruling) {
                 finding.ruling = settled;

@@ -10,6 +10,7 @@
 //! hands over the keys of verdicts stored since, which are not emitted again. (A low-water mark
 //! alone would replay as many days of log as rules remember.)
 
+mod begins;
 mod blind;
 mod columns;
 mod decided;
@@ -40,6 +41,7 @@ use crate::clock::CellTime;
 use crate::dcheck::event::Event;
 use crate::wire::{Judgement, Subject};
 
+pub use blind::OF_SERVICE;
 pub use decided::{Decided, ONLY_PLAN, Step};
 pub use diff::{Diff, Example, Tally};
 pub use lookups::LookupCounts;
@@ -48,9 +50,9 @@ pub use rules::{RuleError, RuleHead, RuleSet, load_dir};
 pub use shedding::Shed;
 pub use snapshot::SnapshotError;
 
+use begins::Begins;
 use blind::Watches;
 use columns::Columns;
-use force::InForce;
 use gaps::Gaps;
 use lookups::{Fault, Lookups};
 use rollout::Left;
@@ -78,6 +80,7 @@ pub struct Engine {
     arrivals: u64,
     watches: Watches,
     gaps: Gaps,
+    begins: Begins,
     columns: Columns,
     /// By `service/dependency`: what was decided last.
     decisions: BTreeMap<String, Decided>,
@@ -119,6 +122,7 @@ impl Engine {
             arrivals: 0,
             watches: Watches::default(),
             gaps: Gaps::default(),
+            begins: Begins::default(),
             columns: Columns::default(),
             decisions: BTreeMap::new(),
             unfit: BTreeMap::new(),
@@ -154,6 +158,7 @@ impl Engine {
             Input::Ails { ward, id, since, why } => self.watches.ails(ward, id, since, why),
             Input::Recovered { ward, id } => self.recovered(ward, &id, &mut outputs),
             Input::Missed { source, id, what } => self.miss(&source, id, what, &mut outputs),
+            Input::Begins { source, at } => self.begins.source(source, at),
             Input::Tables { tables, ddl } => self.learn_tables(&tables, ddl, &mut outputs),
             Input::Unfit { rule, why } => self.unfit(rule, why),
             Input::Decided(decided) => self.decide(*decided, &mut outputs),
@@ -166,11 +171,7 @@ impl Engine {
             Input::Tick => {}
             Input::Fitted => self.accept_columns(&mut outputs),
             Input::Replace(rules) => self.replace(rules, &mut outputs),
-            Input::RollOut(rules) => {
-                let old = Arc::clone(&self.rules);
-                self.roll_out(rules, &mut outputs);
-                self.decide_again(&InForce::of(&old), &mut outputs);
-            }
+            Input::RollOut(rules) => self.put_in_force(rules, &mut outputs),
         }
         self.probe();
         self.end_shedding(&mut outputs);
@@ -238,6 +239,11 @@ impl Engine {
                 None => drop(told.insert(name.clone(), *counts)),
             }
         }
+    }
+
+    /// The first thing that is read of `source` says where it begins: [`Input::Begins`].
+    pub fn awaits(&self, source: &str) -> bool {
+        self.begins.awaits(source)
     }
 
     /// Everything that `stream` had before this instant has been given.
@@ -329,18 +335,8 @@ impl Engine {
         }
     }
 
-    /// Rules that are gone take their state with them; what they had open is told as unknown.
     fn replace(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
-        let old = std::mem::replace(&mut self.rules, rules);
-        let before = InForce::of(&old);
-        let down = self.places_without_answer();
-        let gone = before.names().filter(|name| self.rules.named(name).is_none());
-        let gone: Vec<String> = gone.cloned().collect();
-        let groups = gone.into_iter().map(|name| (self.abandon(&name), name));
-        let groups = groups.map(|(groups, name)| (name, groups)).collect();
-        self.end_orphans(&down, outputs);
-        self.hand_over(Left { before: before.clone(), groups, ..Left::default() }, outputs);
-        self.decide_again(&before, outputs);
+        self.put_in_force(rules, outputs);
         let compares = |rule: &Arc<Rule>| self.rules.other_version(rule).is_some();
         let ids: HashSet<&str> = self
             .rules

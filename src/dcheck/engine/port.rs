@@ -60,6 +60,12 @@ pub enum Input {
         id: String,
         what: String,
     },
+    /// `source` is read for the first time, and nothing is known of what stands before `at`; none: where that is, what is read
+    /// will say. The first word counts.
+    Begins {
+        source: String,
+        at: Option<CellTime>,
+    },
     /// The tables of the change log as they are now, and the statement that made them so, where there was one.
     Tables {
         tables: Tables,

@@ -2,8 +2,9 @@
 //!
 //! Owns the hand-over, of a reload, an order and a restart alike. A finding that was only stored is raised when its version begins
 //! to speak, unless another version raised it; one that the version which speaks from now on has judged to be right is
-//! ended. Where that version has not judged it, the alert stays, and is that version's to end. Of a rule that is gone nobody judges
-//! anything: what it had open is told as *Unknown*. Knows no file and no person: the daemon says which rollouts are in force.
+//! ended. Where that version has not judged it, the alert stays, and is that version's to end. Of a rule that is gone, or off,
+//! nobody judges anything: what it had open is told as *Unknown*. Knows no file and no person: the daemon says which rollouts
+//! are in force.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -47,10 +48,24 @@ fn held(group: &Group) -> Vec<usize> {
 }
 
 impl Engine {
-    /// Other rollouts of the same rules.
-    pub(super) fn roll_out(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
+    /// Other rules, or the same with other rollouts. Those that are gone, or off, take their state with them: what they had open is
+    /// told as unknown. Those that are on, and were not, begin now.
+    pub(super) fn put_in_force(&mut self, rules: Arc<RuleSet>, outputs: &mut Vec<Output>) {
         let old = std::mem::replace(&mut self.rules, rules);
-        self.hand_over(Left { before: InForce::of(&old), ..Left::default() }, outputs);
+        let before = InForce::of(&old);
+        let down = self.places_without_answer();
+        let silent = before.names().filter(|name| !self.is_on(name));
+        let silent: Vec<String> = silent.cloned().collect();
+        let groups = silent.into_iter().map(|name| (self.abandon(&name), name));
+        let groups = groups.map(|(groups, name)| (name, groups)).collect();
+        self.end_orphans(&down, outputs);
+        self.begins.rules(&before, &self.rules, self.now);
+        self.hand_over(Left { before: before.clone(), groups, ..Left::default() }, outputs);
+        self.decide_again(&before, outputs);
+    }
+
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        self.rules.named(name).is_some_and(|rule| self.rules.is_on(rule))
     }
 
     /// Told after `self.rules` came into force.
@@ -149,7 +164,7 @@ impl Engine {
             let counts = self.counts.entry(name.to_owned()).or_default();
             counts.pending = counts.pending.saturating_sub(1);
             counts.unknown += 1;
-            let actual = "the rule was replaced while this was open".to_owned();
+            let actual = "the rule was replaced, or switched off, while this was open".to_owned();
             let unknown = change.old.verdict(self, name, item, Judgement::Unknown);
             let unknown = Verdict { actual, ..unknown };
             if self.already_judged.contains(&unknown.key()) {
@@ -167,12 +182,13 @@ impl Engine {
             return;
         }
         let speaker = change.new.speaker(id_of(name), key).and_then(|name| rules.named(name));
-        let heir = speaker.or_else(|| rules.versions(id_of(name)).next().map(|rule| &**rule));
+        let mut on = rules.versions(id_of(name)).filter(|rule| rules.is_on(rule));
+        let heir = speaker.or_else(|| on.next().map(|rule| &**rule));
         let place =
             heir.and_then(|heir| Some((heir, heir.sides.first()?.key_of(&item.event).ok()?)));
         let (judgement, actual) = match place {
             None => {
-                let why = "the rule is gone: nobody judges this any longer";
+                let why = "the rule is gone, or off: nobody judges this any longer";
                 (Judgement::Unknown, why.to_owned())
             }
             Some((heir, key)) => {

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::CellTime;
 
+use super::begins::Begins;
 use super::blind::KeptWatches;
 use super::columns::Columns;
 use super::diff::Diff;
@@ -45,6 +46,8 @@ struct State {
     counts: BTreeMap<String, Counts>,
     #[serde(default)]
     gaps: Gaps,
+    #[serde(default)]
+    begins: Begins,
     #[serde(default)]
     columns: Columns,
     #[serde(default)]
@@ -102,6 +105,7 @@ impl Engine {
             self.recovered_with(*ward, id, "it is no source any more", outputs);
         }
         let before = left.before.clone();
+        self.begins.rules(&before, &self.rules, self.now);
         self.hand_over(left, outputs);
         self.decide_again(&before, outputs);
     }
@@ -130,6 +134,7 @@ impl Engine {
             next_lookup: self.next_lookup,
             counts: self.counts.clone(),
             gaps: self.gaps.clone(),
+            begins: self.begins.clone(),
             columns: self.columns.clone(),
             diffs: self.diffs.clone(),
             shedding: self.shedding.clone(),
@@ -181,7 +186,7 @@ impl Engine {
     }
 
     /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the
-    /// next step, in which rules (by id and version) that are not in `rules` are gone, as after a reload.
+    /// next step, in which rules (by id and version) that are not in `rules`, or off, are gone, as after a reload.
     pub fn restore(
         rules: Arc<RuleSet>,
         sources: &[String],
@@ -214,7 +219,7 @@ impl Engine {
         let gone = ailing.filter(|(_, id)| !sources.iter().any(|source| source == id));
         let gone = gone.map(|(ward, id)| (ward, id.to_owned())).collect();
         let mut left = Left { before, sources: gone, ..Left::default() };
-        (engine.gaps, engine.columns) = (state.gaps, state.columns);
+        (engine.gaps, engine.begins, engine.columns) = (state.gaps, state.begins, state.columns);
         engine.diff_changes = u64::from(!state.diffs.is_empty());
         engine.diffs = state.diffs;
         engine.shedding = state.shedding;
@@ -223,7 +228,7 @@ impl Engine {
             let kept = serde_json::from_value(kept.clone());
             let kept: Kept = kept.map_err(|error| SnapshotError(error.to_string()))?;
             let Kept { rule, key, until, mut group } = kept;
-            if !names.contains(&rule) {
+            if !engine.is_on(&rule) {
                 left.groups.entry(rule).or_default().insert(key, group);
                 continue;
             }

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::super::halts::Halt;
 use super::super::mock::{self, World, armed, runtime, serve};
 use super::*;
 use crate::wire::Effect;
@@ -26,6 +27,7 @@ revert:
   - {step: go, http: {target: mock, method: DELETE, path: '/breaker'}}
   - {step: unpage, http: {target: mock, method: POST, path: '/page'}}
 ";
+const PLAN_ID: &str = "take-off-sale";
 const STEPS: [&str; 5] = ["stop", "page", "log", "go", "unpage"];
 /// Far above what a run takes.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -39,6 +41,7 @@ fn live(
     clock: &Clock,
     by_hand: bool,
     first: &PlanRun,
+    is_halted: bool,
 ) -> bool {
     let run = world.stored(&first.run_id).unwrap_or_else(|| first.clone());
     if matches!(run.state, PlanState::Reverted | PlanState::Failed) {
@@ -47,6 +50,10 @@ fn live(
     let process = runtime();
     let ended = process.block_on(async {
         let (shared, mut ends) = mock::shared(world, address, clock, &[PLAN]);
+        if is_halted {
+            let (plan, who, why) = (PLAN_ID.to_owned(), "anna".to_owned(), "stop it".to_owned());
+            shared.halts.throw(Halt { plan, who, why, since: clock.now() });
+        }
         let (state, run_id) = (Arc::clone(&shared.state), run.run_id.clone());
         let mut executor = Executor::new(shared);
         executor.take_on(run);
@@ -88,14 +95,14 @@ fn crash_everywhere(by_hand: bool, loses_receipts: bool) -> (usize, Vec<String>)
         let address = outside.block_on(serve(Arc::clone(&world)));
         let clock = Clock::starting_at(1_767_578_400_000);
         let first = armed("take-off-sale", Effect::Stops("buy".into()), clock.now());
-        let survived = live(&world, address, &clock, by_hand, &first);
+        let survived = live(&world, address, &clock, by_hand, &first, false);
         let receipts = world.receipts();
         let before: Vec<String> = lock(&world.asked).iter().map(|(key, _)| key.clone()).collect();
         if !survived {
             world.left.store(u64::MAX, Ordering::Release);
             world.dead.store(false, Ordering::Release);
             // As after a crash: what was with the dead process is gone, the mock's answers to it too.
-            assert!(live(&world, address, &clock, by_hand, &first), "point {point}");
+            assert!(live(&world, address, &clock, by_hand, &first, false), "point {point}");
         }
         wrong.extend(
             look(&world)
@@ -134,6 +141,38 @@ fn each_step_is_done_once_wherever_the_crash_comes() {
         assert!(points > 25, "a run has more points than {points}");
         assert_eq!(wrong, Vec::<String>::new(), "by hand: {by_hand}");
     }
+}
+
+/// A kill switch that is thrown while nobody lives, after a crash at each point: what has begun goes on to where it can be reverted,
+/// what has not touches nothing, and nothing that had an effect is given up.
+#[test]
+fn a_kill_switch_stops_what_has_not_begun_wherever_the_crash_comes() {
+    let outside = runtime();
+    let (mut stopped, mut resumed) = (0, 0);
+    for point in 0..POINTS {
+        let world = Arc::new(World { left: AtomicU64::new(point as u64), ..World::default() });
+        let address = outside.block_on(serve(Arc::clone(&world)));
+        let clock = Clock::starting_at(1_767_578_400_000);
+        let first = armed(PLAN_ID, Effect::Stops("buy".into()), clock.now());
+        if live(&world, address, &clock, false, &first, false) {
+            break;
+        }
+        let (asked, receipts) = (lock(&world.asked).len(), world.receipts());
+        world.left.store(u64::MAX, Ordering::Release);
+        world.dead.store(false, Ordering::Release);
+        assert!(live(&world, address, &clock, false, &first, true), "point {point}");
+        let run = world.stored("take-off-sale-1").expect("stored");
+        let done = lock(&world.done).clone();
+        if run.state == PlanState::Failed {
+            assert!(run.note.starts_with("kill switch: "), "point {point}: {}", run.note);
+            assert_eq!((asked, done), (0, vec![]), "point {point}: given up with its effect");
+            stopped += 1;
+        } else {
+            assert_eq!(look(&world), None, "point {point}");
+            resumed += u64::from(asked > 0 && receipts == 0);
+        }
+    }
+    assert!(stopped > 2 && resumed > 1, "{stopped} {resumed}");
 }
 
 #[test]

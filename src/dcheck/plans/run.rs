@@ -15,6 +15,7 @@ use super::spec::{PlanSpec, Step};
 use super::turns::Turn;
 use super::waits::without_wait;
 use super::words::{Kind, Words};
+use super::work::{is_begun, without_begin};
 use crate::clock::{CellTime, Clock, rfc3339};
 use crate::wire::{PlanRun, PlanState};
 
@@ -40,10 +41,8 @@ pub(super) struct RunTask {
     /// Held while the effect is in force, so that no other plan's run has it here meanwhile.
     pub(super) effect: Option<Turn>,
     pub(super) working: Option<Working>,
-    /// This process has tried a step.
+    /// A step was tried, by this process or, as the note says, by an earlier one.
     pub(super) attempted: bool,
-    /// An earlier process brought it to running.
-    resumed: bool,
 }
 
 impl RunTask {
@@ -55,9 +54,8 @@ impl RunTask {
         effect: Option<Turn>,
     ) -> RunTask {
         run.note = without_wait(&run.note).to_owned();
-        let resumed = run.state == PlanState::Running;
-        let (working, attempted) = (None, false);
-        RunTask { shared, spec, run, joins, words, effect, working, attempted, resumed }
+        let attempted = run.state == PlanState::Running && is_begun(&run.note);
+        RunTask { shared, spec, run, joins, words, effect, working: None, attempted }
     }
 
     pub async fn drive(mut self, working: Working) {
@@ -111,14 +109,10 @@ impl RunTask {
         let halted =
             self.shared.halts.on(&self.run.plan).map(|halt| format!("kill switch: {halt}"));
         let refused = || Some(format!("refused by {}", self.words.take(Kind::Refuse)?));
-        let why = halted.or_else(refused)?;
-        // A crash may have come between its first step and the receipt.
-        let doubt =
-            if self.resumed { "; a step may have been tried before the restart" } else { "" };
-        Some(why + doubt)
+        halted.or_else(refused)
     }
 
-    /// No step was tried by this process, and none is known of an earlier one.
+    /// No step was tried: before the first one is, that is durable.
     pub(super) fn is_untouched(&self) -> bool {
         let begins = matches!(self.run.state, PlanState::Armed | PlanState::Running);
         begins && !self.attempted && self.run.steps.is_empty() && !self.is_reverting()
@@ -126,8 +120,8 @@ impl RunTask {
 
     /// Who approved it, where somebody did: it stays in the note.
     fn approval(&self) -> String {
-        let is_said = self.run.note.starts_with(APPROVED);
-        if is_said { self.run.note.clone() } else { String::new() }
+        let note = without_begin(&self.run.note);
+        if note.starts_with(APPROVED) { note.to_owned() } else { String::new() }
     }
 
     pub(super) fn started_at(&self) -> CellTime {

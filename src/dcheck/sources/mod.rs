@@ -2,7 +2,7 @@
 //!
 //! Owns connections, positions, decoding and the dating of events by marks. Must not know rules,
 //! results or alerts. A reader runs until its receiver is gone: it reconnects with a bounded
-//! back-off and goes on where it was.
+//! back-off and goes on where it was. Where it goes without a checkpoint is [`Start`]: the same for all of them.
 //! Not covered: MariaDB's GTIDs, binlog files above 4 GB, Kafka transactions (control records count
 //! as unread).
 
@@ -25,6 +25,20 @@ use crate::wire::Mark;
 
 pub use gtid::GtidSet;
 pub use position::{Origin, Position};
+
+/// Where reading begins when no checkpoint knows it: all sources alike, for a rule has one side here and one there, and what only
+/// one of them was read for would look like a loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Start {
+    /// At the present end of every log. What lies before is not known: what would be found because something is *missing* there
+    /// is unknown.
+    Latest,
+    /// At the oldest that each log still has; so it is with what lies before that.
+    Earliest,
+    /// Nothing has happened on this platform yet (a test's, a stage's): the change log from its present end, topics from their
+    /// beginning, and nothing is held back.
+    New,
+}
 
 /// The source name of the binlog.
 pub const BINLOG: &str = "binlog";

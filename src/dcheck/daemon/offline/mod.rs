@@ -37,17 +37,16 @@ use super::start::Mistakes;
 use crate::clock::Clock;
 use crate::dcheck::alerts::{Alerting, Policy};
 use crate::dcheck::engine::gate::Rollout;
-use crate::dcheck::engine::window::Stream;
 use crate::dcheck::engine::{RuleSet, Snapshot, rules};
 use crate::dcheck::log;
 use crate::dcheck::results::sql::SqlClient;
-use crate::dcheck::results::sweep::{SWEEP_SEQ, SweepId, SweepLock, lock};
+use crate::dcheck::results::sweep::{Before, SWEEP_SEQ, SweepId, SweepLock, lock};
 use crate::dcheck::results::{Batch, Message, Store, VerdictRow};
 use crate::dcheck::sources::table;
 use books::Books;
 use findings::Known;
 use pace::Pace;
-use reading::{Cursor, Reading};
+use reading::{Cursor, Reading, blind, left_open};
 use summary::Summary;
 use sweep::{Start, Sweep};
 
@@ -87,12 +86,15 @@ fn stop<E: ToString>(error: E) -> Mistakes {
     Mistakes(vec![error.to_string()])
 }
 
-/// A whole sweep, or the rest of one.
-pub async fn run(options: ReconcileOptions) -> Result<ExitCode, Mistakes> {
+/// A whole sweep, or the rest of one; by `clock` the day is over.
+pub async fn run(options: ReconcileOptions, clock: Clock) -> Result<ExitCode, Mistakes> {
     let mistakes = options.mistakes();
     if !mistakes.is_empty() {
         return Err(Mistakes(mistakes));
     }
+    // Before anybody is asked for anything: where a day ends does not hang on the rules.
+    let day = Books::of(&options.day, &options.utc_offset, 0);
+    day.and_then(|books| books.is_over(clock.now())).map_err(stop)?;
     let alerting = telling::alerting(&options).map_err(Mistakes)?;
     let files = rules::load_dir(&options.rules);
     let files =
@@ -106,8 +108,6 @@ pub async fn run(options: ReconcileOptions) -> Result<ExitCode, Mistakes> {
     let rules = Arc::new(set.chosen(&choice.names));
     let window_ms = rules.largest_window_ms().unwrap_or(0);
     let books = Books::of(&options.day, &options.utc_offset, window_ms).map_err(stop)?;
-    let clock = Clock::system();
-    books.is_over(clock.now()).map_err(stop)?;
     let mut conn = table::connect(&options.sql).await.map_err(stop)?;
     let readings = given::readings(&options, &streams, &rules, &mut conn).await;
     let readings = readings.map_err(Mistakes)?;
@@ -142,7 +142,13 @@ impl Run {
         alerting: Alerting,
         left_out: Vec<String>,
     ) -> Result<ExitCode, Mistakes> {
-        let before = self.store.open_sweep(&self.id, self.options.again).await.map_err(stop)?;
+        let routes = telling::routes(&alerting).map_err(stop)?;
+        let mut before = self.store.open_sweep(&self.id, false).await.map_err(stop)?;
+        if self.options.again {
+            // Its findings stand in the results: what is swept once more takes them for known, and would tell nobody.
+            self.tell_before(&before, &alerting.policy, routes.is_some()).await?;
+            before = self.store.open_sweep(&self.id, true).await.map_err(stop)?;
+        }
         let mut progress = match &before.body {
             None => Progress {
                 shape: self.shape.clone(),
@@ -160,16 +166,9 @@ impl Run {
             let groups = groups.collect::<Result<_, _>>().map_err(stop)?;
             seq = self.read(&mut progress, groups, seq).await?;
         }
-        let routes = telling::routes(&alerting).map_err(stop)?;
         if progress.stage == Stage::Closed {
-            let mut batch = Batch { at_ms: self.books.end.0, ..Batch::default() };
-            if routes.is_some() {
-                let policy = alerting.policy.clone();
-                batch.messages = self.news(&progress, policy, before.silences, seq).await?;
-            }
-            progress.stage = Stage::Told;
-            self.commit(&progress, batch).await?;
-            self.store.drop_sweep_groups(&self.id).await.map_err(stop)?;
+            let policy = routes.is_some().then_some(&alerting.policy);
+            self.tell(&mut progress, policy, before.silences, seq).await?;
         }
         println!("{}", progress.summary);
         let left = match routes {
@@ -183,6 +182,35 @@ impl Run {
         }
         let clean = progress.summary.balances() && left == 0;
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FOUND) })
+    }
+
+    /// Makes the messages about what was found, and stores them with the word that they were made. No policy: nobody is told.
+    async fn tell(
+        &mut self,
+        progress: &mut Progress,
+        policy: Option<&Policy>,
+        silences: Vec<(String, String)>,
+        seq: u64,
+    ) -> Result<(), Mistakes> {
+        let mut batch = Batch { at_ms: self.books.end.0, ..Batch::default() };
+        if let Some(policy) = policy {
+            batch.messages = self.news(progress, policy.clone(), silences, seq).await?;
+        }
+        progress.stage = Stage::Told;
+        self.commit(progress, batch).await?;
+        self.store.drop_sweep_groups(&self.id).await.map_err(stop)
+    }
+
+    /// What was found before, and not told when it was broken off.
+    async fn tell_before(
+        &mut self,
+        before: &Before,
+        policy: &Policy,
+        tells: bool,
+    ) -> Result<(), Mistakes> {
+        let Some(mut untold) = before.body.as_deref().and_then(untold) else { return Ok(()) };
+        let silences = before.silences.clone();
+        self.tell(&mut untold, tells.then_some(policy), silences, before.last_seq).await
     }
 
     fn announce(&self, progress: &Progress) -> Result<(), Mistakes> {
@@ -332,27 +360,10 @@ impl Run {
     }
 }
 
-/// Sources with bad lines, and what is told of them.
-fn blind(summary: &Summary, readings: &[Reading]) -> BTreeMap<String, String> {
-    let mut blind = BTreeMap::new();
-    for reading in readings {
-        let name = reading.stream.name();
-        let Some(read) = summary.read.get(name).filter(|read| read.bad > 0) else { continue };
-        let what = format!("{} lines of `{name}` are no rows", read.bad);
-        blind.entry(reading.source.clone()).or_insert(what);
-    }
-    blind
-}
-
-/// What waits for the next day and is a line of a file, or waits for one.
-fn left_open(summary: &Summary, rules: &RuleSet, readings: &[Reading]) -> u64 {
-    let files = readings.iter().filter(|reading| reading.is_file());
-    let files: BTreeSet<&Stream> = files.map(|reading| &reading.stream).collect();
-    let of_files =
-        |rule: &&Arc<rules::Rule>| rule.sides.iter().any(|side| files.contains(&side.stream));
-    let open =
-        rules.rules().iter().filter(of_files).filter_map(|rule| summary.counts.get(&rule.name));
-    open.map(|counts| counts.pending).sum()
+/// A sweep whose books are closed, of which nobody was told. One that cannot be read is of another version, and begins anew.
+fn untold(body: &str) -> Option<Progress> {
+    let progress: Progress = serde_json::from_str(body).ok()?;
+    (progress.stage == Stage::Closed).then_some(progress)
 }
 
 /// Rollouts of rules that do not raise all that they find.
@@ -361,3 +372,6 @@ fn not_full(rules: &RuleSet) -> BTreeMap<String, String> {
     let partial = rules.rules().iter().map(of).filter(|(_, rollout)| *rollout != Rollout::Full);
     partial.map(|(name, rollout)| (name, rollout.to_string())).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,9 @@ pub struct ReconcileOptions {
     /// Findings are stored and printed, and nobody is told.
     #[arg(long, conflicts_with_all = ["alerts", "alerting"])]
     pub no_alerts: bool,
+    /// Take the clock of the environment, by which the day is over and alerts begin.
+    #[arg(long)]
+    pub drill_clock: bool,
 }
 
 impl ReconcileOptions {

@@ -1,16 +1,19 @@
 //! What a sweep reads, one table or file after the other, and how far it is with each.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use mysql_async::Conn;
 use serde::{Deserialize, Serialize};
 
 use super::books::{Books, Dated};
 use super::options::ReconcileOptions;
-use super::summary::Read;
+use super::summary::{Read, Summary};
 use crate::clock::CellTime;
 use crate::dcheck::alerts::reading::nearest;
 use crate::dcheck::engine::window::Stream;
+use crate::dcheck::engine::{RuleSet, rules};
 use crate::dcheck::event::{Event, Op, Row, Value};
 use crate::dcheck::sources::BINLOG;
 use crate::dcheck::sources::csv::{CsvFile, Line};
@@ -226,4 +229,27 @@ impl Chunk {
         self.read.bad += 1;
         self.bad.push((place, why));
     }
+}
+
+/// Sources with bad lines, and what is told of them.
+pub fn blind(summary: &Summary, readings: &[Reading]) -> BTreeMap<String, String> {
+    let mut blind = BTreeMap::new();
+    for reading in readings {
+        let name = reading.stream.name();
+        let Some(read) = summary.read.get(name).filter(|read| read.bad > 0) else { continue };
+        let what = format!("{} lines of `{name}` are no rows", read.bad);
+        blind.entry(reading.source.clone()).or_insert(what);
+    }
+    blind
+}
+
+/// What waits for the next day and is a line of a file, or waits for one.
+pub fn left_open(summary: &Summary, rules: &RuleSet, readings: &[Reading]) -> u64 {
+    let files = readings.iter().filter(|reading| reading.is_file());
+    let files: BTreeSet<&Stream> = files.map(|reading| &reading.stream).collect();
+    let of_files =
+        |rule: &&Arc<rules::Rule>| rule.sides.iter().any(|side| files.contains(&side.stream));
+    let open =
+        rules.rules().iter().filter(of_files).filter_map(|rule| summary.counts.get(&rule.name));
+    open.map(|counts| counts.pending).sum()
 }

@@ -4,6 +4,7 @@
 //! acknowledges stays in the outbox, where the next sweep, or the daemon at its next start, delivers it.
 //! Not covered: the end of a silence; what it kept back is stored, and told by nobody.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::options::ReconcileOptions;
 use crate::clock::{CellTime, Clock};
 use crate::dcheck::alerts::{
     self, Alerting, Before, Channel as AlertChannel, ChannelSpec, Incoming, Notice, Policy, Router,
-    Routes, Way, webhook_alert, wire_alert,
+    Routes, Way, fingerprint, webhook_alert, wire_alert,
 };
 use crate::dcheck::daemon::channels::open_alerts;
 use crate::dcheck::log;
@@ -52,7 +53,8 @@ pub fn routes(alerting: &Alerting) -> Result<Option<Arc<Routes>>, reqwest::Error
     Ok(Some(Arc::new(Routes::new(way(first), second, alerting.ladder))))
 }
 
-/// The messages of a sweep's alerting verdicts, numbered behind `seq`.
+/// The messages of a sweep's alerting verdicts, numbered behind `seq`. What stands among the `known` was told by whoever raised it,
+/// maybe since the books were closed.
 pub fn messages(
     policy: Policy,
     found: &[VerdictRow],
@@ -62,6 +64,10 @@ pub fn messages(
     now: CellTime,
 ) -> Vec<Message> {
     let alert = |row: &VerdictRow, start, state| wire_alert(row, start, state);
+    let stands: HashSet<String> = open_alerts(known).map(|(print, _)| print).collect();
+    let is_known = |row: &VerdictRow| {
+        !row.resolved && stands.contains(&fingerprint(&row.rule, &row.subject, &row.occurrence))
+    };
     let open = open_alerts(known)
         .map(|(_, (start, row))| webhook_alert(&alert(row, start, AlertState::Firing), None));
     let before = Before { rows: silences, open: open.collect(), recent: Vec::new() };
@@ -70,7 +76,7 @@ pub fn messages(
     let (mut router, mistakes) = Router::restore(policy, before, now);
     mistakes.iter().for_each(|mistake| log::warn("alerts", mistake));
     let mut notices: Vec<Notice> = Vec::new();
-    for row in found {
+    for row in found.iter().filter(|row| !is_known(row)) {
         let at = CellTime(row.at_ms);
         let state = if row.resolved { AlertState::Resolved } else { AlertState::Firing };
         let incoming = Incoming {
@@ -117,7 +123,7 @@ pub async fn deliver(store: &mut Store, routes: &Routes, clock: &Clock) -> Resul
 mod tests {
     use super::*;
     use crate::dcheck::alerts::Grouping;
-    use crate::wire::{Judgement, Subject};
+    use crate::wire::{Judgement, Subject, Webhook};
 
     fn found(seq: u64, rule: &str) -> VerdictRow {
         VerdictRow {
@@ -152,6 +158,54 @@ mod tests {
             let bodies: String = told.iter().map(|message| message.body.as_str()).collect();
             for row in &rows {
                 assert!(bodies.contains(&row.occurrence), "{wait_ms}, {interval_ms}: {bodies}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_ended_and_came_again_is_one_new_telling_and_what_stands_is_none() {
+        let at = |seq, at_ms, resolved| VerdictRow {
+            at_ms,
+            resolved,
+            revision: if resolved { String::new() } else { format!("~s{seq}") },
+            subject: Subject::new("order", "O-1"),
+            occurrence: "o-1".to_owned(),
+            judgement: if resolved { Judgement::Matched } else { Judgement::Mismatched },
+            ..found(seq, "a")
+        };
+        let (raised, ended) = (at(1, 1_000, false), at(2, 2_000, true));
+        // What was known when it is told, what the sweep has found: how often it is told, and since when it fires.
+        for (known, new, starts) in [
+            (vec![], vec![at(9, 3_000, false)], vec!["1970-01-01T00:00:03.000Z"]),
+            (
+                vec![raised.clone(), ended.clone()],
+                vec![at(9, 3_000, false)],
+                vec!["1970-01-01T00:00:03.000Z"],
+            ),
+            // Told before the sweep, or by somebody else since its books were closed.
+            (vec![raised.clone()], vec![], vec![]),
+            (vec![raised.clone()], vec![at(9, 3_000, false)], vec![]),
+            (vec![raised.clone(), ended, at(3, 4_000, false)], vec![at(9, 3_000, false)], vec![]),
+        ] {
+            for wait_ms in [0, 10_000] {
+                let grouping = Grouping {
+                    by: (wait_ms > 0).then(|| vec!["alertname".to_owned()]),
+                    wait_ms,
+                    interval_ms: 0,
+                    repeat_ms: None,
+                };
+                let policy = Policy { grouping, ..Policy::default() };
+                let told = messages(policy, &new, &known, Vec::new(), 20, CellTime(5_000));
+                let firing = told.iter().flat_map(|message| {
+                    let body: Webhook = serde_json::from_str(&message.body).unwrap();
+                    body.alerts.into_iter().map(|alert| alert.starts_at)
+                });
+                assert_eq!(firing.collect::<Vec<_>>(), starts, "{known:?} {wait_ms}");
+                // It is told once: the same message is stored once, and that of before is another one.
+                let again = messages(Policy::default(), &new, &[], Vec::new(), 30, CellTime(9_000));
+                let before =
+                    messages(Policy::default(), &[raised.clone()], &[], Vec::new(), 0, CellTime(9));
+                assert!(again.iter().all(|message| message.dedupe != before[0].dedupe));
             }
         }
     }

@@ -31,6 +31,13 @@ pub fn columns(node: &Node, sides: &[Side]) -> (Named, Named) {
     (columns, fields)
 }
 
+/// Columns of its own row, or message, that the text of an expression names.
+pub fn named_in(text: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    fields(text, 0, &mut found);
+    found.into_iter().filter(|(side, _)| *side == 0).map(|(_, name)| name).collect()
+}
+
 fn scan(node: &Node, own: usize, found: &mut BTreeSet<(usize, String)>) {
     match &node.shape {
         Shape::Scalar { text, .. } => fields(text, own, found),

@@ -42,6 +42,7 @@ use crate::dcheck::event::Event;
 
 use super::port::Ward;
 
+pub use columns::named_in;
 pub use index::Place;
 pub use load::load_dir;
 pub use rule::Rule;

@@ -99,6 +99,11 @@ impl RuleSet {
         number.map_or(Rollout::Off, |number| self.versions.rollouts[*number])
     }
 
+    /// True where it sees events: not `off`.
+    pub fn is_on(&self, rule: &Rule) -> bool {
+        self.rollout(rule) != Rollout::Off
+    }
+
     /// The other version of the same rule, where two stand side by side.
     pub fn other_version(&self, rule: &Rule) -> Option<&Arc<Rule>> {
         self.versions.other[*self.by_name.get(&rule.name)?].map(|number| &self.rules[number])

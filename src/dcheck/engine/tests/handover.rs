@@ -7,7 +7,7 @@ use crate::dcheck::engine::gate::Rollout;
 type Versions = &'static [(u32, u32, &'static str)];
 
 /// The change by a reload, or by a restart between two steps.
-fn changed(
+pub(super) fn changed(
     mut engine: Engine,
     rules: Arc<RuleSet>,
     restarts: bool,
@@ -204,6 +204,18 @@ fn blind_alerts_about_what_is_gone_end() {
         // The rule that watched.
         let (_, ended) = changed(engine, watching(&wards[..2], ""), restarts, 4_000);
         assert_eq!(ended.len(), 1, "{ended:?}");
+    }
+}
+
+#[test]
+fn what_is_told_of_a_services_columns_is_not_ended_by_rules() {
+    let rules = watching(&[("columns", "full")], "");
+    for restarts in [false, true] {
+        let mut engine = Engine::new(Arc::clone(&rules), &sources(), HashSet::new());
+        assert_eq!(ails(&mut engine, Ward::Columns, "service points", 1_000).len(), 1);
+        let (mut engine, outputs) = changed(engine, Arc::clone(&rules), restarts, 2_000);
+        assert!(outputs.is_empty(), "{outputs:?}");
+        assert_eq!(recovers(&mut engine, Ward::Columns, "service points", 3_000).len(), 1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The engine from outside: events in, verdicts out, with the project's own rules.
 
+mod begins;
 mod decided;
 mod fit;
 mod gaps;

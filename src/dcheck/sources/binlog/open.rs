@@ -8,8 +8,8 @@ use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Sid};
 use sha2::{Digest, Sha256};
 
 use super::reader::ReadError;
-use super::server::{log_end, numbering_server};
-use crate::dcheck::sources::{Origin, Position};
+use super::server::{log_begin, log_end, numbering_server};
+use crate::dcheck::sources::{Origin, Position, Start};
 
 /// The server sends a heartbeat on a silent log this often.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -25,14 +25,16 @@ pub(super) struct Opened {
     pub crossing: bool,
 }
 
-/// From behind `border`; from the log's present end without one.
+/// From behind `border`; from where `start` says without one.
 pub(super) async fn open(
     mut conn: Conn,
     group: &str,
     border: Option<&Position>,
+    start: Start,
 ) -> Result<Opened, ReadError> {
     let from = match border {
         Some(position) => position.clone(),
+        None if start == Start::Earliest => log_begin(&mut conn).await?,
         None => log_end(&mut conn).await?,
     };
     let Position::Log { file, pos, origin } = from.clone() else {

@@ -23,7 +23,7 @@ use super::tables::{is_ddl, shown, tables, tables_anew};
 use crate::clock::Clock;
 use crate::dcheck::log;
 use crate::dcheck::sources::{
-    BINLOG, Dating, Entry, FromSource, Origin, Position, RECONNECT_FIRST, backed_off,
+    BINLOG, Dating, Entry, FromSource, Origin, Position, RECONNECT_FIRST, Start, backed_off,
 };
 use crate::wire::MARK_TABLE;
 
@@ -45,8 +45,9 @@ pub struct BinlogSettings {
     /// Gives this reader's replica id on the server: the same group replaces its own old
     /// connection.
     pub group: String,
-    /// Where to start; the log's present end when None.
+    /// Where to start; None: where `start` says.
     pub from: Option<Position>,
+    pub start: Start,
     pub dating: Option<Dating>,
     pub clock: Clock,
 }
@@ -189,7 +190,8 @@ impl BinlogReader {
         }
         let tables = tables(&mut conn, &self.settings.schema).await?;
         self.send(FromSource::Tables { tables, ddl: None }).await?;
-        let opened = open(conn, &self.settings.group, self.border.as_ref()).await?;
+        let (group, start) = (&self.settings.group, self.settings.start);
+        let opened = open(conn, group, self.border.as_ref(), start).await?;
         (self.file, self.origin, self.crossing) = (opened.file, opened.origin, opened.crossing);
         self.border = Some(opened.from.clone());
         Ok((opened.stream, opened.from))

@@ -15,6 +15,9 @@ const POLL_PERIOD: Duration = Duration::from_millis(500);
 /// A poll that takes longer is given up: its answer would be old.
 const POLL_LIMIT: Duration = Duration::from_secs(2);
 
+/// Behind the magic number with which each file begins.
+const LOG_HEAD: u64 = 4;
+
 /// `Executed_Gtid_Set` in the answer about the log's end.
 const GTIDS_COLUMN: usize = 4;
 
@@ -103,6 +106,20 @@ pub async fn log_end(conn: &mut Conn) -> Result<Position, ServerError> {
     let server = numbering_server(conn).await?;
     let origin = server.zip(gtids.ok()).map(|(server, gtids)| Origin { server, gtids });
     Ok(Position::Log { file, pos, origin })
+}
+
+/// The oldest place that the log still has.
+pub async fn log_begin(conn: &mut Conn) -> Result<Position, ServerError> {
+    let oldest: Option<Row> = conn.query_first("SHOW BINARY LOGS").await?;
+    let oldest = oldest.and_then(|mut row| row.take(0));
+    let file: String = oldest.ok_or(ServerError::NoLog)?;
+    let Some(server) = numbering_server(conn).await? else {
+        return Ok(Position::log(file, LOG_HEAD));
+    };
+    let gone: Option<String> = conn.query_first("SELECT @@GLOBAL.gtid_purged").await?;
+    let gtids = gone.unwrap_or_default().parse();
+    let origin = gtids.ok().map(|gtids| Origin { server, gtids });
+    Ok(Position::Log { file, pos: LOG_HEAD, origin })
 }
 
 /// The server's UUID, where it numbers its transactions.

@@ -16,4 +16,4 @@ mod settings;
 
 pub use place::Place;
 pub use reader::KafkaReader;
-pub use settings::{KafkaSettings, Start};
+pub use settings::KafkaSettings;

@@ -15,13 +15,13 @@ use super::dead_letters::DeadLetters;
 use super::ends::{TopicIds, identities, poll, watermarks};
 use super::identity::Asker;
 use super::place::Place;
-use super::settings::{KafkaSettings, Start};
+use super::settings::KafkaSettings;
 use crate::clock::Clock;
 use crate::dcheck::event::{Event, Op};
 use crate::dcheck::log;
 use crate::dcheck::sources::json::{JsonError, row_from_json};
 use crate::dcheck::sources::{
-    Dating, Entry, FromSource, Position, RECONNECT_FIRST, Undecodable, backed_off,
+    Dating, Entry, FromSource, Position, RECONNECT_FIRST, Start, Undecodable, backed_off,
 };
 use crate::wire::MARK_HEADER;
 
@@ -164,7 +164,7 @@ impl KafkaReader {
         loop {
             match watermarks(Arc::clone(consumer), self.settings.name(topic), partition).await {
                 Ok((low, high)) => {
-                    return Ok(if self.settings.start == Start::Earliest { low } else { high });
+                    return Ok(if self.settings.start == Start::Latest { high } else { low });
                 }
                 Err(error) => self.lost(&format!("{topic}/{partition}: {error}")).await,
             }

@@ -7,16 +7,10 @@ use rdkafka::consumer::StreamConsumer;
 use rdkafka::error::KafkaError;
 
 use super::place::Place;
+use crate::dcheck::sources::Start;
 
 /// How long a fetch waits at the broker for news: an arriving record ends it at once.
 const FETCH_WAIT_MS: &str = "100";
-
-/// Where a partition is read from when no checkpoint knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Start {
-    Earliest,
-    Latest,
-}
 
 /// Which partitions to read.
 #[derive(Clone, Debug)]
