@@ -75,7 +75,7 @@ const CASES: &[(&str, &str, &str, (usize, usize), bool)] = &[
     ("  @control", "  ＠control", "full-width", (15, 3), true),
     ("  @control\n", "", "no-twin", (10, 3), false),
     ("    And the loss is at most 199.00 CNY\n", &LONG, "too-many-steps", (10, 3), false),
-    ("refund \"R-1\"\n    And the loss", PINTS, "unknown-service", (12, 69), false),
+    ("refund \"R-1\"\n    And the loss", PINTS, "unknown-service", (12, 70), false),
     ("app.refund-payout.not-idempotent", STARVED, "fault-out-of-reach", (8, 16), false),
 ];
 
