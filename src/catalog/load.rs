@@ -31,9 +31,9 @@ impl Catalog {
             catalog.plans.extend(read_plans(reader, node));
         });
         loading.each_file(scenarios, |catalog, reader, node, path| {
-            // The reconciler's own, beside its rules and plans.
-            if path.file_name().is_none_or(|name| name != SERVICES) {
-                read_domain(catalog, reader, node, path);
+            match path.file_name().is_some_and(|name| name == SERVICES) {
+                true => note_services(catalog, node),
+                false => read_domain(catalog, reader, node, path),
             }
         });
         loading.each_file(drills, |catalog, reader, node, _| {
@@ -109,6 +109,21 @@ fn read_domain(catalog: &mut Catalog, reader: &mut Reader<'_>, node: &Node, path
         }
         note_places(catalog, reader, item, &point);
         catalog.loss_points.push(point);
+    }
+}
+
+/// The names alone: the file is the reconciler's own, which says what is wrong with it.
+fn note_services(catalog: &mut Catalog, node: &Node) {
+    let list = |node: &Node| match &node.value {
+        Value::List(nodes) => nodes.clone(),
+        _ => Vec::new(),
+    };
+    for service in list(node) {
+        let Some(id) = service.get("id").and_then(Node::as_text) else { continue };
+        let on = service.get("dependencies").map(list).unwrap_or_default();
+        let on = on.iter().filter_map(|dependency| dependency.get("on")?.as_text());
+        catalog.dependencies.extend(on.map(|on| format!("{id}/{on}")));
+        catalog.services.push(id.to_owned());
     }
 }
 

@@ -52,9 +52,9 @@ pub struct LossPoint {
 }
 
 impl LossPoint {
-    /// The reconciler itself is the subject: no bad row is expected.
+    /// The reconciler itself is the subject, or how well a service is: no bad row is expected.
     pub fn is_watcher(&self) -> bool {
-        self.domain == WATCHER
+        self.domain == WATCHER || self.subject == SubjectKind::Dependency
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Catalog {
     pub rules: Vec<RuleRef>,
     pub plans: Vec<PlanRef>,
     pub drills: Vec<Drill>,
+    /// Services, and what they depend on: `checkout`, `checkout/points`.
+    pub services: Vec<String>,
+    pub dependencies: Vec<String>,
     /// Where (loss point, word) stands in its file.
     places: HashMap<(String, String), Place>,
 }

@@ -24,10 +24,14 @@ pub enum SubjectKind {
     Part,
     /// A rule of the reconciler.
     Rule,
+    /// A service of the platform, as `services.yaml` names it.
+    Service,
+    /// A service and one that it calls: `checkout/points`.
+    Dependency,
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 14] = [
+    pub const ALL: [SubjectKind; 16] = [
         SubjectKind::Order,
         SubjectKind::Refund,
         SubjectKind::Item,
@@ -42,6 +46,8 @@ impl SubjectKind {
         SubjectKind::Source,
         SubjectKind::Part,
         SubjectKind::Rule,
+        SubjectKind::Service,
+        SubjectKind::Dependency,
     ];
 
     /// The English word, which is also the `kind` of [`Subject`] on the wire.
@@ -61,6 +67,8 @@ impl SubjectKind {
             SubjectKind::Source => "source",
             SubjectKind::Part => "part",
             SubjectKind::Rule => "rule",
+            SubjectKind::Service => "service",
+            SubjectKind::Dependency => "dependency",
         }
     }
 
@@ -80,6 +88,8 @@ impl SubjectKind {
             SubjectKind::Source => "数据源",
             SubjectKind::Part => "部件",
             SubjectKind::Rule => "规则",
+            SubjectKind::Service => "服务",
+            SubjectKind::Dependency => "依赖",
         }
     }
 }

@@ -147,7 +147,7 @@ async fn time_to_dial(shared: &Shared, opened: Stamp, origin: Origin) {
         }
         tokio::select! {
             changed = board.changed() => if changed.is_err() { return },
-            () = due.reached(&shared.clock) => return,
+            () = due.reached(&shared.release) => return,
         }
     }
 }
@@ -179,7 +179,7 @@ async fn cut(shared: &Shared, opened: Stamp, origin: Origin) -> End {
         }
         let reached = async {
             match due {
-                Some(due) => due.reached(&shared.clock).await,
+                Some(due) => due.reached(&shared.release).await,
                 None => std::future::pending().await,
             }
         };

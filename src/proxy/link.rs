@@ -49,6 +49,8 @@ pub struct LinkSpec {
     pub listen: SocketAddr,
     /// Delays above 1 s are counted on it.
     pub clock: Clock,
+    /// They are over when it says so: `clock` itself, or one that follows it a little later.
+    pub release: Clock,
     /// Source of jitter.
     pub seed: u64,
 }
@@ -62,7 +64,8 @@ impl LinkSpec {
         clock: Clock,
     ) -> LinkSpec {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        LinkSpec { name: name.into(), upstream: upstream.into(), kind, listen, clock, seed: 0 }
+        let (name, upstream, release) = (name.into(), upstream.into(), clock.clone());
+        LinkSpec { name, upstream, kind, listen, clock, release, seed: 0 }
     }
 }
 
@@ -70,6 +73,7 @@ impl LinkSpec {
 pub(super) struct Shared {
     pub name: String,
     pub clock: Clock,
+    pub release: Clock,
     pub seed: u64,
     pub board: watch::Sender<Arc<Board>>,
     pub gauge: Gauge,
@@ -184,7 +188,7 @@ impl Link {
 
     /// As [`Link::open`]; a listener needs no waiting, only a runtime.
     pub fn open_now(spec: LinkSpec) -> Result<Link, ProxyError> {
-        let LinkSpec { name, upstream, kind, listen, clock, seed } = spec;
+        let LinkSpec { name, upstream, kind, listen, clock, release, seed } = spec;
         let refused = |source| ProxyError::Listen { link: name.clone(), listen, source };
         if matches!(kind, Kind::Kafka(_)) && listen.ip().is_unspecified() {
             return Err(ProxyError::Unreachable { link: name, listen });
@@ -200,6 +204,7 @@ impl Link {
         let shared = Arc::new(Shared {
             name,
             clock,
+            release,
             seed,
             board: watch::Sender::new(Arc::new(board)),
             gauge: Gauge::default(),

@@ -179,7 +179,9 @@ impl<'a> Pipe<'a> {
             return held;
         }
         match self.chain.piece(chunk.bytes.len(), chunk.arrived.real).1 {
-            Some(due) if !Due::Real(due).is_over(&self.shared.clock) => Gate::Until(Due::Real(due)),
+            Some(due) if !Due::Real(due).is_over(&self.shared.release) => {
+                Gate::Until(Due::Real(due))
+            }
             _ => Gate::Open,
         }
     }
@@ -355,7 +357,7 @@ fn gate_of(chain: &Chain, chunk: &Chunk, shared: &Shared) -> Gate {
         Hold::Forever => Gate::Shut,
         Hold::For(delay) => {
             let due = chunk.arrived.plus(delay);
-            if due.is_over(&shared.clock) { Gate::Open } else { Gate::Until(due) }
+            if due.is_over(&shared.release) { Gate::Open } else { Gate::Until(due) }
         }
     }
 }
@@ -363,7 +365,7 @@ fn gate_of(chain: &Chain, chunk: &Chunk, shared: &Shared) -> Gate {
 async fn reached(due: Option<Due>, alarm: &mut Alarm, shared: &Shared) {
     match due {
         Some(Due::Real(instant)) => alarm.reached(instant).await,
-        Some(due) => due.reached(&shared.clock).await,
+        Some(due) => due.reached(&shared.release).await,
         None => {}
     }
 }

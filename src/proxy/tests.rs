@@ -120,6 +120,25 @@ async fn a_delay_above_a_second_waits_on_cell_time() {
     eventually("nothing due", || link.next_due().is_none() && link.held_bytes() == 0).await;
 }
 
+/// What comes while the one clock is ahead of the other is due by the first, and let go by the second.
+#[tokio::test]
+async fn a_delay_is_counted_on_one_clock_and_over_on_the_one_that_follows_it() {
+    let clock = Clock::starting_at(1_000_000);
+    let told = Clock::from_origin(clock.origin());
+    let mut spec = LinkSpec::new("late", echo().await, Kind::Tcp, clock.clone());
+    spec.release = told.clone();
+    let link = Link::open(spec).await.unwrap();
+    let mut stream = dial(&link).await;
+    link.arm(Toxic::latency(60_000, 0, Direction::ToClient)).unwrap();
+    clock.advance(1, 61_000);
+    stream.write_all(b"x").await.unwrap();
+    eventually("a due time", || link.next_due() >= Some(CellTime(1_121_000))).await;
+    clock.advance(2, 122_000);
+    silent(&mut stream).await;
+    told.advance(2, 122_000);
+    timeout(LIMIT, stream.read_exact(&mut [0])).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_stall_loses_nothing_and_stands_back_pressure() {
     let link = link_to(&echo().await).await;

@@ -66,6 +66,8 @@ pub struct Clockwork {
     owed: Option<Advance>,
     /// Bytes on the way are work; those that wait for a later cell time are a timer.
     links: Vec<Link>,
+    /// `clock` as the reconciler was told.
+    told: Clock,
     timing: Timing,
     last_round: Round,
     seq: u64,
@@ -73,7 +75,7 @@ pub struct Clockwork {
 
 impl Clockwork {
     pub fn new(
-        clock: &Clock,
+        [clock, told]: [&Clock; 2],
         platform: &Platform,
         instruments: Instruments,
         scribe: Scribe,
@@ -90,6 +92,7 @@ impl Clockwork {
             reconciler_is_away: false,
             owed: None,
             links,
+            told: told.clone(),
             timing,
             last_round: Round::default(),
             seq: 0,
@@ -218,7 +221,9 @@ impl Clockwork {
             return Err(Unrest::Reconciler(error.to_string()));
         }
         self.owed = Some(order);
-        self.pay_owed().await
+        self.pay_owed().await?;
+        self.told.advance(self.seq, offset_ms);
+        Ok(())
     }
 
     /// Tells the reconciler the last offset, once it can hear it.
@@ -355,8 +360,8 @@ impl Clockwork {
 }
 
 fn reconcilers(watermark: Watermark) -> Sounding {
-    let blind = !watermark.behind.is_empty();
-    Sounding { read: watermark.read, blind, ..sounding("reconciler", &watermark.clock) }
+    let clock = sounding("reconciler", &watermark.clock);
+    Sounding { read: watermark.read, blind: watermark.behind, ..clock }
 }
 
 fn sounding(name: &str, report: &ClockReport) -> Sounding {

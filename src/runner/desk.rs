@@ -161,7 +161,8 @@ impl Desk {
             unobserved: !hearing.has_watermark(),
             stopped: self.stop.subscribe(),
         };
-        let works = Clockwork::new(&cell.clock, &platform, instruments, scribe, links, timing);
+        let clocks = [&cell.clock, &cell.told];
+        let works = Clockwork::new(clocks, &platform, instruments, scribe, links, timing);
         let script = Script::new(Names::new(seed.suffix()), seed.clone(), facts.loss_point.clone());
         let canary = scenario.canary.as_ref().and_then(|id| self.scenario(id));
         Conduct::new(Parts {

@@ -16,8 +16,8 @@ pub struct Sounding {
     pub next_due: Option<CellTime>,
     /// Last mark read, per source; empty for processes without sources.
     pub read: BTreeMap<String, u64>,
-    /// It knows that it is blind to some source.
-    pub blind: bool,
+    /// The sources that it knows it is blind to.
+    pub blind: Vec<String>,
 }
 
 /// All soundings of one round.
@@ -49,12 +49,16 @@ impl Round {
         None
     }
 
-    /// A source that is held back to a later instant keeps its reader waiting, which is no work of now.
+    /// A source that is held back to a later instant keeps its reader waiting, which is no work of now; one that it knows
+    /// it is blind to is waited for no more.
     pub fn forgive(&mut self, mark: u64, excused: &[String]) {
         for sounding in &mut self.soundings {
-            let waits = |(source, seq): &(&String, &u64)| **seq < mark && excused.contains(source);
+            let blind = std::mem::take(&mut sounding.blind);
+            let is_held = |source: &String| excused.contains(source) && !blind.contains(source);
+            let waits = |(source, seq): &(&String, &u64)| **seq < mark && is_held(source);
             let behind = sounding.read.iter().filter(waits).count() as u64;
             sounding.busy = sounding.busy.saturating_sub(behind);
+            sounding.blind = blind;
         }
     }
 
@@ -81,7 +85,7 @@ impl Round {
 
     /// Some process knows that it is blind to a source.
     pub fn knows_it_is_blind(&self) -> bool {
-        self.soundings.iter().any(|sounding| sounding.blind)
+        self.soundings.iter().any(|sounding| !sounding.blind.is_empty())
     }
 
     /// The earliest instant at which some process has something to do.
@@ -142,6 +146,10 @@ mod tests {
             round.forgive(9, &excused);
             assert_eq!(round.soundings[0].busy, left, "{seq} {busy}");
         }
+        let blind = vec!["binlog".to_owned()];
+        let mut round = Round { soundings: vec![Sounding { busy: 1, blind, ..reader(8) }] };
+        round.forgive(9, &excused);
+        assert_eq!(round.soundings[0].busy, 1, "something else");
     }
 
     #[test]

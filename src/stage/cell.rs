@@ -106,6 +106,9 @@ pub enum CellError {
 pub struct Cell {
     pub spec: CellSpec,
     pub clock: Clock,
+    /// The same, as the reconciler was told: what its links hold until later would else be read by one that does not know
+    /// yet how late it is.
+    pub told: Clock,
     pub links: BTreeMap<&'static str, Link>,
     pub shop: Arc<Member>,
     pub channel: Arc<Member>,
@@ -167,7 +170,8 @@ impl Cell {
         let wrote = write_people(&spec);
         wrote.map_err(|source| CellError::Dir { path: spec.people(), source })?;
         let [shop, channel, reconciler] = free_ports()?;
-        let links = open_links(&spec, &clock, reach, shop, channel).await?;
+        let told = Clock::from_origin(clock.origin());
+        let links = open_links(&spec, [&clock, &told], reach, shop, channel).await?;
         let ledger = spec.dir.join("ledger.ndjson");
         let wiring =
             Wiring { spec: &spec, links: &links, shop, channel, reconciler, ledger: &ledger };
@@ -184,6 +188,7 @@ impl Cell {
         Ok(Cell {
             spec,
             clock,
+            told,
             links,
             shop,
             channel,
@@ -347,7 +352,7 @@ fn free_ports() -> Result<[SocketAddr; 3], CellError> {
 
 async fn open_links(
     spec: &CellSpec,
-    clock: &Clock,
+    [clock, told]: [&Clock; 2],
     reach: IpAddr,
     shop: SocketAddr,
     channel: SocketAddr,
@@ -368,6 +373,7 @@ async fn open_links(
         };
         let mut link_spec = LinkSpec::new(name, upstream.to_string(), kind, clock.clone());
         if RECONCILERS.contains(&name) {
+            link_spec.release = told.clone();
             link_spec.listen = SocketAddr::new(reach, 0);
         }
         let opened = Link::open(link_spec).await;

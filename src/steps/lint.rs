@@ -216,7 +216,16 @@ impl Lint<'_> {
                 let known = self.known.catalog.rules.iter().map(|rule| rule.id.as_str());
                 self.unknown("unknown-rule", step, "rule", &subject.id, known);
             }
+            "service" => self.known_as(step, subject, &self.known.catalog.services),
+            "dependency" => self.known_as(step, subject, &self.known.catalog.dependencies),
             _ => {}
+        }
+    }
+
+    fn known_as(&mut self, step: &Step, subject: &Subject, known: &[String]) {
+        if !known.contains(&subject.id) {
+            let known = known.iter().map(String::as_str);
+            self.unknown("unknown-service", step, &subject.kind, &subject.id, known);
         }
     }
 

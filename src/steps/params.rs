@@ -103,6 +103,10 @@ pub enum ValueError {
     #[error("a name may not be empty")]
     EmptyName,
     #[error(
+        "`{0}` is no dependency: name a service and the one that it calls, as in `checkout/points`"
+    )]
+    NotAPair(String),
+    #[error(
         "name `{0}` must be an id: ASCII letters, digits, `-`, `_`, `.`, the same in both languages"
     )]
     NotAnId(String),
@@ -180,12 +184,26 @@ impl Captured<'_> {
     /// A subject's kind at `index` and its name at `index + 1`.
     pub fn subject(&self, index: usize) -> Value<Subject> {
         let kind = self.read(index, read_subject_kind)?;
-        Ok(Subject::new(kind.en(), self.name(index + 1)?))
+        let name = match kind {
+            SubjectKind::Dependency => self.read(index + 1, read_pair)?,
+            _ => self.name(index + 1)?,
+        };
+        Ok(Subject::new(kind.en(), name))
     }
 }
 
+const QUOTES: [char; 5] = ['"', '“', '”', '「', '」'];
+
+/// Two services: `checkout/points`.
+fn read_pair(text: &str) -> Result<String, ValueError> {
+    let pair = text.trim_matches(QUOTES);
+    let no_pair = || ValueError::NotAPair(pair.to_owned());
+    let (service, on) = pair.split_once('/').ok_or_else(no_pair)?;
+    Ok(format!("{}/{}", read_name(service)?, read_name(on)?))
+}
+
 fn read_name(text: &str) -> Result<String, ValueError> {
-    let name = text.trim_matches(['"', '“', '”', '「', '」']);
+    let name = text.trim_matches(QUOTES);
     let is_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     match name.chars().count() {
         0 => Err(ValueError::EmptyName),
@@ -246,6 +264,11 @@ mod tests {
         assert!(captured("P5").severity(0).is_err());
         assert_eq!(captured("P0").severity(0).unwrap(), Severity(0));
         assert_eq!(captured("70%").percent(0).unwrap().to_string(), "70%");
+        let pair = |text| Captured { values: vec![(0, "dependency"), (0, text)], text }.subject(0);
+        assert_eq!(pair("\"checkout/points\"").unwrap().id, "checkout/points");
+        for text in ["\"checkout\"", "\"/points\"", "\"a/b/c\""] {
+            assert!(pair(text).is_err(), "{text}");
+        }
         let subject = captured("ordr").subject(0).unwrap_err().error.to_string();
         assert_eq!(subject, "unknown kind of subject `ordr`: did you mean `order`?");
     }

@@ -191,10 +191,10 @@ impl Script {
         })
     }
 
-    /// Channels and sources are the platform's own; everything else is this scenario's.
+    /// Channels, sources and services are the platform's own; everything else is this scenario's.
     fn subject(&mut self, subject: &Subject) -> Subject {
         match subject.kind.as_str() {
-            "channel" | "source" | "part" | "rule" => subject.clone(),
+            "channel" | "source" | "part" | "rule" | "service" | "dependency" => subject.clone(),
             _ => Subject::new(subject.kind.clone(), self.id(&subject.id)),
         }
     }

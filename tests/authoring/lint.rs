@@ -75,11 +75,15 @@ const CASES: &[(&str, &str, &str, (usize, usize), bool)] = &[
     ("  @control", "  ＠control", "full-width", (15, 3), true),
     ("  @control\n", "", "no-twin", (10, 3), false),
     ("    And the loss is at most 199.00 CNY\n", &LONG, "too-many-steps", (10, 3), false),
+    ("refund \"R-1\"\n    And the loss", PINTS, "unknown-service", (12, 69), false),
     ("app.refund-payout.not-idempotent", STARVED, "fault-out-of-reach", (8, 16), false),
 ];
 
 /// Its limits reach no process of an engine's.
 const STARVED: &str = "process.mysql.starved";
+
+/// Half a litre.
+const PINTS: &str = "dependency \"checkout/pints\"\n    And the loss";
 
 const LONG: &str = "    And the loss is at most 199.00 CNY
     And the loss is contained in time

@@ -75,6 +75,7 @@ pub const RULES: &[LintRule] = &[
     rule("unknown-plan", "A plan is one of the catalogue"),
     rule("unknown-rule", "A rule is one of the reconciler's"),
     rule("unknown-scenario", "A drill names scenarios that there are"),
+    rule("unknown-service", "A service, and what it depends on, is one of services.yaml"),
     rule("unknown-source", "A source is one that a reconciler reads"),
     rule("unknown-tier", "A tier is gate, nightly or drill"),
     rule("unproved-stop", "What a plan stops can be tried again, to prove that it stopped"),

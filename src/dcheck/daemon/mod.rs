@@ -6,10 +6,11 @@
 //! judges again (`replay`); `dcheck explain` says why (`explain`). `dcheck reconcile` sweeps what is at rest (`offline`).
 //! `dcheck watchdog` is a process of its own (`watchdog`, `vigil`). Imports every other room of `dcheck`; nothing imports it.
 //! Try it: `cargo run --bin dcheck -- check --rules scenarios/rules --plans scenarios/plans`, and `tests/dcheck.rs`.
-//! Not covered: hot reload of plans, bench.
+//! `dcheck bench` says what rules cost (`bench`). Not covered: hot reload of plans.
 
 mod ailments;
 mod beginnings;
+mod bench;
 mod channels;
 mod core;
 mod dry_run;
@@ -84,6 +85,7 @@ pub fn main() -> ExitCode {
             runtime.block_on(watchdog::run(options)).map(|()| ExitCode::SUCCESS)
         }
         Command::Replay(options) => replay::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Explain(options) => {
             runtime.block_on(explain::run(&options)).map(|()| ExitCode::SUCCESS)
         }

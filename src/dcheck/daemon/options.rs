@@ -59,6 +59,9 @@ pub enum Command {
     Reconcile(Box<super::offline::ReconcileOptions>),
     /// Judge a recording of `dcheck run --record` again: its verdicts as JSON lines, the same at each replay.
     Replay(super::replay::ReplayOptions),
+    /// Say what rules cost: events a second, beside decoding alone, and the dearest of them.
+    #[command(after_help = super::bench::EXAMPLE)]
+    Bench(super::bench::BenchOptions),
     /// Say why an alert was raised: what was told of it, both sides, the rule's trace, what it waits for.
     Explain(super::explain::ExplainOptions),
 }

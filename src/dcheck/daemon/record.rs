@@ -217,7 +217,7 @@ impl Core {
 
     /// Hands the batch to the writer, one at a time. What nobody waits for is gathered for a while first.
     pub(super) fn commit(&mut self) {
-        let settled = self.engine.settled();
+        let settled = self.settled();
         let moved = settled > self.console.view().settled;
         if self.in_flight.is_some() || self.mid_transaction || !(self.pending.is_due() || moved) {
             return;
@@ -230,8 +230,7 @@ impl Core {
         let snapshot = self.engine.checkpoint();
         let mut batch = pending.batch;
         let changes = self.engine.take_changes().into_iter();
-        batch.groups =
-            changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
+        batch.groups = changes.map(|group| (group.id, group.body)).collect();
         batch.groups.extend(self.services.take_changes());
         batch.alert_state = self.router.take_changes();
         let mut messages = batch.messages.clone();

@@ -157,7 +157,7 @@ fn line(verdict: &Verdict) -> Line<'_> {
 }
 
 /// The lines of a recording over all its files, each held against its hash.
-struct Lines {
+pub(super) struct Lines {
     path: PathBuf,
     number: usize,
     input: BufReader<File>,
@@ -166,7 +166,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn open(path: &Path) -> Result<Lines, String> {
+    pub(super) fn open(path: &Path) -> Result<Lines, String> {
         let input = Lines::file(path)?;
         let (number, line, hash) = (1, 0, String::new());
         Ok(Lines { path: path.to_owned(), number, input, line, hash })
@@ -179,7 +179,7 @@ impl Lines {
             .map_err(|error| format!("cannot read {}: {error}", path.display()))
     }
 
-    fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         format!("{}:{}", file(&self.path, self.number).display(), self.line)
     }
 
@@ -195,7 +195,7 @@ impl Lines {
         }
     }
 
-    fn next(&mut self) -> Result<Option<Entry>, String> {
+    pub(super) fn next(&mut self) -> Result<Option<Entry>, String> {
         let mut text = String::new();
         loop {
             let read = self.input.read_line(&mut text);

@@ -99,6 +99,12 @@ impl Core {
         }
     }
 
+    /// The last mark before which no window is open, of rules or of services.
+    pub(super) fn settled(&self) -> u64 {
+        let settled = self.engine.settled();
+        self.services.open_since().map_or(settled, |mark| mark.min(settled))
+    }
+
     /// Decides by what was read since the last turn.
     pub(super) fn decide(&mut self) {
         let has_moved = self.services.has_moved();
@@ -110,6 +116,7 @@ impl Core {
             self.pending.batch.decisions.push(row(&change, self.clock.now()));
             self.step(Input::Decided(Box::new(change.decided)));
         }
+        self.services.open(self.console.view().settled);
         if has_moved && !self.services.services().is_empty() {
             self.console.view().services = self.services.told();
         }

@@ -492,3 +492,4 @@ fn the_naive_model_can_disagree() {
 
 mod columns;
 mod rows;
+mod settled;

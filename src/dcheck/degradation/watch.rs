@@ -60,6 +60,7 @@ pub struct Degradation {
     pub(super) moved: bool,
     /// By service; none where calls came since: to be looked up again.
     pub(super) due: BTreeMap<String, Option<CellTime>>,
+    open_since: Option<u64>,
     /// What another file changed, and nobody was told yet.
     untold: Vec<Change>,
     /// Ids of stored rows that are nobody's.
@@ -168,6 +169,18 @@ impl Degradation {
     /// it waits for its source.
     pub fn next_due(&self, now: CellTime) -> Option<CellTime> {
         self.due.values().flatten().copied().filter(|at| *at > now).min()
+    }
+
+    /// Told what was settled last.
+    pub fn open(&mut self, settled: u64) {
+        let is_healthy = |id| self.watched(id).is_some_and(|one| one.health == Health::Healthy);
+        let may_find = self.due.iter().any(|(id, due)| due.is_some() && is_healthy(id));
+        self.open_since = may_find.then(|| self.open_since.unwrap_or(settled));
+    }
+
+    /// What was settled when calls came that may make a healthy service ill, by time alone; none where there are none.
+    pub fn open_since(&self) -> Option<u64> {
+        self.open_since
     }
 
     /// Something may be decided.

@@ -28,7 +28,7 @@ impl Engine {
         let mut outputs = Vec::new();
         self.progress.took(&event.source, &event.position);
         let is_later = self.is_later(event.at);
-        let rules = Arc::clone(&self.rules);
+        let (rules, event) = (Arc::clone(&self.rules), Arc::new(event));
         for (rule_number, side_number) in rules.listening(&event) {
             let rule = &rules.rules()[rule_number];
             if is_later && !is_compared_with(rule, side_number) {

@@ -80,7 +80,9 @@ impl Engine {
             } else if let Some(settled) = self.by_the_books(rule, group, &finding.ruling) {
                 finding.ruling = settled;
             }
-            let tellings = tellings(rule, &open, item, &finding);
+            let is_stale = finding.ruling == Ruling::Void && is_found_later(group, number);
+            let tellings =
+                if is_stale { Vec::new() } else { tellings(rule, &open, item, &finding) };
             for telling in &tellings {
                 note(&mut open, item, telling);
             }
@@ -149,6 +151,16 @@ impl Engine {
         self.shedding.forget(name);
         self.groups.remove(name).unwrap_or_default()
     }
+}
+
+/// True where a finding that was told is of a later state than item `number`: it began after that, and is not ended by it.
+fn is_found_later(group: &Group, number: usize) -> bool {
+    let item = &group.items[number];
+    let finds = |later: &Item| later.judged == Some(Judgement::Mismatched);
+    let mut after = group.items[number + 1..].iter();
+    item.judged.is_none()
+        && group.open.contains(&item.occurrence)
+        && after.any(|later| finds(later) && later.occurrence == item.occurrence)
 }
 
 /// Keeps which findings hold.

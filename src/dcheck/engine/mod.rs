@@ -71,6 +71,8 @@ pub struct Engine {
     groups: HashMap<String, BTreeMap<String, Group>>,
     /// Groups that are not as the last [`Engine::take_changes`] gave them.
     changed: BTreeSet<Address>,
+    /// Items and counterparts in those, about.
+    changed_states: usize,
     schedule: Schedule,
     lookups: Lookups,
     shedding: Shedding,
@@ -112,6 +114,7 @@ impl Engine {
             progress: Progress::of(sources),
             groups: HashMap::new(),
             changed: BTreeSet::new(),
+            changed_states: 0,
             schedule: Schedule::default(),
             lookups: Lookups::default(),
             shedding: Shedding::default(),
@@ -255,7 +258,7 @@ impl Engine {
     /// Filter and pair.
     fn take(&mut self, event: Event, outputs: &mut Vec<Output>) {
         self.progress.took(&event.source, &event.position);
-        let rules = Arc::clone(&self.rules);
+        let (rules, event) = (Arc::clone(&self.rules), Arc::new(event));
         for (rule_number, side_number) in rules.listening(&event) {
             let rule = &rules.rules()[rule_number];
             if let Err(why) = self.take_for(rule, side_number, &event) {
@@ -268,7 +271,7 @@ impl Engine {
         &mut self,
         rule: &Rule,
         side_number: usize,
-        event: &Event,
+        event: &Arc<Event>,
     ) -> Result<(), Unreadable> {
         let side = &rule.sides[side_number];
         if !side.passes(event)? {
@@ -279,7 +282,7 @@ impl Engine {
         let is_new = if side_number == 0 {
             let after_mark = self.progress.mark_of(&event.source);
             self.arrivals += 1;
-            let item = rule.item(event.clone(), self.arrivals, after_mark, self.now)?;
+            let item = rule.item(Arc::clone(event), self.arrivals, after_mark, self.now)?;
             let applies = item.applies;
             if applies && self.is_shed(rule, &key, &item) {
                 return Ok(());
@@ -298,13 +301,13 @@ impl Engine {
             let id = side.id_of(event)?;
             let kept = rule.strategy.states_kept();
             let groups = self.groups.entry(name).or_default();
-            groups.entry(key).or_default().take_other(id, event.clone(), kept)
+            groups.entry(key).or_default().take_other(id, Arc::clone(event), kept)
         };
         if is_new {
             self.schedule.touch(address.clone());
         }
         self.schedule.remember(&address, self.now.plus_ms(rule.remember_ms));
-        self.changed.insert(address);
+        self.note_changed(address);
         Ok(())
     }
 

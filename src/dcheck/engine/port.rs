@@ -269,12 +269,12 @@ pub struct Snapshot {
     pub groups: Vec<serde_json::Value>,
 }
 
-/// One group as it is now, for a store that keeps groups one by one: a commit costs what it changed, not all that is
+/// One group as it is now, as JSON, for a store that keeps groups one by one: a commit costs what it changed, not all that is
 /// remembered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupChange {
     /// The same for the same group.
     pub id: String,
     /// None: it is forgotten.
-    pub body: Option<serde_json::Value>,
+    pub body: Option<String>,
 }

@@ -65,12 +65,25 @@ struct State {
     unread_until: BTreeMap<String, CellTime>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// [`Kept`], still in its place.
+#[derive(Serialize)]
+struct KeptHere<'g> {
+    rule: &'g str,
+    key: &'g str,
+    until: Option<CellTime>,
+    group: &'g Group,
+}
+
+#[derive(Debug, Deserialize)]
 struct Kept {
     rule: String,
     key: String,
     until: Option<CellTime>,
     group: Group,
+}
+
+fn text_of(kept: KeptHere<'_>) -> String {
+    serde_json::to_string(&kept).expect("invariant: a group is plain data")
 }
 
 /// Of any rule and key the same length: a store's own key has a bound.
@@ -105,7 +118,9 @@ impl Engine {
                 .extend(by_key.keys().map(|key| Address { rule: rule.clone(), key: key.clone() }));
         }
         places.sort();
-        let groups = places.iter().filter_map(|address| self.kept(address)).collect();
+        let groups = places.iter().filter_map(|address| self.kept(address));
+        let value = |kept| serde_json::to_value(kept).expect("invariant: a group is plain data");
+        let groups = groups.map(value).collect();
         Snapshot { groups, ..self.checkpoint() }
     }
 
@@ -144,17 +159,30 @@ impl Engine {
     /// The groups that changed since the last call, each as it is now.
     pub fn take_changes(&mut self) -> Vec<GroupChange> {
         let changed = std::mem::take(&mut self.changed);
-        let change =
-            |address: &Address| GroupChange { id: id_of(address), body: self.kept(address) };
+        self.changed_states = 0;
+        let change = |address: &Address| GroupChange {
+            id: id_of(address),
+            body: self.kept(address).map(text_of),
+        };
         changed.iter().map(change).collect()
     }
 
-    fn kept(&self, address: &Address) -> Option<serde_json::Value> {
+    /// States that the next [`Engine::take_changes`] will give, about: who stores them takes no more than it can store.
+    pub fn changed_states(&self) -> usize {
+        self.changed_states
+    }
+
+    pub(super) fn note_changed(&mut self, address: Address) {
+        let group = self.groups.get(&address.rule).and_then(|groups| groups.get(&address.key));
+        let states = group.map_or(0, |group| group.items.len() + group.others.len());
+        // Of a group that is noted already only what came since.
+        self.changed_states += if self.changed.insert(address) { states } else { 1 };
+    }
+
+    fn kept<'g>(&'g self, address: &'g Address) -> Option<KeptHere<'g>> {
         let group = self.groups.get(&address.rule)?.get(&address.key)?;
         let until = self.schedule.remembered_until(address);
-        let Address { rule, key } = address.clone();
-        let kept = Kept { rule, key, until, group: group.clone() };
-        Some(serde_json::to_value(&kept).expect("invariant: a group is plain data"))
+        Some(KeptHere { rule: &address.rule, key: &address.key, until, group })
     }
 
     /// An engine as it was at [`Engine::snapshot`]; lookups that were out are asked again in the

@@ -1,4 +1,4 @@
-//! The tables of points: what an account has, and what each grant gave it.
+//! The tables of points: what an account has, what each grant gave it, and how each call of the service went.
 
 use super::tables::Table;
 
@@ -13,5 +13,11 @@ pub(super) const TABLES: &[Table] = &[
         "flow_id VARCHAR(170) PRIMARY KEY, order_id VARCHAR(80) NOT NULL, account_id VARCHAR(80) NOT NULL,
   points BIGINT NOT NULL, worth DECIMAL(18,2) NOT NULL, currency CHAR(3) NOT NULL,
   status VARCHAR(16) NOT NULL, at_ms BIGINT NOT NULL, KEY by_order (order_id)",
+    ),
+    (
+        // Written once the call is over: who called whom, how long it took on cell time, OK or FAILED.
+        "service_call",
+        "call_id BIGINT AUTO_INCREMENT PRIMARY KEY, caller VARCHAR(80) NOT NULL, callee VARCHAR(80) NOT NULL,
+  latency_ms BIGINT NOT NULL, outcome VARCHAR(16) NOT NULL, at_ms BIGINT NOT NULL",
     ),
 ];

@@ -16,8 +16,8 @@ use sqlx::mysql::MySqlConnection;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use super::{
-    Booking, Refusal, Shop, checkouts, disburse, due, non_empty, payments, settle, shipments,
-    wallet,
+    Booking, Refusal, Shop, checkouts, disburse, due, non_empty, payments, points, settle,
+    shipments, wallet,
 };
 
 /// How long setting a breaker waits for acts under way: they are bounded by the channel's limit,
@@ -43,6 +43,7 @@ const KINDS: &[Kind] = &[
     payments::PAY,
     checkouts::REDEEM,
     shipments::SHIP,
+    points::POINTS,
 ];
 
 impl Kind {

@@ -2,14 +2,16 @@
 //!
 //! The order's row is locked before its grant is looked for, and the grant is one row under the order's own id, so that
 //! of two deliveries at once the second finds what the first wrote. What was granted beyond that can be taken back.
+//! Each call is noted with how long it took and how it went, on cell time; a caller that is stopped goes on without points.
 //! Knows no payment. Try it: `cargo test --lib shop::services::points`, `tests/shop.rs`. Not covered: spending points,
-//! taking them back with a refund.
+//! taking them back with a refund, giving them later to those who went without.
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 
+use super::breakers::{self, Kind};
 use super::switches::{self, Switch};
 use super::{Booking, Refusal, Shop, non_empty};
 use crate::money::Money;
@@ -18,18 +20,36 @@ use crate::shop::schema::money;
 /// Each delivery of a payment message grants points.
 const NOT_IDEMPOTENT: Switch = Switch::new("points.not-idempotent");
 
-pub(super) const SWITCHES: &[Switch] = &[NOT_IDEMPOTENT];
+/// Each call takes `by_ms` longer, on cell time: nobody waits for it here.
+const SLOW: Switch = Switch::new("points.slow").needing("by_ms");
+
+pub(super) const SWITCHES: &[Switch] = &[NOT_IDEMPOTENT, SLOW];
+
+/// Calls of the points service, of one caller.
+pub const POINTS: Kind = Kind::new("points");
+/// Who calls where nobody says.
+const CHECKOUT: &str = "checkout";
 
 /// What an order must cost for one point, in minor units: a yuan.
 const PRICE_OF_A_POINT: i64 = 100;
 /// What a point buys, in minor units: a fen.
 const WORTH_OF_A_POINT: i64 = 1;
 
+/// How long a call takes where nothing is wrong.
+const USUAL_MS: i64 = 3;
+
 /// `POST /orders/{order}/points`: one delivery of the order's payment message.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delivery {
     pub delivery: String,
+    /// The service that calls.
+    #[serde(default = "checkout")]
+    pub caller: String,
+}
+
+fn checkout() -> String {
+    CHECKOUT.to_owned()
 }
 
 /// What an order has granted.
@@ -47,9 +67,11 @@ fn points_of(payable: Money) -> (i64, Money) {
 
 /// Takes a delivery of an order's payment message.
 pub async fn take(shop: &Shop, order: &str, delivery: &Delivery) -> Result<Granted, Refusal> {
-    non_empty(&[("order", order), ("delivery", &delivery.delivery)])?;
+    let Delivery { delivery: id, caller } = delivery;
+    non_empty(&[("order", order), ("delivery", id), ("caller", caller)])?;
+    let _passing = shop.gates.pass(POINTS, caller).await;
     let booking = Take { order, delivery, now_ms: shop.now_ms() };
-    let taken = shop.book_once("points", &delivery.delivery, &(order, delivery), booking).await?;
+    let taken = shop.book_once("points", id, &(order, delivery), booking).await?;
     if taken.is_fresh {
         let fields = json!({"order_id": order, "points": taken.answer.points});
         shop.log("points_granted", &fields);
@@ -69,6 +91,8 @@ impl Booking for Take<'_> {
     async fn book(&self, books: &mut MySqlConnection) -> Result<Granted, Refusal> {
         let order = self.order;
         let (account, payable) = locked_paid(books, order).await?;
+        breakers::must_be_closed(books, POINTS, &self.delivery.caller, self.now_ms).await?;
+        self.note(books).await?;
         let (points, worth) = points_of(payable);
         let granted = Granted { order: order.to_owned(), points };
         if points == 0 {
@@ -91,6 +115,24 @@ impl Booking for Take<'_> {
 }
 
 impl Take<'_> {
+    /// Who called, how long it took and how it went.
+    async fn note(&self, books: &mut MySqlConnection) -> Result<(), Refusal> {
+        let slow = switches::by_ms(books, SLOW).await?;
+        if slow.is_some() {
+            switches::hit(books, SLOW).await?;
+        }
+        sqlx::query(
+            "INSERT INTO service_call (caller, callee, latency_ms, outcome, at_ms)
+             VALUES (?, 'points', ?, 'OK', ?)",
+        )
+        .bind(&self.delivery.caller)
+        .bind(USUAL_MS + slow.unwrap_or_default())
+        .bind(self.now_ms)
+        .execute(books)
+        .await?;
+        Ok(())
+    }
+
     async fn grant(
         &self,
         books: &mut MySqlConnection,

@@ -164,6 +164,17 @@ pub async fn is_on(books: &mut MySqlConnection, switch: Switch) -> Result<bool, 
     Ok(on.is_some())
 }
 
+/// What the parameter says of a switch that is on and acts whenever it is.
+pub async fn by_ms(books: &mut MySqlConnection, switch: Switch) -> Result<Option<i64>, Refusal> {
+    let params: Option<Value> =
+        sqlx::query_scalar("SELECT params FROM app_switch WHERE name = ? AND is_on = 1")
+            .bind(switch.name)
+            .fetch_optional(books)
+            .await?;
+    let params = params.and_then(|params| params.as_object().cloned());
+    Ok(params.zip(switch.needs_ms).and_then(|(params, name)| above_zero(&params, name)))
+}
+
 /// The parameters of a switch that takes the next `times` (default: one) of its kind and has not yet.
 async fn unspent(
     books: &mut MySqlConnection,

@@ -37,7 +37,7 @@ const DOMAINS: &[Domain] = &[
     Domain { rows: order::ROWS, probes: &[] },
     Domain { rows: late::ROWS, probes: &[] },
     Domain { rows: shipment::ROWS, probes: shipment::PROBES },
-    Domain { rows: points::ROWS, probes: &[] },
+    Domain { rows: points::ROWS, probes: points::PROBES },
     Domain { rows: refund::ROWS, probes: refund::PROBES },
     Domain { rows: wallet::ROWS, probes: wallet::PROBES },
     Domain { rows: charge::ROWS, probes: charge::PROBES },

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::settle::paid;
-use super::{Deeds, Row, does};
+use super::{Deeds, PROBE_AMOUNT, Probe, ProbeActs, Row, does};
 use crate::journal::{Act, Business, Expected};
 use crate::money::Money;
 use crate::steps::Kind;
@@ -11,6 +11,8 @@ use crate::steps::script::{Script, ScriptError};
 use crate::wire::Subject;
 
 const GRANTED: &str = "points.granted";
+/// A service that asks for an order's points by hand, where the checkout does so by itself.
+const MEMBER_DESK: &str = "member-desk";
 /// An order grants a point for each whole yuan, and a point buys a fen's worth.
 const PRICE_OF_A_POINT: i64 = 100;
 const WORTH_OF_A_POINT: Money = Money::cny(1);
@@ -59,6 +61,30 @@ pub(super) static ROWS: &[Row] = &[
         })
     },
 ];
+
+/// What a plan that takes orders without points is proved by: a paid order asks for them. Another service that calls the
+/// points service still gets them.
+pub(super) static PROBES: &[Probe] =
+    &[Probe { stops: "points", made: None, act: ask, elsewhere: other_service }];
+
+fn ask(script: &mut Script, service: &str, tag: &str) -> ProbeActs {
+    let order = script.named("order", &format!("probe-order-{tag}"));
+    let setup = paid(script, &order, PROBE_AMOUNT);
+    ProbeActs { setup, act: Act::Business(grant(script, &order, service, PROBE_AMOUNT)) }
+}
+
+fn other_service(_: &mut Script, _: &str) -> (Vec<Act>, String) {
+    (Vec::new(), MEMBER_DESK.to_owned())
+}
+
+/// `service` asks for what an order that was paid `amount` earns.
+fn grant(script: &mut Script, order: &Subject, service: &str, amount: Money) -> Business {
+    let points = amount.minor / PRICE_OF_A_POINT;
+    let path = format!("/orders/{}/points", order.id);
+    let body = json!({"delivery": script.fresh("delivery"), "caller": service});
+    let once = Expected::once(GRANTED, order, points).worth(WORTH_OF_A_POINT);
+    Business::new("grant", vec![order.clone()], path, body).expecting([once])
+}
 
 /// An order and the points that it grants.
 fn noted(script: &mut Script, name: &str) -> Result<(Subject, i64), ScriptError> {

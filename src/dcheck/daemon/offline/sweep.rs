@@ -96,8 +96,7 @@ impl Sweep {
     /// The rows so far, for one commit.
     pub fn chunk(&mut self) -> (Batch, Snapshot) {
         let changes = self.engine.take_changes().into_iter();
-        self.batch.groups =
-            changes.map(|group| (group.id, group.body.map(|body| body.to_string()))).collect();
+        self.batch.groups = changes.map(|group| (group.id, group.body)).collect();
         self.engine.tell_counts(&mut self.summary.counts);
         self.batch.at_ms = self.end.0;
         (std::mem::take(&mut self.batch), self.engine.checkpoint())

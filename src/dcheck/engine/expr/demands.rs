@@ -12,6 +12,10 @@ use super::{Datum, Expr};
 pub enum Want {
     Number,
     Text,
+    /// A text that names a currency: `CNY`.
+    Currency,
+    /// A text of an amount and its currency: `199.00 CNY`.
+    WholeMoney,
     /// An amount of money or a part of one: a number, or a text of one; never a float.
     Money,
     /// Anything that can be compared exactly.
@@ -99,10 +103,10 @@ fn walk(node: &Node, found: &mut Vec<Demand>) {
         }
         Shape::Call(function, arguments) => {
             match (function, &arguments[..]) {
-                (Function::Money, [amount]) => want(amount, Want::Text, found),
+                (Function::Money, [amount]) => want(amount, Want::WholeMoney, found),
                 (Function::Money, [amount, currency]) => {
                     want(amount, Want::Money, found);
-                    want(currency, Want::Text, found);
+                    want(currency, Want::Currency, found);
                 }
                 (Function::Decimal, [value]) => want(value, Want::Money, found),
                 (Function::Min | Function::Max | Function::Abs, all) => {

@@ -41,7 +41,7 @@ fn sort(kind: &str) -> Sort {
 fn fits(sort: Sort, want: Want) -> bool {
     match want {
         Want::Number => sort == Sort::Number,
-        Want::Text => sort == Sort::Text,
+        Want::Text | Want::Currency | Want::WholeMoney => sort == Sort::Text,
         Want::Money => matches!(sort, Sort::Number | Sort::Text),
         Want::Comparable => sort != Sort::Opaque && sort != Sort::Float,
     }
@@ -50,7 +50,7 @@ fn fits(sort: Sort, want: Want) -> bool {
 fn wanted(want: Want) -> &'static str {
     match want {
         Want::Number => "a number is wanted",
-        Want::Text => "a text is wanted",
+        Want::Text | Want::Currency | Want::WholeMoney => "a text is wanted",
         Want::Money => "an exact amount is wanted: DECIMAL, an integer, or a text of one",
         Want::Comparable => "what is compared must be exact: a number or a text",
     }

@@ -1,6 +1,7 @@
 //! What belongs together under one key of one rule: the items to judge and their counterparts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,8 @@ pub struct Group {
 /// An occurrence in one of its states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    pub event: Event,
+    /// Shared by all rules that took it.
+    pub event: Arc<Event>,
     /// What orders the items of a group: the rule's `order_by`, then the occurrence.
     pub rank: (i128, String),
     pub subject: Subject,
@@ -73,12 +75,12 @@ pub enum Reference {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Other {
     pub id: String,
-    pub event: Event,
+    pub event: Arc<Event>,
     /// The earliest event time under this identity.
     pub first_at: CellTime,
     /// Its states before that, the oldest first; only as many as the strategy compares with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub earlier: Vec<Event>,
+    pub earlier: Vec<Arc<Event>>,
     /// There were older ones than those.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_cut: bool,
@@ -92,18 +94,18 @@ impl Other {
 
     /// All states that are known, the oldest first.
     pub fn states(&self) -> impl Iterator<Item = &Event> {
-        self.earlier.iter().chain([&self.event])
+        self.earlier.iter().chain([&self.event]).map(|event| &**event)
     }
 
     /// True where the state is new. Times decide, not arrival; of one time, the place in the source.
-    fn take(&mut self, event: Event, kept: usize) -> bool {
+    fn take(&mut self, event: Arc<Event>, kept: usize) -> bool {
         let is_same = |known: &Event| known.at == event.at && known.position == event.position;
         if self.states().any(is_same) {
             return false;
         }
         self.first_at = self.first_at.min(event.at);
         self.earlier.push(event);
-        self.earlier.push(self.event.clone());
+        self.earlier.push(Arc::clone(&self.event));
         self.earlier.sort_by(|a, b| age(a).cmp(&age(b)));
         self.event = self.earlier.pop().expect("invariant: two states were pushed");
         let over = self.earlier.len().saturating_sub(kept);
@@ -124,7 +126,7 @@ fn age(event: &Event) -> (CellTime, usize, &str) {
 }
 
 impl Other {
-    pub fn of(id: String, event: Event) -> Other {
+    pub fn of(id: String, event: Arc<Event>) -> Other {
         Other { id, first_at: event.at, event, earlier: Vec::new(), is_cut: false }
     }
 }
@@ -170,7 +172,7 @@ impl Group {
     }
 
     /// True where the counterpart is new or changed.
-    pub fn take_other(&mut self, id: String, event: Event, kept: usize) -> bool {
+    pub fn take_other(&mut self, id: String, event: Arc<Event>, kept: usize) -> bool {
         if let Some(known) = self.others.iter_mut().find(|other| other.id == id) {
             return known.take(event, kept);
         }

@@ -17,8 +17,16 @@ pub type Place = (usize, usize);
 
 #[derive(Debug, Default)]
 pub struct Index {
-    /// By stream, operation, and a column that an update must have changed.
-    shelves: HashMap<(String, Op, Option<String>), Shelf>,
+    /// By operation and stream.
+    shelves: HashMap<Op, HashMap<String, Shelves>>,
+}
+
+#[derive(Debug, Default)]
+struct Shelves {
+    /// Sides that any such event may concern.
+    any: Shelf,
+    /// By a column that an update must have changed.
+    by_changed: HashMap<String, Shelf>,
 }
 
 #[derive(Debug, Default)]
@@ -47,16 +55,16 @@ impl Index {
                 let constants = side.filter.as_ref().map_or(Vec::new(), |f| f.constants());
                 let constant = constants.into_iter().next();
                 for op in &side.ops {
-                    let columns: Vec<Option<String>> = match op {
-                        Op::Update if !side.changed.is_empty() => {
-                            side.changed.iter().cloned().map(Some).collect()
-                        }
-                        _ => vec![None],
-                    };
-                    for column in columns {
-                        let stream = side.stream.name().to_owned();
-                        let shelf = index.shelves.entry((stream, *op, column)).or_default();
-                        shelf.put((rule_number, side_number), constant.as_ref());
+                    let place = (rule_number, side_number);
+                    let streams = index.shelves.entry(*op).or_default();
+                    let shelves = streams.entry(side.stream.name().to_owned()).or_default();
+                    if *op != Op::Update || side.changed.is_empty() {
+                        shelves.any.put(place, constant.as_ref());
+                        continue;
+                    }
+                    for column in &side.changed {
+                        let shelf = shelves.by_changed.entry(column.clone()).or_default();
+                        shelf.put(place, constant.as_ref());
                     }
                 }
             }
@@ -67,11 +75,13 @@ impl Index {
     /// The sides that may care for `event`, in order. Their filters are still to be asked.
     pub fn find(&self, event: &Event) -> BTreeSet<Place> {
         let mut places = BTreeSet::new();
-        let columns = event.changed.iter().map(|column| Some(column.clone()));
-        for column in columns.chain([None]) {
-            if let Some(shelf) = self.shelves.get(&(event.stream.clone(), event.op, column)) {
-                shelf.find(event, &mut places);
-            }
+        let of_op = self.shelves.get(&event.op);
+        let Some(shelves) = of_op.and_then(|streams| streams.get(&event.stream)) else {
+            return places;
+        };
+        shelves.any.find(event, &mut places);
+        for shelf in event.changed.iter().filter_map(|column| shelves.by_changed.get(column)) {
+            shelf.find(event, &mut places);
         }
         places
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::clock::CellTime;
 use crate::dcheck::engine::expr::{Datum, EvalError, Expr, Scope, Template};
@@ -147,7 +148,7 @@ impl Rule {
     /// The item of an event; `arrival` is its number in the engine's order.
     pub fn item(
         &self,
-        event: Event,
+        event: Arc<Event>,
         arrival: u64,
         after_mark: u64,
         now: CellTime,

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dcheck::engine::expr::{Datum, Expr, Kind, Scope, nearest};
+use crate::wire::Judgement;
 
 use super::group::{Group, Item};
 use super::strategy::{Finding, Passed, Reliance, Ruling, Strategy, WhenAbsent};
@@ -84,6 +85,10 @@ impl StateMachine {
     }
 
     fn judge(&self, before: Option<&Item>, item: &Item, passed: Passed<'_>) -> Finding<'static> {
+        // As in `threshold`: a key may be changed all day.
+        if self.judges_alone() && item.judged == Some(Judgement::Matched) {
+            return Finding::of(Ruling::Matched);
+        }
         let scope = Scope::of(&item.event);
         let to = self.state.eval(&scope);
         let from = match (&self.before, before) {

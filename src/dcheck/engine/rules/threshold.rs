@@ -6,6 +6,7 @@
 //! `check`.
 
 use crate::dcheck::engine::expr::{Expr, Scope};
+use crate::wire::Judgement;
 
 use super::group::{Group, Item, Reference};
 use super::strategy::{Finding, Passed, Ruling, Strategy, WhenAbsent, rule_on};
@@ -29,6 +30,12 @@ impl Threshold {
     fn ruling(&self, item: &Item) -> Ruling {
         if !item.applies {
             return Ruling::Void;
+        }
+        // What was judged by what stays as it is, is not judged again: a key may be changed all day.
+        match item.judged {
+            Some(Judgement::Matched) => return Ruling::Matched,
+            Some(Judgement::Mismatched) => return Ruling::Mismatched,
+            _ => {}
         }
         let scope = Scope::of(&item.event);
         match &item.reference {

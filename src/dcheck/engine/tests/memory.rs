@@ -44,6 +44,25 @@ fn mismatched(lines: &[String]) -> Vec<&str> {
     lines.iter().map(String::as_str).filter(|line| line.contains("mismatched")).collect()
 }
 
+/// Who stores what changed is told how much of it there is, before it is put together.
+#[test]
+fn what_is_to_be_stored_is_counted_by_its_states() {
+    let rules = rules(RULE).unwrap_or_else(|why| panic!("{why}"));
+    let mut engine = Engine::new(rules, &sources(), HashSet::new());
+    let mut take = |engine: &mut Engine, event: Event| {
+        let at = event.at;
+        engine.step(Input::Event(event), at);
+        engine.changed_states()
+    };
+    assert_eq!(engine.changed_states(), 0);
+    let counted =
+        [1_000, 2_000, 3_000].map(|at| take(&mut engine, sold(at, &format!("O-{at}"), 1)));
+    assert_eq!(counted, [1, 2, 3]);
+    assert_eq!(engine.take_changes().len(), 1);
+    assert_eq!(engine.changed_states(), 0);
+    assert_eq!(take(&mut engine, sold(4_000, "O-4", 1)), 4, "all of a group is stored again");
+}
+
 /// An honest sale stays one, however often its item changes afterwards; a wrong one stays wrong.
 #[test]
 fn what_a_sale_was_compared_with_may_be_forgotten_and_makes_no_finding() {
@@ -100,4 +119,27 @@ fn a_busy_key_keeps_its_latest_states_and_what_a_finding_rests_on() {
     let group = &engine.groups["r@1"]["B"];
     assert_eq!((group.items.len(), group.open.len()), (256, 0));
     assert_balanced(&engine);
+}
+
+/// A state that was out of the rule's reach before the finding began does not end it later.
+#[test]
+fn a_state_before_a_finding_does_not_end_it() {
+    let text = "- id: r\n  version: 1\n  loss_point: l\n  severity: P1\n  rollout: full\n  \
+        strategy: threshold\n  subject: {kind: bid, id: after.id}\n  occurrence: after.id\n  \
+        revision: \"{after.rev}\"\n  on: {topic: channel.flow}\n  applies: after.status == \"ACTIVE\"\n  \
+        check: after.price >= 10\n  when_absent: finding\n  remember: 1 d\n  expected: e\n  actual: a\n";
+    let rules = rules(text).unwrap_or_else(|why| panic!("{why}"));
+    let mut engine = Engine::new(rules, &sources(), HashSet::new());
+    let states = [(1, "DRAFT", 5), (2, "ACTIVE", 5), (3, "ACTIVE", 6), (4, "ACTIVE", 12)];
+    let told = states.map(|(rev, status, price)| {
+        let row = serde_json::json!({"id": "B", "rev": rev, "status": status, "price": price});
+        let outputs = engine.step(Input::Event(flow(rev, row)), CellTime(rev));
+        let verdicts = outputs.into_iter().map(|output| match output {
+            Output::Verdict(verdict) => (verdict.revision, verdict.resolved),
+            other => panic!("{other:?}"),
+        });
+        verdicts.collect::<Vec<_>>()
+    });
+    let of = |rev: &str, resolved: bool| vec![(rev.to_owned(), resolved)];
+    assert_eq!(told, [vec![], of("2", false), of("3", false), of("4", true)]);
 }

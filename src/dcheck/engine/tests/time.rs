@@ -217,7 +217,7 @@ fn changes_kept_one_by_one_are_the_whole() {
             }
             for change in engine.take_changes() {
                 match change.body {
-                    Some(body) => store.insert(change.id, body.to_string()),
+                    Some(body) => store.insert(change.id, body),
                     None => store.remove(&change.id),
                 };
             }

@@ -94,7 +94,12 @@ impl Shape {
         let mut row = Row::new();
         for (index, column) in columns.iter().enumerate() {
             let name = column.name_str().into_owned();
-            let at = self.names.iter().position(|known| *known == name).unwrap_or(index);
+            // The image leaves no column out where the server logs full rows, so that it stands at its own place.
+            let is_here = self.names.get(index) == Some(&name);
+            let at = match is_here {
+                true => index,
+                false => self.names.iter().position(|known| *known == name).unwrap_or(index),
+            };
             let Some(value) = image.take(index) else { continue };
             row.insert(name, self.value(at, value)?);
         }
