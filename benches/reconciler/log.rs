@@ -12,7 +12,7 @@ use futures::StreamExt;
 use lossdrill::clock::Clock;
 use lossdrill::dcheck::engine::{Engine, Input, Output, RuleSet};
 use lossdrill::dcheck::sources::binlog::{BinlogReader, BinlogSettings};
-use lossdrill::dcheck::sources::{Entry, FromSource};
+use lossdrill::dcheck::sources::{Entry, FromSource, Start};
 use mysql_async::Conn;
 use mysql_async::binlog::events::EventData;
 use mysql_async::prelude::Queryable;
@@ -127,6 +127,7 @@ async fn read(servers: &Servers, place: &Place, count: usize, rules: Option<Arc<
         url: servers.mysql().mysql_url("shop"),
         schema: "shop".to_owned(),
         group: "bench".to_owned(),
+        start: Start::New,
         from: Some(format!("{}:{}", place.0, place.1).parse().expect("a place")),
         dating: None,
         clock: Clock::system(),

@@ -1,7 +1,8 @@
 //! A saboteur around the real `dcheck`: the harness must go red, with the right word, in each of its modes.
 //!
 //! `saboteur MODE dcheck run …` starts the real reconciler behind itself, and lets its other commands (`dcheck reconcile`) be.
-//! Alerts, plan runs, plan actions, watermark, clock and change capture pass through; each mode changes one thing. It is told no scenario's name.
+//! Alerts, plan runs, plan actions, watermark, clock and change capture pass through; each mode changes one thing. It is told no
+//! scenario's name.
 
 mod forgery;
 mod held;

@@ -1,7 +1,8 @@
 //! The one task that owns the engine: inputs in, outputs into batches, batches to the database.
 //!
-//! Owns the order of things: what was read before goes in before time does; a plan starts after its run is stored; a watermark
-//! moves after the commit. Must not do IO itself: every wait is somebody else's task.
+//! Owns the order of things: what was read before goes in before time does; a plan starts after its
+//! run is stored; a watermark moves after the commit. Must not do IO itself: every wait is somebody
+//! else's task.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -31,10 +32,6 @@ use crate::dcheck::sources::{BINLOG, Dating, Entry, FromSource, Position};
 
 /// Inputs taken in one turn: a batch is committed and the view renewed after as many at the latest.
 const TURN: usize = 256;
-/// Rows and messages that wait for the results database; above it reading pauses, and the log keeps the rest.
-const UNSTORED: usize = 50_000;
-/// States of groups in one commit, about, some 2 KB each: with more the server may never answer in time.
-const UNSTORED_STATES: usize = 4_000;
 /// The engine is not ticked again before this, should it name an instant that a tick did not use up.
 const TICK_GAP_MS: i64 = 5;
 /// What a stop waits for the commit under way.
@@ -260,7 +257,8 @@ impl Core {
         let state = self.sources.entry(source.to_owned()).or_default();
         state.view.events += entries.len() as u64;
         self.activity += entries.len() as u64;
-        // Rows of other schemas move the position only: the stored position of our own commits must not make commits.
+        // Rows of other schemas move the position only: the stored position of our own commits must
+        // not make commits.
         self.pending.dirty |= !entries.is_empty();
         let newest = entries.last().map(Entry::at);
         for entry in entries {
@@ -351,16 +349,6 @@ impl Core {
             }
             Back::Committed => self.committed(),
         }
-    }
-
-    /// Inside of a transaction nothing can be stored: it is read to its end, whatever waits.
-    fn reads(&self) -> bool {
-        let states = self.engine.changed_states();
-        self.mid_transaction || self.unstored() < UNSTORED && states < UNSTORED_STATES
-    }
-
-    fn unstored(&self) -> usize {
-        self.pending.batch.verdicts.len() + self.pending.batch.messages.len() + self.outgoing.len()
     }
 
     pub(super) fn publish(&mut self) {

@@ -23,6 +23,11 @@ use crate::dcheck::results::{Batch, Message, Stored, VerdictRow};
 use crate::dcheck::sources::Dating;
 use crate::wire::{Judged, Judgement, PlanRun};
 
+/// Rows and messages that wait for the results database; above it reading pauses, and the log keeps
+/// the rest.
+const UNSTORED: usize = 50_000;
+/// States of groups in one commit, about, some 2 KB each: with more the server may never answer in time.
+const UNSTORED_STATES: usize = 4_000;
 /// Matched verdicts of which one is kept as a row, in `--results sample`.
 const SAMPLE_ONE_IN: u8 = u8::MAX;
 
@@ -213,6 +218,16 @@ impl Core {
         let waits = self.pending.is_due() && self.in_flight.is_none() && !self.mid_transaction;
         let left = self.next_quiet_commit_us.saturating_sub(monotonic_us());
         waits.then(|| Duration::from_micros(left))
+    }
+
+    /// Inside of a transaction nothing can be stored: it is read to its end, whatever waits.
+    pub(super) fn reads(&self) -> bool {
+        let states = self.engine.changed_states();
+        self.mid_transaction || self.unstored() < UNSTORED && states < UNSTORED_STATES
+    }
+
+    fn unstored(&self) -> usize {
+        self.pending.batch.verdicts.len() + self.pending.batch.messages.len() + self.outgoing.len()
     }
 
     /// Hands the batch to the writer, one at a time. What nobody waits for is gathered for a while first.

@@ -75,6 +75,12 @@ impl Core {
         [self.engine.next_due(), self.router.next_due(), decision].into_iter().flatten().min()
     }
 
+    /// The last mark before which no window is open, of rules or of services.
+    pub(super) fn settled(&self) -> u64 {
+        let settled = self.engine.settled();
+        self.services.open_since().map_or(settled, |mark| mark.min(settled))
+    }
+
     /// What has become of the columns by which rules judge and services are measured.
     pub(super) fn take_tables(&mut self, tables: Tables, ddl: Option<String>) {
         self.pending.dirty |= ddl.is_some();
@@ -97,12 +103,6 @@ impl Core {
                 None => {}
             }
         }
-    }
-
-    /// The last mark before which no window is open, of rules or of services.
-    pub(super) fn settled(&self) -> u64 {
-        let settled = self.engine.settled();
-        self.services.open_since().map_or(settled, |mark| mark.min(settled))
     }
 
     /// Decides by what was read since the last turn.

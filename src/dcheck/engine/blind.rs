@@ -214,8 +214,8 @@ impl Engine {
         self.watches.standing.values().filter(|verdict| !verdict.shadow)
     }
 
-    /// Ends what is told by rules that are gone or off, and of rules and places that are. `down`: the places that some rule got no
-    /// answer from before.
+    /// Ends what is told by rules that are gone or off, and of rules and places that are. `down`: the places that some rule got
+    /// no answer from before.
     pub(super) fn end_orphans(&mut self, down: &[String], outputs: &mut Vec<Output>) {
         let rules = std::sync::Arc::clone(&self.rules);
         let is_on = |rule: &str| rules.named(rule).is_some_and(|rule| rules.is_on(rule));

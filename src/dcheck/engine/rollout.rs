@@ -3,7 +3,8 @@
 //! Owns the hand-over, of a reload, an order and a restart alike. A finding that was only stored is raised when its version begins
 //! to speak, unless another version raised it; one that the version which speaks from now on has judged to be right is
 //! ended. Where that version has not judged it, the alert stays, and is that version's to end. Of a rule that is gone, or off,
-//! nobody judges anything: what it had open is told as *Unknown*. Knows no file and no person: the daemon says which rollouts are in force.
+//! nobody judges anything: what it had open is told as *Unknown*. Knows no file and no person: the daemon says which rollouts
+//! are in force.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;

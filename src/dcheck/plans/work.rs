@@ -15,7 +15,8 @@ const HOLDS_ATTEMPTS: usize = 6;
 /// How the last part of the note begins from the first step until the effect is there.
 const BEGINS: &str = "begins with step ";
 /// What MySQL says of a statement that no repeat changes: access denied, unknown schema, table, column, routine or variable, an
-/// ambiguous name, syntax, another number of columns or arguments, a value that does not fit its column, nothing in place of a value.
+/// ambiguous name, syntax, another number of columns or arguments, a value that does not fit its column, nothing in place
+/// of a value.
 const REFUSED_FOR_GOOD: [u16; 26] = [
     1044, 1045, 1048, 1049, 1051, 1052, 1054, 1064, 1109, 1136, 1142, 1143, 1146, 1149, 1193, 1210,
     1227, 1264, 1292, 1305, 1318, 1364, 1366, 1370, 1406, 1414,

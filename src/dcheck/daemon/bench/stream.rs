@@ -1,9 +1,9 @@
 //! What is judged: the inputs of a recording, or events made from what the rules name.
 //!
-//! Made events: for each side of each rule in turn a row of its table, or a message of its topic, in which each column has a value of
-//! the sort that rules want of it; a column that the side's filter demands has what it demands. Texts without a
-//! meaning are the same word in every row of one turn, so that pairs find each other. Not covered: filters that demand more than constants
-//! (their rules may take none of the events, and are told as such).
+//! Made events: for each side of each rule in turn a row of its table, or a message of its topic, in which each column has a
+//! value of the sort that rules want of it; a column that the side's filter demands has what it demands. Texts without a
+//! meaning are the same word in every row of one turn, so that pairs find each other. Not covered: filters that demand more
+//! than constants (their rules may take none of the events, and are told as such).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What is settled while calls are not judged.
+//! What is settled while windows of services are open.
 
 use super::*;
 

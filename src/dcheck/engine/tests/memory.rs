@@ -49,7 +49,7 @@ fn mismatched(lines: &[String]) -> Vec<&str> {
 fn what_is_to_be_stored_is_counted_by_its_states() {
     let rules = rules(RULE).unwrap_or_else(|why| panic!("{why}"));
     let mut engine = Engine::new(rules, &sources(), HashSet::new());
-    let mut take = |engine: &mut Engine, event: Event| {
+    let take = |engine: &mut Engine, event: Event| {
         let at = event.at;
         engine.step(Input::Event(event), at);
         engine.changed_states()
