@@ -32,7 +32,7 @@ pub fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> 
         false => None,
     };
     let sweep = match builtin {
-        true => Some(behind(&system.command, sweep_args())?),
+        true => Some(behind(&system.command, dcheck()?, sweep_args())?),
         false => None,
     };
     let advances = hearing.advances();
@@ -43,7 +43,7 @@ pub fn programs(texts: &Checked, sources: &Sources) -> Result<Programs, String> 
 fn start(system: &SystemUnderTest, sources: &Sources) -> Result<Start, String> {
     let words = system.command.clone();
     let (program, args) = match system.kind {
-        SystemKind::Builtin => behind(&words, builtin_args(&sources.scenarios))?,
+        SystemKind::Builtin => behind(&words, dcheck()?, builtin_args(&sources.scenarios))?,
         SystemKind::Process => program_of(words)?,
         SystemKind::Container => {
             let image = system.image.clone().unwrap_or_default();
@@ -55,9 +55,12 @@ fn start(system: &SystemUnderTest, sources: &Sources) -> Result<Start, String> {
 }
 
 /// The built-in reconciler with `args`, behind the `command` of the configuration: its daemon and its sweep alike.
-fn behind(command: &[String], args: Vec<String>) -> Result<(PathBuf, Vec<String>), String> {
-    let own = dcheck()?.display().to_string();
-    program_of([command, &[own], &args].concat())
+fn behind(
+    command: &[String],
+    own: PathBuf,
+    args: Vec<String>,
+) -> Result<(PathBuf, Vec<String>), String> {
+    program_of([command, &[own.display().to_string()], &args].concat())
 }
 
 fn program_of(words: Vec<String>) -> Result<(PathBuf, Vec<String>), String> {
@@ -254,4 +257,26 @@ fn executable(program: PathBuf) -> Result<PathBuf, String> {
         return Err(format!("system_under_test.command: {} is not executable", program.display()));
     }
     Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_stands_before_the_daemon_and_the_sweep_alike() {
+        let own = PathBuf::from("/bin/sh");
+        for args in [builtin_args(Path::new("scenarios")), sweep_args()] {
+            let alone = behind(&[], own.clone(), args.clone()).unwrap();
+            assert_eq!(alone, (own.clone(), args.clone()));
+            let command = ["/bin/sh", "-x"].map(str::to_owned);
+            let (program, words) = behind(&command, "/x/dcheck".into(), args.clone()).unwrap();
+            assert_eq!(program, own);
+            let before = ["-x", "/x/dcheck"].map(str::to_owned);
+            assert_eq!(words, [&before[..], &args].concat());
+        }
+        assert!(sweep_args().contains(&"--drill-clock".to_owned()), "by the cell's clock");
+        let daemon = builtin_args(Path::new("scenarios"));
+        assert!(daemon.contains(&"--start=new".to_owned()), "a cell has no past");
+    }
 }
