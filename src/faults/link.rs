@@ -264,7 +264,13 @@ pub(super) async fn clear(link: &Link, speech: Speech) -> Result<String, String>
         Err(error) => Sounding::Cut(error.kind()),
     };
     if let Sounding::Answer(_) = direct {
-        return Err(format!("link `{name}`: {}, but its upstream answers", through.describe()));
+        // Whoever a listener let in just before it closed is cut with it; the next one is not.
+        let again = sound(link.addr(), speech, ANSWER_LIMIT).await;
+        let (first, again_is) = (through.describe(), again.describe());
+        return match again {
+            Sounding::Answer(_) => Ok(format!("link `{name}`: {first}, then {again_is}")),
+            _ => Err(format!("link `{name}`: {first}, then {again_is}, but its upstream answers")),
+        };
     }
     let direct = direct.describe();
     Ok(format!("link `{name}` is clear, nothing held; its upstream itself gives {direct}"))

@@ -17,6 +17,7 @@ mod json;
 mod junit;
 pub mod merge;
 mod messages;
+mod refused;
 mod spans;
 mod summary;
 pub mod terminal;

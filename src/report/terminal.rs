@@ -217,6 +217,9 @@ impl<W: Write> Live<W> {
         self.line(&format!("  money     {lost} lost, {exposed} stood to be lost"))?;
         self.line(&format!("  deadline  {}", scenario.deadline_text()))?;
         self.line(&format!("  why       {}", scenario.evidence))?;
+        if let Some(refused) = &scenario.refused {
+            self.line(&format!("  refused   {refused}"))?;
+        }
         self.line(&format!("  again     {}", view.again(&facts.name)))
     }
 }

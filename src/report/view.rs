@@ -82,6 +82,7 @@ pub struct ScenarioView {
     pub notes: Vec<String>,
     pub evidence_files: Vec<(String, String)>,
     pub acts: usize,
+    pub refused: Option<String>,
     /// It got a cell.
     pub opened: bool,
     pub advanced_ms: i64,
@@ -233,6 +234,7 @@ impl ScenarioView {
                 _ => None,
             }),
             acts: texts(history, |event| matches!(event, Event::Intent { .. }).then_some(())).len(),
+            refused: super::refused::refused(history),
             advanced_ms: advanced_ms(history),
             opened: history.entries().iter().any(|entry| match &entry.event {
                 Event::ScenarioStarted { cell, .. } => !cell.is_empty(),

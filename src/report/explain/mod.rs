@@ -87,6 +87,9 @@ pub struct Explanation {
     pub verdict: Verdict,
     pub word: Word,
     pub evidence: String,
+    /// Acts that were to pass, and did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
     pub again: String,
     pub origin: String,
     pub lost: String,
@@ -138,6 +141,7 @@ impl Explanation {
             verdict: scenario.verdict,
             word: scenario.word,
             evidence: scenario.evidence.clone(),
+            refused: scenario.refused.clone(),
             again: view.again(&facts.name),
             origin: scenario.origin_is.clone(),
             lost: scenario.loss_peak.to_string(),

@@ -22,6 +22,9 @@ impl Explanation {
     pub fn render_text(&self) -> String {
         let mut text = format!("{} · {} · {}\n", self.word, self.name, self.location);
         let _ = writeln!(text, "  why    {}", self.evidence);
+        if let Some(refused) = &self.refused {
+            let _ = writeln!(text, "  no     {refused}");
+        }
         let _ = writeln!(text, "  money  {} lost, {} stood to be lost", self.lost, self.exposed);
         let _ = writeln!(text, "  from   {}: all times below count from it", self.origin);
         let _ = writeln!(text, "  again  {}", self.again);
